@@ -1,0 +1,109 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/clock"
+	"github.com/hathi-ha/hathi/pkg/cluster"
+)
+
+// The edges of the agent: what it needs of the world, as the agent needs it. The simulator has an
+// implementation of each; package cli wires the real ones.
+
+// StopMode is how a server is stopped. Source: PostgreSQL 17, 18.5, Shutting Down the Server.
+type StopMode string
+
+// The ways to stop a server.
+const (
+	StopFast      StopMode = "fast"      // SIGINT: disconnect clients, write a checkpoint, let replicas catch up
+	StopImmediate StopMode = "immediate" // SIGQUIT: no checkpoint; recovery at the next start
+	StopKill      StopMode = "kill"      // SIGKILL to the postmaster and to whatever is left of its children
+)
+
+// Divergence is the answer to whether a server's history has left its leader's.
+type Divergence struct {
+	Needed         bool // the server can't follow without pg_rewind
+	LeaderTimeline cluster.Timeline
+	LocalTimeline  cluster.Timeline
+	LocalLSN       cluster.LSN
+}
+
+// Postgres controls the one PostgreSQL server of this node. Observe and Follow are quick; the others may
+// take long, end early when their context does, and leave the server in a state that the next Observe
+// tells truly. One of the long calls runs at a time.
+type Postgres interface {
+	// Observe looks at the server: one query in one round trip if it runs, its control file if not. It never
+	// fails; what it could not find out is absent from the result.
+	Observe(ctx context.Context) cluster.Server
+	// Changed receives when the postmaster has ended, or was found to have been started; notifications coalesce.
+	Changed() <-chan struct{}
+
+	// Bootstrap runs initdb, starts the server and creates the users. It leaves a running primary.
+	Bootstrap(ctx context.Context) error
+	// Clone fills the empty data directory from a running member by base backup. It does not start the server.
+	Clone(ctx context.Context, from cluster.Upstream) error
+	// RemoveData empties the data directory. The server must be stopped.
+	RemoveData(ctx context.Context) error
+	// MoveDataAside renames the data directory to *.failed (a failed bootstrap).
+	MoveDataAside(ctx context.Context) error
+
+	// StartPrimary starts the stopped server as what its files say it is, without recovery settings, and waits
+	// until it accepts connections.
+	StartPrimary(ctx context.Context, timeout time.Duration) error
+	// StartReplica starts the stopped server in standby mode; a zero upstream follows nobody.
+	StartReplica(ctx context.Context, upstream cluster.Upstream) error
+	// Stop stops the server and waits until no process of it is left. checkpoint asks for a checkpoint while it
+	// still serves, so that the stop itself is short. It gives the position of the shutdown checkpoint, zero if
+	// there is none. When ctx ends before the server does, the server is stopped the immediate way, and after
+	// grace its processes are killed; Stop returns only when nothing is left that could write.
+	Stop(ctx context.Context, mode StopMode, checkpoint bool) (cluster.LSN, error)
+	// Restart restarts the server in the role it has.
+	Restart(ctx context.Context, timeout time.Duration) error
+	// Promote promotes the server and waits until it is out of recovery.
+	Promote(ctx context.Context) error
+	// Follow points the running replica to another upstream; a zero one disconnects it.
+	Follow(ctx context.Context, upstream cluster.Upstream) error
+	// Checkpoint runs a CHECKPOINT.
+	Checkpoint(ctx context.Context) error
+	// CrashRecovery runs the stopped server through single-user mode until it is shut down cleanly.
+	CrashRecovery(ctx context.Context) error
+	// CheckDivergence compares this server's history, running or stopped, with the leader's.
+	CheckDivergence(ctx context.Context, leader cluster.Upstream) (Divergence, error)
+	// Rewind stops the server if it runs and runs pg_rewind against the leader.
+	Rewind(ctx context.Context, leader cluster.Upstream) error
+	// SyncSlots creates, drops and advances physical replication slots.
+	SyncSlots(ctx context.Context, create, drop []string, advance map[string]cluster.LSN) error
+}
+
+// Peers asks other members.
+type Peers interface {
+	// Ask asks all the given members for their state at once and gives an answer for each, within a time that
+	// the implementation bounds (two seconds in Patroni).
+	Ask(ctx context.Context, members []cluster.Member) []cluster.PeerStatus
+}
+
+// Guard is the fence beside the agent; see package guard.
+type Guard interface {
+	// Arm tells the guard that the server may be a primary from now on, and until when the leader key is
+	// proven. It returns when the guard has confirmed it; with an error the server must not be promoted.
+	Arm(ctx context.Context, charge Charge) error
+	// Extend gives a later deadline to an armed guard. It does not block.
+	Extend(deadline clock.Instant)
+	// Disarm tells the guard that the server is no primary and needs no fence. It returns when confirmed.
+	Disarm(ctx context.Context) error
+}
+
+// Charge is what a guard watches over.
+type Charge struct {
+	PostmasterPID int // zero: not started yet; the guard looks for it in the data directory when it must fence
+	// Deadline is the earliest moment at which the leader key may be somebody else's.
+	Deadline clock.Instant
+	LeaseID  int64
+}
+
+// Runtime runs jobs beside the loop: goroutines in the agent, coroutines of the scheduler in the simulator.
+type Runtime interface {
+	// Go runs f beside the loop.
+	Go(name string, f func())
+}

@@ -1,0 +1,165 @@
+package cluster
+
+import "time"
+
+// DataDir is what a data directory holds.
+type DataDir int
+
+// The kinds of content of a data directory.
+const (
+	// DataEmpty: missing, or nothing in it but dot files and lost+found.
+	DataEmpty DataDir = iota
+	// DataPresent: a database, by its global/pg_control.
+	DataPresent
+	// DataForeign: something is in it that is not a database. Never touched.
+	DataForeign
+	// DataUnreadable: it could not be looked at.
+	DataUnreadable
+)
+
+// Process is what the operating system says of the postmaster.
+type Process int
+
+// The states of the postmaster process.
+const (
+	ProcessNone    Process = iota // there is none
+	ProcessRunning                // it is there and may run
+	ProcessFrozen                 // it is there and stopped by a signal (SIGSTOP, a debugger)
+)
+
+// Server is what is known of one PostgreSQL server at one moment. Absent is not zero where zero could be
+// a value; each field says what its zero value means.
+type Server struct {
+	Data      DataDir
+	DataError string // why Data is DataForeign or DataUnreadable
+	SystemID  string // empty: unknown
+	Version   int    // like 150004; zero: unknown
+
+	State           State // what the controlling side knows: running, starting, stopped, crashed, ...
+	Process         Process
+	PostmasterPID   int
+	PostmasterStart time.Time // zero: unknown
+
+	// Answered: the monitoring query worked this time. The fields of this block mean nothing without it.
+	Answered         bool
+	InRecovery       bool
+	Timeline         Timeline // zero: unknown
+	FlushLSN         LSN      // primary only
+	ReceiveLSN       LSN      // in recovery; zero: never received
+	ReplayLSN        LSN      // in recovery
+	ReplayTimestamp  time.Time
+	ReplayPaused     bool
+	ReceiverStatus   string // pg_stat_wal_receiver.status; empty: no receiver
+	LatestEndLSN     LSN    // what the WAL receiver last heard of the upstream's end of WAL
+	RestoreCommand   string
+	PrimaryConninfo  Upstream // what the server follows now; zero Host: nothing
+	Senders          []Sender
+	Slots            []Slot
+	ServerTimeOffset time.Duration
+
+	// SilentFor: how long the server has not answered although its process is there; zero if it answers.
+	SilentFor time.Duration
+	// Rejecting: it answers that it is starting up, shutting down or recovering (SQLSTATE 57P03).
+	Rejecting bool
+
+	// Control is read from the control file when no postmaster runs; nil if that was not possible.
+	Control *Control
+	// StandbySignal: standby.signal or recovery.signal is there.
+	StandbySignal bool
+	// BackupLabel: a base backup that has not been started yet.
+	BackupLabel bool
+
+	// PendingRestart are settings that wait for a restart of the server.
+	PendingRestart []PendingRestart
+	// History are the lines of the current timeline's history file; nil if there is none.
+	History []HistoryEntry
+	// HistoryTime is when that file was written.
+	HistoryTime time.Time
+	// RewindPossible: pg_rewind is there, and wal_log_hints or data checksums are on.
+	RewindPossible bool
+	// CheckpointTimeline is the timeline of the last checkpoint in the control file; zero: unknown.
+	CheckpointTimeline Timeline
+}
+
+// IsPrimary reports whether the server is known not to be in recovery.
+func (s *Server) IsPrimary() bool { return s.Answered && !s.InRecovery }
+
+// Position is how far the server has come: flushed on a primary, received or replayed, whichever is
+// further, in recovery. Zero if it did not answer.
+func (s *Server) Position() LSN {
+	switch {
+	case !s.Answered:
+		return 0
+	case !s.InRecovery:
+		return s.FlushLSN
+	}
+	return max(s.ReceiveLSN, s.ReplayLSN)
+}
+
+// ReplicationState is what a replica publishes: streaming, in archive recovery, or nothing.
+func (s *Server) ReplicationState() string {
+	switch {
+	case !s.Answered || !s.InRecovery:
+		return ""
+	case s.ReceiverStatus == "streaming":
+		return "streaming"
+	case s.RestoreCommand != "":
+		return "in archive recovery"
+	}
+	return ""
+}
+
+// Control is what pg_controldata tells of a server that does not run.
+type Control struct {
+	State            string // "in production", "shut down", "shut down in recovery", ...
+	Timeline         Timeline
+	Checkpoint       LSN
+	MinRecoveryLSN   LSN
+	MinRecoveryTLI   Timeline
+	DataChecksums    bool
+	WalLogHints      bool
+	BackupStartPoint LSN
+}
+
+// Upstream is a server to follow.
+type Upstream struct {
+	Member string // name of the member; empty for a remote server
+	Host   string
+	Port   string
+	Slot   string // empty: follow without a slot
+}
+
+// Same reports whether two upstreams are the same server through the same slot.
+func (u Upstream) Same(o Upstream) bool {
+	return u.Host == o.Host && u.Port == o.Port && u.Slot == o.Slot
+}
+
+// Sender is one row of pg_stat_replication.
+type Sender struct {
+	User, ApplicationName, ClientAddr, State, SyncState string
+	SyncPriority                                        int
+	WriteLSN, FlushLSN, ReplayLSN                       LSN
+}
+
+// Slot is one replication slot of a server.
+type Slot struct {
+	Name, Type, Database, Plugin string
+	Active                       bool
+	RestartLSN, ConfirmedLSN     LSN
+	XMin, CatalogXMin            uint32
+	WALStatus                    string
+}
+
+// PeerStatus is what another member answered when it was asked for its state over REST.
+type PeerStatus struct {
+	Name string
+	// Reachable: there was an answer with a position in it. Without it nothing below has a meaning.
+	// Source: Patroni 4.1, ha.py, _MemberStatus: an answer without xlog counts as not reachable.
+	Reachable      bool
+	InRecovery     bool
+	Position       LSN // the larger of received and replayed, or the primary's own
+	Timeline       Timeline
+	Tags           Tags
+	WatchdogFailed bool
+	Error          string // why it is not reachable
+}

@@ -1,0 +1,143 @@
+package cluster
+
+import (
+	"strings"
+	"time"
+)
+
+// View is one consistent picture of a cluster's keys. It is immutable: whoever holds one may keep it.
+type View struct {
+	// Revision is the etcd revision of which the view is exact.
+	Revision   int64
+	Initialize Initialize
+	Config     Document
+	Leader     Leader
+	Members    []Member // sorted by name
+	Status     Status
+	Failover   FailoverRequest
+	Sync       SyncState
+	History    History
+	// Failsafe is /failsafe, member name to API URL; nil if absent or unreadable.
+	Failsafe map[string]string
+}
+
+// Member finds a member by name.
+func (v *View) Member(name string) (Member, bool) {
+	for _, m := range v.Members {
+		if m.Name == name {
+			return m, true
+		}
+	}
+	return Member{}, false
+}
+
+// Locked reports whether somebody holds the leader key.
+func (v *View) Locked() bool { return v.Leader.Name != "" }
+
+// Initialize is the /initialize key.
+type Initialize struct {
+	Present bool
+	// Value is the system identifier, or empty while somebody bootstraps the cluster.
+	Value    string
+	Revision int64
+}
+
+// SystemID gives the identifier of the cluster, empty if the key holds none that is valid: at least ten
+// characters, digits only. Source: Patroni 4.1, postgresql/misc.py.
+func (i Initialize) SystemID() string {
+	if ValidSystemID(i.Value) {
+		return i.Value
+	}
+	return ""
+}
+
+// ValidSystemID reports whether s looks like a PostgreSQL system identifier.
+func ValidSystemID(s string) bool {
+	return len(s) >= 10 && strings.Trim(s, "0123456789") == ""
+}
+
+// Document is a JSON document kept as it was stored, so that the order of its keys survives.
+type Document struct {
+	Present  bool
+	Raw      []byte
+	Revision int64
+}
+
+// Leader is the /leader key. Present with an empty name is a key that nobody owns and nobody can take.
+type Leader struct {
+	Present  bool
+	Name     string
+	Revision int64 // mod_revision
+	Lease    int64
+}
+
+// Status is the /status key.
+type Status struct {
+	Present     bool
+	Optime      LSN // the leader's last known position
+	Slots       map[string]LSN
+	RetainSlots []string
+}
+
+// FailoverRequest is the /failover key: a switchover (Leader set) or a manual failover.
+type FailoverRequest struct {
+	Leader      string
+	Candidate   string
+	ScheduledAt time.Time // zero: now
+	Revision    int64     // zero: the key is absent
+}
+
+// Pending reports whether somebody asks for something; a schedule alone is no request.
+func (f FailoverRequest) Pending() bool { return f.Leader != "" || f.Candidate != "" }
+
+// Action gives the word that log lines and answers use for the request.
+func (f FailoverRequest) Action() string {
+	switch {
+	case f.Leader != "":
+		return "switchover"
+	case f.Candidate != "":
+		return "manual failover"
+	}
+	return "failover"
+}
+
+// SyncState is the /sync key.
+type SyncState struct {
+	Leader   string // empty: not active
+	Standbys []string
+	Quorum   int
+	Revision int64 // zero: the key is absent
+}
+
+// Has reports whether a member is the leader or a standby of the state. PostgreSQL compares these names
+// without case, and so does every reader of the key.
+func (s SyncState) Has(name string) bool {
+	return strings.EqualFold(s.Leader, name) || s.HasStandby(name)
+}
+
+// HasStandby reports whether a member is listed as a synchronous standby or voter.
+func (s SyncState) HasStandby(name string) bool {
+	for _, n := range s.Standbys {
+		if strings.EqualFold(n, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// History is the /history key.
+type History struct {
+	Present bool
+	Entries []HistoryEntry
+}
+
+// Timeline gives the timeline the history says the cluster is on; zero if there is none to tell.
+func (h History) Timeline() Timeline {
+	if !h.Present {
+		return 0
+	}
+	if len(h.Entries) == 0 {
+		return 1
+	}
+	return h.Entries[len(h.Entries)-1].Timeline + 1
+}

@@ -1,0 +1,136 @@
+package ha
+
+import (
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/clock"
+	"github.com/hathi-ha/hathi/pkg/cluster"
+)
+
+// Observation is everything a decision is made from. It is a value: Decide gets one and nothing else.
+type Observation struct {
+	Now  clock.Instant
+	Wall time.Time // for schedules only
+
+	Self     Self
+	Settings cluster.Settings
+	Store    Store
+	Server   cluster.Server
+	// Peers are the answers of other members, newest only, by name. A member that was not asked is absent.
+	Peers map[string]Peer
+	// Job is what runs beside the loop; nil if nothing does.
+	Job    *Job
+	Memory Memory
+	// Stopping: the agent was told to end.
+	Stopping bool
+}
+
+// Self is what a member knows of itself before it looks at anything.
+type Self struct {
+	Name string
+	Tags cluster.Tags
+	// CanBootstrap: the configuration has a bootstrap section, so this member may found a cluster.
+	CanBootstrap bool
+}
+
+// Store is what is known of etcd.
+type Store struct {
+	// View is the newest complete view, nil before the first.
+	View *cluster.View
+	// FailingSince is when etcd was first found not to answer, zero while it does.
+	FailingSince clock.Instant
+	// LeaseExpires is the earliest moment at which etcd may let our lease go; zero: no lease.
+	LeaseExpires clock.Instant
+	// LockProven is until when the leader key is proven to be ours: the lease's end at the last renewal that
+	// also found our name in the key. Zero: never proven, or disproven since.
+	LockProven clock.Instant
+}
+
+// Peer is one answer of another member.
+type Peer struct {
+	cluster.PeerStatus
+	// Asked is when the question was sent; answers age from there.
+	Asked clock.Instant
+}
+
+// JobKind names what can run beside the loop.
+type JobKind string
+
+// The jobs; the text is what is shown to users. Source: Patroni 4.1, ha.py, names of async actions.
+const (
+	JobBootstrap     JobKind = "bootstrap"
+	JobClone         JobKind = "bootstrap from leader"
+	JobStartPrimary  JobKind = "starting primary after failure"
+	JobStartReplica  JobKind = "restarting after failure"
+	JobCrashRecovery JobKind = "doing crash recovery in a single user mode"
+	JobPromote       JobKind = "promote"
+	JobDemote        JobKind = "demote"
+	JobCheckRewind   JobKind = "checking for divergence"
+	JobRewind        JobKind = "running pg_rewind"
+	JobReinitialize  JobKind = "reinitialize"
+	JobRestart       JobKind = "restart"
+	JobCheckpoint    JobKind = "checkpoint after promote"
+)
+
+// Job is one long action under way.
+type Job struct {
+	Kind  JobKind
+	Since clock.Instant
+	// Mode is the mode of a demotion.
+	Mode DemoteMode
+	// Cancelled: it was told to end.
+	Cancelled bool
+}
+
+// RewindState is what is known about whether this server's history has left the leader's.
+type RewindState int
+
+// The states of that question.
+const (
+	RewindUnknown   RewindState = iota // nothing gives reason to ask
+	RewindCheck                        // something happened after which it has to be asked
+	RewindNeeded                       // asked: the histories have parted
+	RewindNotNeeded                    // asked: this server's history is part of the leader's
+	RewindDone                         // pg_rewind has run; start now
+	RewindFailed                       // pg_rewind failed although the leader is healthy
+)
+
+// Memory is what a member remembers between two turns. It is all there is of state outside etcd and
+// PostgreSQL; a restarted agent begins with the zero value and must be safe with it.
+type Memory struct {
+	Rewind RewindState
+	// RewindAgainst is the leader and timeline the answer in Rewind was found against.
+	RewindAgainst         string
+	RewindAgainstTimeline cluster.Timeline
+	// RewindRetryAt: not before then is the check or the rewind tried again (the leader was not ready).
+	RewindRetryAt clock.Instant
+
+	// WasPrimary: this agent last saw its server run as a primary.
+	WasPrimary bool
+	// CrashRecoveryTried since the server last ran well.
+	CrashRecoveryTried bool
+	// StartFailures in a row, and when the last was.
+	StartFailures int
+	LastStart     clock.Instant
+	// CloneFailures in a row, and when the last was.
+	CloneFailures int
+	LastClone     clock.Instant
+	// StartingSince is when the server was first seen starting; zero if it is not.
+	StartingSince clock.Instant
+	// CheckpointPending: promoted here, and the checkpoint after it is not done.
+	CheckpointPending bool
+	// FormerLeader is the last member other than nobody that was seen to hold the leader key.
+	FormerLeader string
+	// RaceLostAt is when this member last tried for the leader key in vain.
+	RaceLostAt clock.Instant
+	// ReinitializeRequested: a user asked for it over REST.
+	ReinitializeRequested bool
+	// ReinitializeFromLeader: the copy must come from the leader itself.
+	ReinitializeFromLeader bool
+	// RestartRequested: a user asked for it over REST.
+	RestartRequested bool
+	// Adopted: the server was already running when the agent began.
+	Adopted bool
+	// Joined: this agent has seen itself as part of the initialised cluster.
+	Joined bool
+}
