@@ -11,23 +11,18 @@ import (
 // The edges of the agent: what it needs of the world, as the agent needs it. The simulator has an
 // implementation of each; package cli wires the real ones.
 
-// StopMode is how a server is stopped. Source: PostgreSQL 17, 18.5, Shutting Down the Server.
-type StopMode string
+// StopMode and Divergence are the cluster's; see there.
+type (
+	StopMode   = cluster.StopMode
+	Divergence = cluster.Divergence
+)
 
 // The ways to stop a server.
 const (
-	StopFast      StopMode = "fast"      // SIGINT: disconnect clients, write a checkpoint, let replicas catch up
-	StopImmediate StopMode = "immediate" // SIGQUIT: no checkpoint; recovery at the next start
-	StopKill      StopMode = "kill"      // SIGKILL to the postmaster and to whatever is left of its children
+	StopFast      = cluster.StopFast
+	StopImmediate = cluster.StopImmediate
+	StopKill      = cluster.StopKill
 )
-
-// Divergence is the answer to whether a server's history has left its leader's.
-type Divergence struct {
-	Needed         bool // the server can't follow without pg_rewind
-	LeaderTimeline cluster.Timeline
-	LocalTimeline  cluster.Timeline
-	LocalLSN       cluster.LSN
-}
 
 // Postgres controls the one PostgreSQL server of this node. Observe and Follow are quick; the others may
 // take long, end early when their context does, and leave the server in a state that the next Observe
