@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -274,4 +275,17 @@ func FormatISO(t time.Time) string {
 		return t.Format("2006-01-02T15:04:05-07:00")
 	}
 	return t.Format("2006-01-02T15:04:05.000000-07:00")
+}
+
+// Address gives host and port of the member's PostgreSQL from its connection URL, without brackets
+// around IPv6; an empty host if the URL can't be read. The port defaults to 5432.
+func (m Member) Address() (host, port string) {
+	u, err := url.Parse(m.ConnURL)
+	if err != nil || u.Hostname() == "" {
+		return "", ""
+	}
+	if port = u.Port(); port == "" {
+		port = "5432"
+	}
+	return u.Hostname(), port
 }

@@ -54,6 +54,8 @@ type (
 	}
 	// AcquireLeader tries to create the leader key.
 	AcquireLeader struct{}
+	// ProveLock renews the lease and proves that the leader key is ours, or that it is not.
+	ProveLock struct{}
 	// ReleaseLeader deletes our leader key. Optime is put into /status if it is not zero.
 	ReleaseLeader struct{ Optime cluster.LSN }
 	// Promote promotes the server beside the loop. The leader key is ours.
@@ -113,6 +115,7 @@ func (Bootstrap) action()         {}
 func (Clone) action()             {}
 func (Reinitialize) action()      {}
 func (AcquireLeader) action()     {}
+func (ProveLock) action()         {}
 func (ReleaseLeader) action()     {}
 func (Promote) action()           {}
 func (Demote) action()            {}

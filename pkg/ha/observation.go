@@ -69,7 +69,8 @@ const (
 	JobRewind        JobKind = "running pg_rewind"
 	JobReinitialize  JobKind = "reinitialize"
 	JobRestart       JobKind = "restart"
-	JobCheckpoint    JobKind = "checkpoint after promote"
+	JobKill          JobKind = "killing unresponsive postgres"
+	JobStop          JobKind = "stopping postgres"
 )
 
 // Job is one long action under way.
@@ -133,4 +134,12 @@ type Memory struct {
 	Adopted bool
 	// Joined: this agent has seen itself as part of the initialised cluster.
 	Joined bool
+	// CheckpointRunning: the checkpoint after promotion is under way.
+	CheckpointRunning bool
+	// FrozenSince is when the postmaster was first seen stopped by a signal; zero if it runs.
+	FrozenSince clock.Instant
+	// InitializeEmptySince is when /initialize was first seen empty; zero if it is not.
+	InitializeEmptySince clock.Instant
+	// UnlockedSince is when the leader key was first seen to be gone; zero if somebody holds it.
+	UnlockedSince clock.Instant
 }

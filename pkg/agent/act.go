@@ -1,0 +1,212 @@
+package agent
+
+import (
+	"context"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/ha"
+)
+
+// act carries a decision out: the quick ones at once, the long ones beside the loop. It reports whether
+// the world should be looked at again without waiting for an event.
+func (a *Agent) act(ctx context.Context, o ha.Observation, d ha.Decision) bool {
+	if d.Action == nil {
+		return false
+	}
+	a.fence(ctx, o)
+	switch x := d.Action.(type) {
+	case ha.Wait:
+		a.settle(ctx, o)
+		return false
+	case ha.AskPeers:
+		a.askPeers(ctx, o.Store.View, x.Names)
+	case ha.AcquireLeader:
+		a.acquire(ctx, o)
+	case ha.ProveLock:
+		_ = a.renew(ctx, a.settings) // logged there; the store's health tells the rest
+	case ha.ReleaseLeader:
+		a.release(ctx, x.Optime)
+	case ha.Follow:
+		a.failed("could not follow "+x.Upstream.Member, a.o.Postgres.Follow(ctx, x.Upstream))
+	case ha.SyncSlots:
+		a.failed("could not adjust replication slots", a.o.Postgres.SyncSlots(ctx, x.Create, x.Drop, x.Advance))
+	case ha.Checkpoint:
+		a.checkpoint(ctx)
+	case ha.CancelJob:
+		a.cancelJob()
+		return false // its end wakes the loop
+	case ha.Exit:
+		a.end(x.Message)
+		return false
+	case ha.Done:
+		a.leave(ctx, o)
+		return false
+	default:
+		return a.actKeys(ctx, o, d) || a.actJob(ctx, o, d)
+	}
+	return true
+}
+
+// actKeys carries out the decisions that only write keys.
+func (a *Agent) actKeys(ctx context.Context, o ha.Observation, d ha.Decision) bool {
+	var err error
+	ok := true
+	switch x := d.Action.(type) {
+	case ha.ClearFailover:
+		ok, err = a.o.Store.PutFailover(ctx, cluster.FailoverRequest{}, x.Revision)
+	case ha.WriteInitialize:
+		if x.Revision == 0 {
+			ok, err = a.o.Store.CreateInitialize(ctx, x.SystemID)
+		} else {
+			ok, err = a.o.Store.PutInitialize(ctx, x.SystemID, x.Revision)
+		}
+	case ha.AbandonInitialize:
+		ok, err = a.o.Store.DeleteInitialize(ctx)
+	case ha.WriteConfig:
+		ok, err = a.o.Store.PutConfig(ctx, a.o.InitialConfig(), x.Revision)
+	case ha.WriteHistory:
+		ok, err = a.o.Store.PutHistory(ctx, x.History)
+	default:
+		return false
+	}
+	a.failed(d.Reasons[0].Text, err)
+	if err == nil && !ok {
+		// Somebody was quicker; what was judged is no longer there.
+		_, err = a.o.Store.Refresh(ctx)
+		a.failed("could not read the cluster from etcd", err)
+	}
+	return true
+}
+
+// settle is what a member does when there is nothing to do: a server that is no primary needs no fence.
+func (a *Agent) settle(ctx context.Context, o ha.Observation) {
+	if a.armed == armOff || o.Job != nil {
+		return
+	}
+	safe := o.Server.Process == cluster.ProcessNone || o.Server.Answered && o.Server.InRecovery
+	if !a.settings.Pause && !(safe && !a.holds(o)) {
+		return
+	}
+	if err := a.o.Guard.Disarm(ctx); err != nil {
+		a.failed("could not disarm the guard", err)
+		return
+	}
+	a.armed = armOff
+}
+
+func (a *Agent) holds(o ha.Observation) bool {
+	return o.Store.View != nil && o.Store.View.Leader.Name == a.o.Name
+}
+
+// arm makes sure that the guard counts the deadline of the lock before the server may write under it. An
+// error means there is no fence: then the server must not become, or stay, a primary.
+func (a *Agent) arm(ctx context.Context, pid int) error {
+	if a.settings.Pause {
+		return nil // in pause nothing is fenced, as nothing is promoted or demoted
+	}
+	proven := a.lockProven()
+	if a.armed == armOn && a.armedPID == pid {
+		a.o.Guard.Extend(proven)
+		return nil
+	}
+	charge := Charge{PostmasterPID: pid, Deadline: proven, LeaseID: a.o.Store.Lease().ID}
+	if err := a.o.Guard.Arm(ctx, charge); err != nil {
+		return err
+	}
+	a.armed, a.armedPID = armOn, pid
+	return nil
+}
+
+// fence arms the guard for a server that is primary already: one that was found running, or that has just
+// taken the lock back. If that fails the server goes on, because it does hold the lock, and the next turn
+// tries again.
+func (a *Agent) fence(ctx context.Context, o ha.Observation) {
+	if o.Job != nil || !a.holds(o) || !o.Server.IsPrimary() || !o.Now.Before(o.Store.LockProven) {
+		return
+	}
+	if a.armed != armOn || a.armedPID != o.Server.PostmasterPID {
+		a.failed("no guard is armed for the running primary", a.arm(ctx, o.Server.PostmasterPID))
+	}
+}
+
+// acquire tries for the leader key. A server that is primary already is fenced from here on; one that is
+// not will be before it is promoted.
+func (a *Agent) acquire(ctx context.Context, o ha.Observation) {
+	if o.Store.LeaseExpires.Sub(o.Now) < a.settings.TTL/2 {
+		// A lease that is nearly over would make a short reign.
+		if err := a.renew(ctx, a.settings); err != nil {
+			return
+		}
+	}
+	lease := a.o.Store.Lease()
+	won, err := a.o.Store.AcquireLeader(ctx)
+	if err != nil {
+		a.failed("could not acquire the leader lock", err)
+		return
+	}
+	if !won {
+		a.memory.RaceLostAt = a.o.Clock.Now()
+		a.o.Log.Info("Could not take out TTL lock")
+		return
+	}
+	// The key hangs on the lease, whose life was counted from before its last renewal was sent; creating
+	// the key has not made it longer.
+	a.setProof(lease.Expires)
+	a.peers = map[string]ha.Peer{}
+}
+
+// release gives the leader key up. The server must not be able to write any more.
+func (a *Agent) release(ctx context.Context, optime cluster.LSN) {
+	a.setProof(0)
+	if _, err := a.o.Store.ReleaseLeader(ctx, a.lastStatus(optime)); err != nil {
+		a.failed("could not release the leader lock", err)
+		return
+	}
+	a.memory.StartFailures = min(a.memory.StartFailures, 1)
+	a.o.Log.Info("Leader key released")
+}
+
+// lastStatus is the status to leave behind: the last known one with a new position; nil without one.
+func (a *Agent) lastStatus(optime cluster.LSN) *cluster.Status {
+	if optime == 0 {
+		return nil
+	}
+	s := cluster.Status{}
+	if view, _ := a.o.Store.Latest(); view != nil {
+		s = view.Status
+	}
+	s.Present, s.Optime = true, optime
+	return &s
+}
+
+// checkpoint runs the checkpoint after a promotion beside the loop and beside any job: nothing waits for it
+// but pg_rewind on other members.
+func (a *Agent) checkpoint(ctx context.Context) {
+	a.memory.CheckpointRunning = true
+	a.o.Runtime.Go("checkpoint", func() {
+		err := a.o.Postgres.Checkpoint(ctx)
+		a.later(func(a *Agent) {
+			a.memory.CheckpointRunning = false
+			if err != nil {
+				a.memory.RewindRetryAt = a.o.Clock.Now().Add(a.settings.LoopWait)
+				a.failed("checkpoint after promotion failed", err)
+				return
+			}
+			a.memory.CheckpointPending = false
+		})
+	})
+}
+
+// leave is the clean end. In pause the server and its keys stay as they are, and the lease runs out.
+func (a *Agent) leave(ctx context.Context, o ha.Observation) {
+	if err := a.o.Guard.Disarm(ctx); err != nil {
+		a.failed("could not disarm the guard", err)
+	}
+	a.end("")
+}
+
+func (a *Agent) end(message string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ended, a.fatal = true, message
+}

@@ -1,0 +1,126 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/ha"
+)
+
+// bootstrap founds the cluster, if this member is the one that gets to create /initialize.
+func (a *Agent) bootstrap(ctx context.Context) bool {
+	won, err := a.o.Store.CreateInitialize(ctx, "")
+	if err != nil || !won {
+		a.failed("could not create the initialize key", err)
+		if err == nil {
+			a.o.Log.Info("failed to acquire initialize lock")
+		}
+		return true
+	}
+	a.memory.LastClone = a.o.Clock.Now()
+	return a.start(ctx, ha.JobBootstrap, "", func(ctx context.Context) outcome {
+		if err := a.found(ctx); err != nil {
+			return a.abandon(ctx, err)
+		}
+		return func(a *Agent) { a.o.Log.Info("initialized a new cluster") }
+	})
+}
+
+// found makes the database, then the keys of the cluster. The leader key is left to the loop, which finds a
+// primary that nobody else can compete with; with that key everybody else begins to copy.
+func (a *Agent) found(ctx context.Context) error {
+	if err := a.o.Postgres.Bootstrap(ctx); err != nil {
+		return err
+	}
+	server := a.o.Postgres.Observe(ctx)
+	if !cluster.ValidSystemID(server.SystemID) {
+		return fmt.Errorf("the new database has no system identifier")
+	}
+	view, err := a.o.Store.Refresh(ctx)
+	if err != nil {
+		return err
+	}
+	if view.Initialize.Value != "" || !view.Initialize.Present {
+		return fmt.Errorf("somebody else has changed the initialize key to %q", view.Initialize.Value)
+	}
+	if ok, err := a.o.Store.PutInitialize(ctx, server.SystemID, view.Initialize.Revision); err != nil || !ok {
+		return fmt.Errorf("write the initialize key (still ours: %v): %w", ok, err)
+	}
+	if !view.Config.Present {
+		if _, err := a.o.Store.PutConfig(ctx, a.o.InitialConfig(), 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// abandon undoes a failed bootstrap: what was made is kept aside for a person to look at.
+func (a *Agent) abandon(ctx context.Context, cause error) outcome {
+	ctx = context.WithoutCancel(ctx)
+	_, stopErr := a.o.Postgres.Stop(ctx, StopImmediate, false)
+	moveErr := a.o.Postgres.MoveDataAside(ctx)
+	_, keyErr := a.o.Store.DeleteInitialize(ctx)
+	return func(a *Agent) {
+		a.memory.CloneFailures++
+		a.memory.LastClone = a.o.Clock.Now()
+		a.o.Log.Error("removing initialize key after failed attempt to bootstrap the cluster", "error", cause)
+		a.failed("could not stop the half-made server", stopErr)
+		a.failed("could not move the half-made data directory aside", moveErr)
+		a.failed("could not remove the initialize key", keyErr)
+	}
+}
+
+// clone copies the data of a member and leaves the start to the next turn.
+func (a *Agent) clone(ctx context.Context, o ha.Observation, from string) bool {
+	m, _ := o.Store.View.Member(from)
+	host, port := m.Address()
+	source := cluster.Upstream{Member: from, Host: host, Port: port}
+	a.memory.LastClone = a.o.Clock.Now()
+	return a.start(ctx, ha.JobClone, "", func(ctx context.Context) outcome {
+		err := a.o.Postgres.Clone(ctx, source)
+		return func(a *Agent) { a.cloned(from, err) }
+	})
+}
+
+func (a *Agent) cloned(from string, err error) {
+	m := &a.memory
+	m.LastClone = a.o.Clock.Now()
+	if err != nil {
+		m.CloneFailures++
+		a.failed("failed to bootstrap from '"+from+"'", err)
+		return
+	}
+	// A fresh copy is part of the history it was taken from.
+	m.Rewind, m.CloneFailures, m.StartFailures = ha.RewindUnknown, 0, 0
+	m.ReinitializeFromLeader = false
+	a.o.Log.Info("bootstrapped from '" + from + "'")
+}
+
+// reinitialize starts over with a copy. The data is removed only when a user or the configuration said so,
+// and only after the source was found to be there.
+func (a *Agent) reinitialize(ctx context.Context, o ha.Observation, x ha.Reinitialize) bool {
+	m, _ := o.Store.View.Member(x.From)
+	host, port := m.Address()
+	source := cluster.Upstream{Member: x.From, Host: host, Port: port}
+	a.memory.ReinitializeRequested = false
+	return a.start(ctx, ha.JobReinitialize, "", func(ctx context.Context) outcome {
+		err := a.replaceData(ctx, m, source)
+		return func(a *Agent) { a.cloned(x.From, err) }
+	})
+}
+
+func (a *Agent) replaceData(ctx context.Context, m cluster.Member, source cluster.Upstream) error {
+	for _, s := range a.o.Peers.Ask(ctx, []cluster.Member{m}) {
+		if !s.Reachable {
+			return fmt.Errorf("keeping the data because %s can't be reached to copy from: %s", m.Name, s.Error)
+		}
+	}
+	if _, err := a.o.Postgres.Stop(ctx, StopImmediate, false); err != nil {
+		return fmt.Errorf("stop the server: %w", err)
+	}
+	if err := a.o.Postgres.RemoveData(ctx); err != nil {
+		return err
+	}
+	return a.o.Postgres.Clone(ctx, source)
+}

@@ -1,0 +1,165 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/clock"
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/ha"
+)
+
+// demote makes the primary stop being one. While it runs the keeper goes on renewing the lock, except
+// where the lock is lost anyway; nothing of the server is left that could write when the lock is released.
+func (a *Agent) demote(ctx context.Context, o ha.Observation, mode ha.DemoteMode) bool {
+	a.o.Log.Info(fmt.Sprintf("Demoting self (%s)", mode))
+	view := o.Store.View // nil only if etcd was never reached, and then nothing is handed over
+	return a.start(ctx, ha.JobDemote, mode, func(ctx context.Context) outcome {
+		switch mode {
+		case ha.DemoteGraceful:
+			return a.handOver(ctx, view)
+		case ha.DemoteShutdown:
+			return a.shutDown(ctx)
+		case ha.DemoteOffline:
+			return a.goOffline(ctx)
+		case ha.DemoteImmediate:
+			_, err := a.o.Postgres.Stop(ctx, StopImmediate, false)
+			return a.stopped(ctx, err, true)
+		}
+		_, err := a.o.Postgres.Stop(ctx, StopImmediate, false)
+		return a.stopped(ctx, err, false)
+	})
+}
+
+// stopped ends a demotion after the server was stopped.
+func (a *Agent) stopped(ctx context.Context, err error, release bool) outcome {
+	return func(a *Agent) {
+		if err != nil {
+			a.failed("could not stop PostgreSQL", err)
+			return
+		}
+		a.memory.Rewind = ha.RewindCheck
+		if release {
+			a.release(ctx, 0)
+		}
+	}
+}
+
+// handOver is the hot path of a switchover: checkpoint while serving, stop, make sure that a successor has
+// everything, release the key with the position of the shutdown checkpoint. Patroni releases the key
+// whether or not anybody has received that checkpoint; here nothing acknowledged is lost by a planned
+// change: if no successor has it in time, this server starts again as the primary it was.
+func (a *Agent) handOver(ctx context.Context, view *cluster.View) outcome {
+	lsn, err := a.o.Postgres.Stop(ctx, StopFast, true)
+	if err != nil {
+		return a.stopped(ctx, err, false)
+	}
+	revision := view.Failover.Revision
+	if !a.received(ctx, view, lsn) {
+		return func(a *Agent) {
+			a.o.Log.Warn("nobody has received the shutdown checkpoint, the switchover is called off", "lsn", lsn.String())
+			_, err := a.o.Store.PutFailover(ctx, cluster.FailoverRequest{}, revision)
+			a.failed("could not clear the failover key", err)
+		}
+	}
+	// Written here and not by the loop: the candidate waits for nothing but this.
+	a.setProof(0)
+	_, err = a.o.Store.ReleaseLeader(ctx, a.lastStatus(lsn))
+	return func(a *Agent) {
+		a.memory.Rewind = ha.RewindCheck
+		if err != nil {
+			a.failed("could not release the leader lock", err)
+			return
+		}
+		a.o.Log.Info("Leader key released")
+	}
+}
+
+// receiveTimeout is how long a successor is given to have received the shutdown checkpoint. A fast shutdown
+// ends only when the connected replicas have confirmed it, so this is for one that has just lost its
+// connection, and writes are blocked meanwhile.
+const receiveTimeout = 3 * time.Second
+
+// received reports whether the named candidate, or anybody if none is named, has WAL up to lsn.
+func (a *Agent) received(ctx context.Context, view *cluster.View, lsn cluster.LSN) bool {
+	if lsn == 0 {
+		return false
+	}
+	var heirs []cluster.Member
+	for _, m := range view.Members {
+		named := view.Failover.Candidate == "" || view.Failover.Candidate == m.Name
+		if m.Name != a.o.Name && named && !m.Tags.NoFailover() && m.APIURL != "" {
+			heirs = append(heirs, m)
+		}
+	}
+	give := a.o.Clock.Now().Add(receiveTimeout)
+	for {
+		for _, s := range a.o.Peers.Ask(ctx, heirs) {
+			if s.Reachable && s.InRecovery && s.Position >= lsn {
+				return true
+			}
+		}
+		if ctx.Err() != nil || a.o.Clock.Now().After(give) || len(heirs) == 0 {
+			return false
+		}
+		a.pause(ctx, 20*time.Millisecond) // no event tells that another server has received WAL
+	}
+}
+
+// pause rests, but not longer than the context lives.
+func (a *Agent) pause(ctx context.Context, d time.Duration) {
+	if p, ok := a.o.Runtime.(interface {
+		Pause(context.Context, time.Duration)
+	}); ok {
+		p.Pause(ctx, d)
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// shutDown stops the primary because the agent ends, and leaves the lock to the others.
+func (a *Agent) shutDown(ctx context.Context) outcome {
+	lsn, err := a.o.Postgres.Stop(ctx, StopFast, true)
+	if err != nil {
+		return func(a *Agent) { a.failed("PostgreSQL shutdown failed, leader key not removed.", err) }
+	}
+	a.setProof(0)
+	_, err = a.o.Store.ReleaseLeader(ctx, a.lastStatus(lsn))
+	return func(a *Agent) {
+		a.memory.WasPrimary = false
+		if err != nil {
+			a.failed("could not release the leader lock", err)
+			return
+		}
+		a.o.Log.Info("Leader key released")
+	}
+}
+
+// goOffline stops the primary because etcd can't be reached, and starts it again as a replica of nobody, so
+// that it can be read. It has until the guard would do it.
+func (a *Agent) goOffline(ctx context.Context) outcome {
+	stop := ctx
+	if left := a.lockProven().Sub(a.o.Clock.Now()) - guardTakesOver; a.lockProven() != clock.Instant(0) {
+		var cancel context.CancelFunc
+		stop, cancel = context.WithTimeout(ctx, max(left, 0))
+		defer cancel()
+	}
+	if _, err := a.o.Postgres.Stop(stop, StopFast, false); err != nil {
+		return a.stopped(ctx, err, false)
+	}
+	err := a.o.Postgres.StartReplica(ctx, cluster.Upstream{})
+	return func(a *Agent) {
+		a.memory.WasPrimary = false
+		a.memory.Rewind = ha.RewindCheck
+		a.started("could not start as a replica", err)
+	}
+}
+
+// guardTakesOver is how long before the lock's end a clean stop must be over: then the guard kills.
+const guardTakesOver = time.Second

@@ -1,0 +1,205 @@
+package agent
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/api"
+	"github.com/hathi-ha/hathi/pkg/clock"
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/dcs"
+	"github.com/hathi-ha/hathi/pkg/ha"
+)
+
+// Options are what an agent is made of. Those without a note are required.
+type Options struct {
+	Scope, Name  string
+	Tags         cluster.Tags // as published; may be nil
+	CanBootstrap bool         // the configuration has a bootstrap section
+	ConnURL      string       // published as conn_url
+	APIURL       string       // published as api_url
+	ProxyURL     string       // published as proxy_url; may be empty
+	Version      string       // hathi's own version
+
+	// InitialConfig gives the document that a founded cluster gets as /config, and that a leader writes if
+	// the key was lost.
+	InitialConfig func() []byte
+	// Settings gives the cluster's settings from the view, corrected as configuration.md 4.3 says.
+	Settings func(*cluster.View) cluster.Settings
+	// Configure brings a new /config to the server; nil if there is nothing to bring.
+	Configure func(ctx context.Context, view *cluster.View) error
+
+	// Reload re-reads the configuration files; nil if there are none.
+	Reload func(ctx context.Context) error
+
+	Store    dcs.Store
+	Postgres Postgres
+	Peers    Peers
+	Guard    Guard
+	Clock    clock.Clock
+	Runtime  Runtime
+	Log      *slog.Logger
+	// Wake asks for a turn of the loop now. It may be called from any goroutine and must not block.
+	Wake func()
+	// Decide is ha.Decide if nil; the simulator plants mistakes here.
+	Decide func(ha.Observation) ha.Decision
+}
+
+// Agent is the loop of one node. Turn belongs to one goroutine, Keep to another (or the same); the other
+// methods may be called by anybody.
+type Agent struct {
+	o Options
+
+	// Owned by the loop.
+	settings   cluster.Settings
+	memory     ha.Memory
+	peers      map[string]ha.Peer
+	first      bool // no turn has been made yet
+	configured int64
+	lastRule   string
+	repeats    int
+	lastLine   string
+	published  published
+	adoptions  int
+	armed      armState
+	armedPID   int
+	// restartLimit is the time limit of the restart that was asked for; zero for the usual one.
+	restartLimit time.Duration
+
+	mu       sync.Mutex
+	inbox    []func(*Agent) // what jobs and requests leave for the loop
+	job      *job
+	proof    proof
+	turned   clock.Instant // when the last turn ended
+	keptAt   clock.Instant // when the lease was last renewed
+	ttl      cluster.Settings
+	snapshot *api.Snapshot
+	updated  chan struct{}
+	stopping bool
+	ended    bool
+	fatal    string
+	planned  *plannedRestart
+	waiters  []chan<- error // of the requested restart
+}
+
+// armState is what the agent knows of its guard.
+type armState int
+
+const (
+	armUnknown armState = iota // not since this agent began
+	armOff
+	armOn
+)
+
+// proof is until when the leader key is proven to be ours. Source: design.md, "etcd".
+type proof struct{ until clock.Instant }
+
+// New makes an agent. It does nothing before its first turn.
+func New(o Options) *Agent {
+	if o.Decide == nil {
+		o.Decide = ha.Decide
+	}
+	a := &Agent{
+		o: o, settings: cluster.DefaultSettings(), first: true,
+		peers: map[string]ha.Peer{}, updated: make(chan struct{}),
+	}
+	a.ttl = a.settings
+	a.turned = o.Clock.Now()
+	a.snapshot = &api.Snapshot{Scope: o.Scope, Name: o.Name, Tags: o.Tags, Settings: a.settings, Taken: o.Clock.Now(), Role: cluster.RoleUninitialized, State: cluster.StateStopped}
+	return a
+}
+
+// Stop asks for a clean end: the server is stopped and the leader key handed over, unless the cluster is
+// paused. Ended tells when it is over.
+func (a *Agent) Stop() {
+	a.mu.Lock()
+	a.stopping = true
+	a.mu.Unlock()
+	a.o.Wake()
+}
+
+// Ended reports whether the agent has nothing left to do, and with which error that a person has to look
+// at, if any.
+func (a *Agent) Ended() (message string, ended bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.fatal, a.ended
+}
+
+// later leaves something for the loop to do at the beginning of its next turn, and wakes it.
+func (a *Agent) later(f func(*Agent)) {
+	a.mu.Lock()
+	a.inbox = append(a.inbox, f)
+	a.mu.Unlock()
+	a.o.Wake()
+}
+
+// receive does what jobs and requests have left.
+func (a *Agent) receive() {
+	a.mu.Lock()
+	todo := a.inbox
+	a.inbox = nil
+	a.mu.Unlock()
+	for _, f := range todo {
+		f(a)
+	}
+}
+
+// lockProven gives until when the leader key is proven to be ours; zero if it is not.
+func (a *Agent) lockProven() clock.Instant {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.proof.until
+}
+
+func (a *Agent) setProof(until clock.Instant) {
+	a.mu.Lock()
+	a.proof.until = until
+	a.mu.Unlock()
+}
+
+// Run turns the loop and keeps the lease until the agent has ended or ctx does. Changes of etcd, of the
+// server, jobs and requests wake it; without any it turns every loop_wait.
+func (a *Agent) Run(ctx context.Context, woken <-chan struct{}) string {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go a.keepForever(ctx)
+	for ctx.Err() == nil {
+		next := a.Turn(ctx)
+		if message, ended := a.Ended(); ended {
+			return message
+		}
+		a.rest(ctx, woken, next)
+	}
+	return ""
+}
+
+// rest waits for the next event, at most until the given instant.
+func (a *Agent) rest(ctx context.Context, woken <-chan struct{}, next clock.Instant) {
+	left := next.Sub(a.o.Clock.Now())
+	if left <= 0 {
+		return
+	}
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-woken:
+	case <-a.o.Store.Changed():
+	case <-a.o.Postgres.Changed():
+	case <-timer.C:
+	}
+}
+
+func (a *Agent) keepForever(ctx context.Context) {
+	for ctx.Err() == nil {
+		timer := time.NewTimer(max(0, a.Keep(ctx).Sub(a.o.Clock.Now())))
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}

@@ -1,0 +1,74 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/clock"
+	"github.com/hathi-ha/hathi/pkg/cluster"
+)
+
+// Keep renews the lease if that is due, proves the leader key if we hold it, and gives the instant at which
+// to call it again. It runs beside the loop, so that no long turn delays a renewal; but it stops renewing
+// when the loop has not ended a turn for so long that it must be stuck: a lease must not outlive the
+// judgement of whoever holds it.
+func (a *Agent) Keep(ctx context.Context) clock.Instant {
+	now := a.o.Clock.Now()
+	a.mu.Lock()
+	settings, turned, kept := a.ttl, a.turned, a.keptAt
+	a.mu.Unlock()
+
+	if now.Sub(turned) > stuckAfter(settings) {
+		return now.Add(settings.LoopWait / 4) // no event tells that a stuck loop goes on
+	}
+	if due := kept.Add(renewEvery(settings)); kept != 0 && now.Before(due) {
+		return due
+	}
+	if err := a.renew(ctx, settings); err != nil {
+		// The store has already spent its retry budget on it. One more second, so that an etcd that refuses at
+		// once is not asked in a tight loop; nothing tells when it will answer again but asking.
+		return a.o.Clock.Now().Add(min(time.Second, settings.RetryTimeout/4))
+	}
+	return a.o.Clock.Now().Add(renewEvery(settings))
+}
+
+// renewEvery: once per loop_wait as in Patroni, but never so seldom that two failed renewals in a row would
+// lose the lease.
+func renewEvery(s cluster.Settings) time.Duration { return min(s.LoopWait, s.TTL/3) }
+
+// stuckAfter: a turn waits for etcd at most a retry_timeout, for a query and for the peers a few seconds.
+func stuckAfter(s cluster.Settings) time.Duration {
+	return max(s.LoopWait+2*s.RetryTimeout, 10*time.Second)
+}
+
+// renew does one renewal and takes down what it proves.
+func (a *Agent) renew(ctx context.Context, s cluster.Settings) error {
+	view, _ := a.o.Store.Latest()
+	lead := view != nil && view.Leader.Name == a.o.Name
+	lease, holds, err := a.o.Store.Renew(ctx, s.TTL, lead)
+	if err != nil {
+		a.failed("could not renew the lease", err)
+		a.o.Wake()
+		return err
+	}
+	a.mu.Lock()
+	a.keptAt = a.o.Clock.Now()
+	before := a.proof.until
+	switch {
+	case !lead:
+		// Nothing was asked about the key, so nothing is proven that was not.
+	case holds:
+		a.proof.until = lease.Expires
+	default:
+		a.proof.until = 0
+	}
+	until := a.proof.until
+	a.mu.Unlock()
+	if until != 0 && until != before {
+		a.o.Guard.Extend(until)
+	}
+	if lead != (until != 0) || before == 0 && until != 0 {
+		a.o.Wake()
+	}
+	return nil
+}

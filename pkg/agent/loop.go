@@ -1,0 +1,96 @@
+package agent
+
+import (
+	"context"
+	"log/slog"
+	"reflect"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/clock"
+	"github.com/hathi-ha/hathi/pkg/ha"
+)
+
+// Turn makes one turn of the loop: observe, decide, act. It gives the instant at which the next one is due
+// if nothing happens before; an instant that has passed means at once.
+func (a *Agent) Turn(ctx context.Context) clock.Instant {
+	a.receive()
+	o := a.observe(ctx)
+	d := a.o.Decide(o)
+	a.report(o, d)
+	again := a.act(ctx, o, d)
+	a.publish(ctx, o, d)
+	a.first = false
+
+	now := a.o.Clock.Now()
+	a.mu.Lock()
+	a.turned = now
+	a.mu.Unlock()
+	return a.nextTurn(now, d, again)
+}
+
+// nextTurn: after an action the world is looked at again at once. The same action again and again means
+// that it does not achieve anything; then the pauses grow, up to loop_wait, until something changes.
+func (a *Agent) nextTurn(now clock.Instant, d ha.Decision, again bool) clock.Instant {
+	next := now.Add(a.settings.LoopWait)
+	if d.WakeAt != 0 {
+		next = min(next, d.WakeAt)
+	}
+	if !again {
+		a.repeats = 0
+		return max(next, now.Add(time.Millisecond))
+	}
+	rule := ruleOf(d)
+	if rule != a.lastRule {
+		a.repeats = 0
+	}
+	a.lastRule = rule
+	a.repeats++
+	if a.repeats <= 2 {
+		return now
+	}
+	return now.Add(min(50*time.Millisecond<<min(a.repeats-3, 10), a.settings.LoopWait))
+}
+
+func ruleOf(d ha.Decision) string {
+	if len(d.Reasons) == 0 {
+		return ""
+	}
+	return d.Reasons[0].Rule
+}
+
+// report logs the line of the decision: the heartbeat line at every regular turn, as Patroni does and as
+// users grep for, everything else when it changes.
+func (a *Agent) report(o ha.Observation, d ha.Decision) {
+	line := d.Line(a.settings.Pause)
+	if line == "" {
+		return
+	}
+	_, waiting := d.Action.(ha.Wait)
+	due := a.published.heartbeat == 0 || o.Now.Sub(a.published.heartbeat) >= a.settings.LoopWait-100*time.Millisecond
+	if line == a.lastLine && (!waiting || !due) {
+		a.o.Log.Debug(line, "rule", ruleOf(d))
+		return
+	}
+	a.lastLine, a.published.heartbeat = line, o.Now
+	switch d.Action.(type) {
+	case ha.AskPeers, ha.ProveLock, ha.SyncSlots:
+		a.o.Log.Debug(line, "rule", ruleOf(d))
+	case ha.Exit:
+		a.o.Log.Error(line)
+	default:
+		a.o.Log.Info(line)
+	}
+	for _, r := range d.Reasons[1:] {
+		a.o.Log.Info(r.Text)
+	}
+}
+
+// same reports whether two values are equal all the way down.
+func same(x, y any) bool { return reflect.DeepEqual(x, y) }
+
+// failed logs what went wrong with an action; the next observation shows what became of it.
+func (a *Agent) failed(what string, err error) {
+	if err != nil {
+		a.o.Log.Log(context.Background(), slog.LevelWarn, what, "error", err)
+	}
+}

@@ -1,0 +1,145 @@
+package agent
+
+import (
+	"context"
+	"strings"
+
+	"github.com/hathi-ha/hathi/pkg/clock"
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/ha"
+)
+
+// observe gathers everything the decision is made from.
+func (a *Agent) observe(ctx context.Context) ha.Observation {
+	view, health := a.o.Store.Latest()
+	if view != nil {
+		a.adopt(ctx, view)
+	}
+	server := a.o.Postgres.Observe(ctx)
+	now := a.o.Clock.Now()
+
+	if view != nil && view.Leader.Name != a.o.Name {
+		a.setProof(0) // own writes are in the view at once, so this is never older than our own key
+	}
+	a.mu.Lock()
+	o := ha.Observation{
+		Now: now, Wall: a.o.Clock.Wall(),
+		Self:     ha.Self{Name: a.o.Name, Tags: a.o.Tags, CanBootstrap: a.o.CanBootstrap},
+		Settings: a.settings,
+		Store: ha.Store{
+			View: view, FailingSince: health.FailingSince,
+			LeaseExpires: a.o.Store.Lease().Expires, LockProven: a.proof.until,
+		},
+		Server: server, Peers: a.peers, Stopping: a.stopping,
+	}
+	if a.job != nil {
+		j := a.job.Job
+		o.Job = &j
+	}
+	a.mu.Unlock()
+	a.remember(&o)
+	a.dueRestart(o)
+	o.Memory = a.memory
+	return o
+}
+
+// adopt takes over the settings of a new /config.
+func (a *Agent) adopt(ctx context.Context, view *cluster.View) {
+	settings := a.o.Settings(view)
+	if !same(settings, a.settings) {
+		a.settings = settings
+		a.mu.Lock()
+		a.ttl = settings
+		a.mu.Unlock()
+		a.o.Store.SetTimeouts(settings.RetryTimeout)
+	}
+	if view.Config.Revision == a.configured || a.o.Configure == nil {
+		return
+	}
+	a.configured = view.Config.Revision
+	a.failed("could not apply the new configuration", a.o.Configure(ctx, view))
+}
+
+// remember updates what is kept between turns from what was just seen.
+func (a *Agent) remember(o *ha.Observation) {
+	m, s := &a.memory, o.Server
+	switch {
+	case s.Answered:
+		m.WasPrimary = !s.InRecovery
+	case a.first && s.Process != cluster.ProcessNone:
+		m.WasPrimary = !s.StandbySignal
+	}
+	if a.first {
+		m.Adopted = s.Process != cluster.ProcessNone
+	}
+	if s.Answered && o.Job == nil {
+		m.StartFailures, m.CrashRecoveryTried, m.CloneFailures = 0, false, 0
+		if m.Rewind == ha.RewindDone {
+			m.Rewind = ha.RewindUnknown
+		}
+	}
+	since(&m.StartingSince, o, !s.Answered && s.State == cluster.StateStarting)
+	since(&m.FrozenSince, o, s.Process == cluster.ProcessFrozen)
+	if v := o.Store.View; v != nil {
+		since(&m.InitializeEmptySince, o, v.Initialize.Present && v.Initialize.Value == "")
+		since(&m.UnlockedSince, o, !v.Locked())
+		if v.Locked() {
+			m.FormerLeader = v.Leader.Name
+		}
+		if v.Initialize.SystemID() != "" && v.Initialize.SystemID() == s.SystemID {
+			m.Joined = true
+		}
+	}
+	for name, p := range a.peers {
+		if o.Now.Sub(p.Asked) > 10*a.settings.LoopWait {
+			delete(a.peers, name)
+		}
+	}
+}
+
+// since notes when a condition began; zero while it does not hold.
+func since(at *clock.Instant, o *ha.Observation, holds bool) {
+	switch {
+	case !holds:
+		*at = 0
+	case *at == 0:
+		*at = o.Now
+	}
+}
+
+// askPeers asks members for their state and refreshes the view, so that what is decided next is decided on
+// what is true now.
+func (a *Agent) askPeers(ctx context.Context, view *cluster.View, names []string) {
+	var members []cluster.Member
+	for _, n := range names {
+		if m, ok := view.Member(n); ok {
+			members = append(members, m)
+		}
+	}
+	asked := a.o.Clock.Now()
+	answers := a.o.Peers.Ask(ctx, members)
+	peers := make(map[string]ha.Peer, len(a.peers)+len(answers))
+	for n, p := range a.peers {
+		peers[n] = p
+	}
+	for _, s := range answers {
+		peers[s.Name] = ha.Peer{PeerStatus: s, Asked: asked}
+		if s.Reachable {
+			a.o.Log.Info("Got response from " + s.Name + ": " + describe(s))
+		} else {
+			a.o.Log.Warn("Request failed to "+s.Name, "error", s.Error)
+		}
+	}
+	// Observations hold the old map; they are values and must not change behind a decision.
+	a.peers = peers
+	_, err := a.o.Store.Refresh(ctx)
+	a.failed("could not read the cluster from etcd", err)
+}
+
+func describe(s cluster.PeerStatus) string {
+	role := "primary"
+	if s.InRecovery {
+		role = "replica"
+	}
+	return strings.Join([]string{role, "at", s.Position.String()}, " ")
+}

@@ -1,0 +1,211 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/api"
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/ha"
+)
+
+// The agent as the REST API sees it; see api.Node.
+
+// plannedRestart is a restart for later. It lives in memory and in the member key only.
+type plannedRestart struct {
+	cluster.ScheduledRestart
+	at    time.Time
+	start time.Time // of the postmaster when it was asked for
+}
+
+// Snapshot gives the newest picture of the node.
+func (a *Agent) Snapshot() *api.Snapshot {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.snapshot
+}
+
+// Updated gives a channel that is closed at the next new snapshot.
+func (a *Agent) Updated() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.updated
+}
+
+// Wake makes the loop turn now.
+func (a *Agent) Wake() { a.o.Wake() }
+
+// Restart restarts the server if the conditions hold, and waits for the end of it; when ctx ends first the
+// restart goes on.
+func (a *Agent) Restart(ctx context.Context, r api.RestartRequest) error {
+	done := make(chan error, 1)
+	a.later(func(a *Agent) {
+		if err := a.mayRestart(r); err != nil {
+			done <- err
+			return
+		}
+		a.memory.RestartRequested, a.restartLimit = true, r.Timeout
+		a.mu.Lock()
+		a.waiters = append(a.waiters, done)
+		a.mu.Unlock()
+	})
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// mayRestart judges the conditions of a restart. Source: Patroni 4.1, ha.py, restart_matches.
+func (a *Agent) mayRestart(r api.RestartRequest) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.snapshot
+	switch {
+	case a.job != nil:
+		return api.BusyError{Job: string(a.job.Kind)}
+	case r.Role != "" && r.Role != string(s.Role),
+		r.VersionNum != 0 && s.Server.Version >= r.VersionNum,
+		r.RestartPending && len(s.Server.PendingRestart) == 0:
+		return api.ErrConditions
+	}
+	return nil
+}
+
+// restartTimeout is the time that the start is given after a requested restart: what the request says, else
+// what a crashed primary would be given.
+func (a *Agent) restartTimeout() time.Duration {
+	if limit := a.restartLimit; limit > 0 {
+		a.restartLimit = 0
+		return limit
+	}
+	if a.settings.PrimaryStartTimeout > 0 {
+		return a.settings.PrimaryStartTimeout
+	}
+	return cluster.DefaultSettings().PrimaryStartTimeout
+}
+
+// answerRestart tells everybody who waits how the restart went.
+func (a *Agent) answerRestart(err error) {
+	a.mu.Lock()
+	waiters := a.waiters
+	a.waiters = nil
+	a.mu.Unlock()
+	for _, w := range waiters {
+		if err != nil {
+			w <- api.ErrRestartFailed
+			continue
+		}
+		w <- nil
+	}
+}
+
+// ScheduleRestart keeps a restart for later.
+func (a *Agent) ScheduleRestart(r cluster.ScheduledRestart, at time.Time) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.planned != nil {
+		return api.ErrAlreadyPlanned
+	}
+	start := a.snapshot.Server.PostmasterStart
+	if !start.IsZero() {
+		r.PostmasterStartRaw = start.UTC().Format("2006-01-02 15:04:05.000000-07:00")
+	}
+	a.planned = &plannedRestart{ScheduledRestart: r, at: at, start: start}
+	a.o.Wake()
+	return nil
+}
+
+// CancelScheduledRestart forgets the restart that was kept for later.
+func (a *Agent) CancelScheduledRestart() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.planned == nil {
+		return api.ErrNothingPlanned
+	}
+	a.planned = nil
+	a.o.Wake()
+	return nil
+}
+
+func (a *Agent) scheduledRestart() *cluster.ScheduledRestart {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.planned == nil {
+		return nil
+	}
+	r := a.planned.ScheduledRestart
+	return &r
+}
+
+// dueRestart turns a scheduled restart into a requested one when its time has come. It is dropped if the
+// server was restarted meanwhile, and stays while the cluster is paused.
+func (a *Agent) dueRestart(o ha.Observation) {
+	a.mu.Lock()
+	p := a.planned
+	a.mu.Unlock()
+	if p == nil || a.settings.Pause || o.Server.PostmasterStart.IsZero() {
+		return
+	}
+	if !p.start.Equal(o.Server.PostmasterStart) {
+		a.o.Log.Info("Cancelling scheduled restart: postgres restart has already happened")
+		_ = a.CancelScheduledRestart() // it was there a moment ago; gone is as good
+		return
+	}
+	if o.Wall.Before(p.at) {
+		return
+	}
+	_ = a.CancelScheduledRestart()
+	version, _ := cluster.ParseVersion(p.PostgresVersion) // was checked when it was asked for
+	request := api.RestartRequest{Role: p.Role, RestartPending: p.RestartPending, VersionNum: version}
+	if err := a.mayRestart(request); err != nil {
+		a.o.Log.Info("not proceeding with the restart", "error", err)
+		return
+	}
+	a.memory.RestartRequested = true
+	a.restartLimit = time.Duration(p.TimeoutSeconds) * time.Second
+}
+
+// Reinitialize starts over with a copy of the leader. It returns when the loop has accepted it.
+func (a *Agent) Reinitialize(ctx context.Context, force, fromLeader bool) error {
+	done := make(chan error, 1)
+	a.later(func(a *Agent) { done <- a.acceptReinitialize(force, fromLeader) })
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (a *Agent) acceptReinitialize(force, fromLeader bool) error {
+	view, _ := a.o.Store.Latest()
+	switch {
+	case view == nil || !view.Locked():
+		return api.ErrNoLeader
+	case view.Leader.Name == a.o.Name:
+		return api.ErrIsLeader
+	}
+	a.mu.Lock()
+	busy := a.job
+	a.mu.Unlock()
+	if busy != nil {
+		if !force {
+			return api.BusyError{Job: string(busy.Kind)}
+		}
+		a.cancelJob()
+	}
+	a.memory.ReinitializeRequested, a.memory.ReinitializeFromLeader = true, fromLeader
+	return nil
+}
+
+// Reload re-reads the configuration files before the next turn.
+func (a *Agent) Reload() {
+	a.later(func(a *Agent) {
+		if a.o.Reload != nil {
+			a.failed("could not reload the configuration", a.o.Reload(context.Background()))
+		}
+		a.configured = 0
+	})
+}

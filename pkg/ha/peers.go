@@ -1,0 +1,84 @@
+package ha
+
+import (
+	"sort"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+)
+
+// peerFresh is how old an answer of another member may be to count. It only has to outlive the question
+// itself, which the agent bounds to two seconds (as Patroni does), and the turn in which it is judged.
+const peerFresh = 3 * time.Second
+
+// ask gives the fresh answers of the members, or a decision to ask if one is missing.
+func ask(o *Observation, members []cluster.Member, rule, why string) ([]Peer, *Decision) {
+	var names []string
+	answers := make([]Peer, 0, len(members))
+	for _, m := range members {
+		p, ok := o.Peers[m.Name]
+		if !ok || o.Now.Sub(p.Asked) > peerFresh {
+			names = append(names, m.Name)
+			continue
+		}
+		answers = append(answers, p)
+	}
+	if len(names) > 0 {
+		sort.Strings(names)
+		return nil, act(AskPeers{Names: names}, rule, "%s", why)
+	}
+	return answers, nil
+}
+
+// limitation says why a member can't become the leader whatever its position, or nothing.
+// Source: Patroni 4.1, ha.py, _MemberStatus.failover_limitation.
+func limitation(p Peer) string {
+	switch {
+	case !p.Reachable:
+		return "not reachable"
+	case p.Tags.NoFailover():
+		return "not allowed to promote"
+	case p.WatchdogFailed:
+		return "not watchdog capable"
+	}
+	return ""
+}
+
+// successors gives the members that could take the lock from us now, by name; if their answers are needed
+// first, a decision to ask. A named candidate restricts the set to that member, without turns that round.
+// Source: Patroni 4.1, ha.py, is_failover_possible.
+func successors(o *Observation, candidate string, without bool) ([]string, *Decision) {
+	var asked []cluster.Member
+	for _, m := range o.Store.View.Members {
+		named := candidate == "" || (m.Name == candidate) != without
+		if m.Name != o.Self.Name && m.APIURL != "" && !m.Tags.NoFailover() && named {
+			asked = append(asked, m)
+		}
+	}
+	answers, question := ask(o, asked, "successors-ask", "asking members whether they can take over")
+	if question != nil {
+		return nil, question
+	}
+	var names []string
+	for _, p := range answers {
+		if limitation(p) == "" && p.InRecovery && !tooFarBehind(o, p.Position) && !oldTimeline(o, p.Timeline) {
+			names = append(names, p.Name)
+		}
+	}
+	return names, nil
+}
+
+// tooFarBehind compares a position with the last one the leader published. The promise of asynchronous
+// mode is exactly this bound.
+func tooFarBehind(o *Observation, position cluster.LSN) bool {
+	return position.Behind(o.Store.View.Status.Optime) > o.Settings.MaximumLagOnFailover
+}
+
+// oldTimeline: with check_timeline, a member that is not on the cluster's timeline, or can't say on which,
+// is no candidate.
+func oldTimeline(o *Observation, t cluster.Timeline) bool {
+	if !o.Settings.CheckTimeline {
+		return false
+	}
+	return t == 0 || t < o.Store.View.History.Timeline()
+}

@@ -1,0 +1,97 @@
+package ha
+
+import "github.com/hathi-ha/hathi/pkg/cluster"
+
+// ruleJob: while something long runs beside the loop, the only question is whether it may go on. The lease
+// is renewed beside it all the while.
+func ruleJob(o *Observation) *Decision {
+	job := o.Job
+	if job == nil {
+		return nil
+	}
+	if why := forbidden(o); why != "" && !job.Cancelled {
+		return act(CancelJob{}, "job-forbidden", "%s", why)
+	}
+	if o.Stopping && !job.Cancelled && job.Kind != JobDemote && job.Kind != JobStop && job.Kind != JobKill {
+		return act(CancelJob{}, "job-stopping", "%s cancelled because the agent is stopping", job.Kind)
+	}
+	if o.Store.View != nil && o.mine() && job.Kind != JobPromote {
+		return wait("job", "updated leader lock during %s", job.Kind)
+	}
+	return wait("job", "%s in progress", job.Kind)
+}
+
+// forbidden says why the running job has to end, or nothing. Jobs that make or keep a primary are allowed
+// only while the lock is proven to be ours; what they leave behind is judged when they have ended. The
+// guard fences in case they do not end in time.
+func forbidden(o *Observation) string {
+	if o.paused() {
+		return ""
+	}
+	switch o.Job.Kind {
+	case JobPromote:
+		if lockLost(o) {
+			return "lost leader before promote"
+		}
+	case JobStartPrimary:
+		if lockLost(o) {
+			return "lost leader lock during " + string(JobStartPrimary)
+		}
+	case JobRestart:
+		if lockLost(o) && o.Memory.WasPrimary {
+			return "lost leader lock during " + string(JobRestart)
+		}
+	}
+	return ""
+}
+
+// lockLost reports whether the leader key is known not to be ours, or no longer proven to be.
+func lockLost(o *Observation) bool {
+	v := o.Store.View
+	return v == nil || v.Leader.Name != o.Self.Name || !o.Now.Before(o.Store.LockProven)
+}
+
+// ruleFirstView: before the first view of the cluster nothing can be judged. A server that is running goes
+// on as it is: if it is a primary, the guard of the agent before us still counts its deadline.
+func ruleFirstView(o *Observation) *Decision {
+	if o.Store.View != nil {
+		return nil
+	}
+	if o.Stopping {
+		return stopLocal(o)
+	}
+	if o.mayWrite() && failing(o) >= o.Settings.RetryTimeout && !o.paused() {
+		return act(Demote{Mode: DemoteOffline}, "first-view-lost",
+			"demoting self because DCS is not accessible and I was a leader")
+	}
+	d := wait("first-view", "waiting on etcd")
+	if o.mayWrite() && o.Store.FailingSince != 0 {
+		d.until(o.Store.FailingSince.Add(o.Settings.RetryTimeout))
+	}
+	return d
+}
+
+// ruleStopping: the agent was told to end. In pause it leaves everything as it is, the leader key too.
+// Source: Patroni 4.1, ha.py, shutdown.
+func ruleStopping(o *Observation) *Decision {
+	if !o.Stopping {
+		return nil
+	}
+	if o.paused() {
+		return act(Done{}, "stop-paused", "Leader key is not deleted and Postgresql is not stopped due paused state")
+	}
+	if o.Server.Process == cluster.ProcessNone && o.mine() {
+		return act(ReleaseLeader{}, "stop-release", "Leader key released")
+	}
+	return stopLocal(o)
+}
+
+func stopLocal(o *Observation) *Decision {
+	switch {
+	case o.mayWrite():
+		return act(Demote{Mode: DemoteShutdown}, "stop-primary", "stopping PostgreSQL and handing over")
+	case o.Server.Process != cluster.ProcessNone:
+		return act(Stop{}, "stop-replica", "stopping PostgreSQL")
+	}
+	return act(Done{}, "stop-done", "agent stopped")
+}

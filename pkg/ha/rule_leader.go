@@ -1,0 +1,160 @@
+package ha
+
+import (
+	"github.com/hathi-ha/hathi/pkg/cluster"
+)
+
+// ruleLeader: the leader key is proven to be ours and the server answers.
+// Source: Patroni 4.1, ha.py, process_healthy_cluster and enforce_primary_role.
+func ruleLeader(o *Observation) *Decision {
+	if !o.mine() {
+		return nil
+	}
+	for _, rule := range []func(*Observation) *Decision{
+		leaderPromote, leaderRequest, leaderKeys, leaderCheckpoint, leaderHistory, ruleRestart, ruleSlots,
+	} {
+		if d := rule(o); d != nil {
+			return d
+		}
+	}
+	return wait("leader", "no action. I am (%s), the leader with the lock", o.Self.Name)
+}
+
+// leaderPromote: who holds the lock becomes primary; in pause only if it was named.
+func leaderPromote(o *Observation) *Decision {
+	if !o.Server.InRecovery {
+		return nil
+	}
+	if o.paused() && o.Store.View.Failover.Candidate != o.Self.Name {
+		return act(ReleaseLeader{}, "leader-paused-release", "removed leader lock because postgres is not running as primary")
+	}
+	return act(Promote{}, "leader-promote", "promoted self to leader because I had the session lock")
+}
+
+// leaderRequest: somebody asked for another leader.
+// Source: Patroni 4.1, ha.py, process_manual_failover_from_leader.
+func leaderRequest(o *Observation) *Decision {
+	req := o.Store.View.Failover
+	if !req.Pending() {
+		return nil
+	}
+	drop := func(rule, format string, args ...any) *Decision {
+		return act(ClearFailover{Revision: req.Revision}, rule, format, args...)
+	}
+	switch {
+	case req.Leader != "" && req.Leader != o.Self.Name:
+		return drop("request-other-leader", "%s: leader name does not match: %s != %s", req.Action(), req.Leader, o.Self.Name)
+	case req.Candidate == o.Self.Name:
+		return drop("request-is-leader", "%s: I am already the leader, no need to %s", req.Action(), req.Action())
+	case !req.ScheduledAt.IsZero():
+		if d, due := scheduled(o, req); !due {
+			return d
+		}
+	}
+	if o.paused() && req.Candidate == "" {
+		return drop("request-paused", "%s is possible only to a specific candidate in a paused state", req.Action())
+	}
+	names, question := successors(o, req.Candidate, false)
+	switch {
+	case question != nil:
+		return question
+	case len(names) == 0:
+		return drop("request-nobody", "%s: no healthy members found, %s is not possible", req.Action(), req.Action())
+	}
+	return act(Demote{Mode: DemoteGraceful}, "request-demote", "%s: demoting myself", req.Action())
+}
+
+// scheduled judges a request for a certain time: not yet, no more, or due now. In pause it stays as it is.
+// Source: Patroni 4.1, ha.py, should_run_scheduled_action.
+func scheduled(o *Observation, req cluster.FailoverRequest) (*Decision, bool) {
+	left := req.ScheduledAt.Sub(o.Wall)
+	switch {
+	case o.paused():
+		return nil, false
+	case left > 0:
+		// Nothing else has to wait for it: the other rules go on, and this moment wakes the loop.
+		return leaderRest(o).until(o.Now.Add(min(left, o.Settings.LoopWait))), false
+	case left < -o.Settings.LoopWait*3/2:
+		return act(ClearFailover{Revision: req.Revision}, "request-stale",
+			"Found a stale %s value, cleaning up: %s", req.Action(), cluster.FormatISO(req.ScheduledAt)), false
+	}
+	return nil, true
+}
+
+// leaderRest are the rules after the request, while the request waits for its time.
+func leaderRest(o *Observation) *Decision {
+	for _, rule := range []func(*Observation) *Decision{leaderKeys, leaderCheckpoint, leaderHistory, ruleRestart, ruleSlots} {
+		if d := rule(o); d != nil {
+			return d
+		}
+	}
+	return wait("leader", "no action. I am (%s), the leader with the lock", o.Self.Name)
+}
+
+// leaderKeys restores what the cluster can't do without.
+func leaderKeys(o *Observation) *Decision {
+	v := o.Store.View
+	if v.Initialize.SystemID() == "" && o.Server.SystemID != "" {
+		return act(WriteInitialize{SystemID: o.Server.SystemID, Revision: v.Initialize.Revision}, "leader-initialize", "writing system identifier of the cluster")
+	}
+	if !v.Config.Present {
+		return act(WriteConfig{Revision: v.Config.Revision}, "leader-config", "writing the configuration of the cluster")
+	}
+	return nil
+}
+
+// leaderCheckpoint: pg_rewind on other members reads the control file of the leader, which names the new
+// timeline only after a checkpoint. Source: Patroni 4.1, postgresql/rewind.py, ensure_checkpoint_after_promote.
+func leaderCheckpoint(o *Observation) *Decision {
+	m := o.Memory
+	if !m.CheckpointPending || m.CheckpointRunning || o.Server.InRecovery || o.Now.Before(m.RewindRetryAt) {
+		return nil
+	}
+	return act(Checkpoint{}, "leader-checkpoint", "running a checkpoint so that others can rewind")
+}
+
+// leaderHistory keeps /history true: the lines of the server's own history file, with the moment and the
+// new leader where they are known. Source: keyspace.md 4.9.
+func leaderHistory(o *Observation) *Decision {
+	if o.Server.Timeline == 0 || o.Server.InRecovery {
+		return nil
+	}
+	want := history(o)
+	if sameHistory(o.Store.View.History, want) {
+		return nil
+	}
+	return act(WriteHistory{History: want}, "leader-history", "writing the timeline history")
+}
+
+func history(o *Observation) cluster.History {
+	stored := map[cluster.Timeline]cluster.HistoryEntry{}
+	for _, e := range o.Store.View.History.Entries {
+		stored[e.Timeline] = e
+	}
+	want := cluster.History{Present: true, Entries: []cluster.HistoryEntry{}}
+	for _, e := range o.Server.History {
+		if old, ok := stored[e.Timeline]; ok && old.LSN == e.LSN {
+			e.Timestamp, e.NewLeader = old.Timestamp, old.NewLeader
+		}
+		if e.Timestamp == "" && e.Timeline+1 == o.Server.Timeline && !o.Server.HistoryTime.IsZero() {
+			e.Timestamp, e.NewLeader = cluster.FormatISO(o.Server.HistoryTime), o.Self.Name
+		}
+		want.Entries = append(want.Entries, e)
+	}
+	if n := o.Settings.MaxTimelinesHistory; n > 0 && len(want.Entries) > n {
+		want.Entries = want.Entries[len(want.Entries)-n:]
+	}
+	return want
+}
+
+func sameHistory(a, b cluster.History) bool {
+	if a.Present != b.Present || len(a.Entries) != len(b.Entries) {
+		return false
+	}
+	for i := range a.Entries {
+		if a.Entries[i] != b.Entries[i] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,171 @@
+package ha
+
+import (
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/clock"
+	"github.com/hathi-ha/hathi/pkg/cluster"
+)
+
+// raceRetry is when a member that stood back looks again: the one it stood back for may fail, and nothing
+// tells of that. Everything else that matters to the race is an event.
+const raceRetry = time.Second
+
+// ruleRace: nobody holds the leader key.
+// Source: Patroni 4.1, ha.py, process_unhealthy_cluster and is_healthiest_node.
+func ruleRace(o *Observation) *Decision {
+	if o.locked() {
+		return nil
+	}
+	if o.Store.View.Leader.Present {
+		// The key is there with nothing in it: nobody owns it and nobody can take it.
+		return wait("race-empty-key", "the leader key exists but names nobody; remove it")
+	}
+	if o.paused() {
+		return racePaused(o)
+	}
+	if o.Server.IsPrimary() {
+		return racePrimary(o)
+	}
+	if o.Self.Tags.NoFailover() {
+		return wait("race-nofailover", "following a different leader because I am not allowed to promote")
+	}
+	if o.Store.View.Failover.Pending() {
+		if d := raceRequest(o); d != nil {
+			return d
+		}
+	}
+	return raceHealthiest(o, raceSet(o), true)
+}
+
+// racePaused: in pause only a running primary takes the lock, or a replica that was named.
+func racePaused(o *Observation) *Decision {
+	req := o.Store.View.Failover
+	switch {
+	case o.Server.IsPrimary() && identityFits(o):
+		return act(AcquireLeader{}, "race-paused-primary", "acquired session lock as a leader")
+	case req.Candidate == o.Self.Name && req.ScheduledAt.IsZero() && !o.Self.Tags.NoFailover():
+		return act(AcquireLeader{}, "race-paused-candidate", "promoted self to leader by acquiring session lock")
+	case o.Server.IsPrimary():
+		return wait("race-paused", "continue to run as primary without lock")
+	}
+	return wait("race-paused", "no action. I am (%s)", o.Self.Name)
+}
+
+func identityFits(o *Observation) bool {
+	known := o.Store.View.Initialize.SystemID()
+	return known == "" || known == o.Server.SystemID
+}
+
+// racePrimary: a running primary takes the lock back, unless the cluster has gone on without it. It is not
+// compared with others: nobody can be ahead of a primary on the newest timeline.
+func racePrimary(o *Observation) *Decision {
+	known := o.Store.View.History.Timeline()
+	if o.Server.Timeline < known {
+		return act(Demote{Mode: DemoteNoLock}, "race-old-primary", "demoting self because i am not the healthiest node").
+			because("race-old-primary", "My timeline %d is behind last known cluster timeline %d", o.Server.Timeline, known)
+	}
+	return act(AcquireLeader{}, "race-primary", "acquired session lock as a leader")
+}
+
+// raceRequest: somebody asked for a certain leader, or for a leader to go. Nothing means that the request
+// does not decide and the usual race does.
+// Source: Patroni 4.1, ha.py, manual_failover_process_no_leader.
+func raceRequest(o *Observation) *Decision {
+	req, view := o.Store.View.Failover, o.Store.View
+	if req.Candidate == o.Self.Name {
+		return act(AcquireLeader{}, "race-candidate", "promoted self to leader by acquiring session lock")
+	}
+	if m, ok := view.Member(req.Candidate); ok && req.Candidate != "" {
+		answers, question := ask(o, []cluster.Member{m}, "race-ask-candidate", "asking the candidate "+m.Name)
+		if question != nil {
+			return question
+		}
+		if limitation(answers[0]) == "" {
+			return wait("race-other-candidate", "following a different leader because i am not the healthiest node").
+				because("race-other-candidate", "%s: to %s, i am %s", req.Action(), m.Name, o.Self.Name).
+				until(o.Now.Add(raceRetry))
+		}
+	}
+	if req.Leader == o.Self.Name {
+		names, question := successors(o, req.Candidate, true)
+		switch {
+		case question != nil:
+			return question
+		case len(names) > 0:
+			return wait("race-was-asked-to-go", "following a different leader because i am not the healthiest node").
+				until(o.Now.Add(raceRetry))
+		}
+		return nil
+	}
+	others := make([]cluster.Member, 0, len(view.Members))
+	for _, m := range view.Members {
+		if m.Name != o.Self.Name && m.Name != req.Leader {
+			others = append(others, m)
+		}
+	}
+	return raceHealthiest(o, others, false)
+}
+
+// raceSet is everybody whose answer counts: the members of the view, the former leader among them as long
+// as it has a key.
+func raceSet(o *Observation) []cluster.Member {
+	others := make([]cluster.Member, 0, len(o.Store.View.Members))
+	for _, m := range o.Store.View.Members {
+		if m.Name != o.Self.Name {
+			others = append(others, m)
+		}
+	}
+	return others
+}
+
+// raceHealthiest takes the lock if nobody who can be reached is better placed. Several members may pass;
+// then the key, which only one can create, decides.
+func raceHealthiest(o *Observation, others []cluster.Member, checkLag bool) *Decision {
+	stand := func(rule, format string, args ...any) *Decision {
+		return wait(rule, "following a different leader because i am not the healthiest node").
+			because(rule, format, args...).until(o.Now.Add(raceRetry))
+	}
+	mine := o.Server.Position()
+	switch {
+	case mine == 0:
+		return stand("race-no-position", "my own WAL position is unknown")
+	case checkLag && tooFarBehind(o, mine):
+		return stand("race-lag", "My wal position exceeds maximum replication lag").until(lagRetry(o))
+	case oldTimeline(o, o.Server.Timeline):
+		return stand("race-timeline", "My timeline %d is behind last known cluster timeline %d",
+			o.Server.Timeline, o.Store.View.History.Timeline())
+	}
+	answers, question := ask(o, withAPI(others), "race-ask", "asking the other members for their WAL positions")
+	if question != nil {
+		return question
+	}
+	for _, p := range answers {
+		switch {
+		case limitation(p) != "":
+			continue
+		case !p.InRecovery:
+			return stand("race-primary-alive", "Primary (%s) is still alive", p.Name)
+		case p.Position > mine:
+			return stand("race-behind", "Wal position of %s is ahead of my wal position", p.Name)
+		case p.Position == mine && p.Tags.FailoverPriority() > o.Self.Tags.FailoverPriority() && p.Name != o.Memory.FormerLeader:
+			return stand("race-priority", "%s has equally tolerable WAL position and priority %d, while this node has priority %d",
+				p.Name, p.Tags.FailoverPriority(), o.Self.Tags.FailoverPriority())
+		}
+	}
+	return act(AcquireLeader{}, "race-won", "promoted self to leader by acquiring session lock")
+}
+
+// lagRetry: a lagging member can only become eligible by replaying more, which no event tells.
+func lagRetry(o *Observation) clock.Instant { return o.Now.Add(raceRetry) }
+
+// withAPI leaves out members that can't be asked or whose answer can't count.
+func withAPI(members []cluster.Member) []cluster.Member {
+	var out []cluster.Member
+	for _, m := range members {
+		if m.APIURL != "" {
+			out = append(out, m)
+		}
+	}
+	return out
+}

@@ -1,0 +1,161 @@
+package ha
+
+import (
+	"github.com/hathi-ha/hathi/pkg/cluster"
+)
+
+// ruleReplica: another member holds the leader key and the server answers.
+// Source: Patroni 4.1, ha.py, follow.
+func ruleReplica(o *Observation) *Decision {
+	if !o.other() {
+		return nil
+	}
+	if o.Server.IsPrimary() {
+		if o.paused() {
+			return wait("replica-paused-primary", "continue to run as primary without lock")
+		}
+		return act(Demote{Mode: DemoteNoLock}, "replica-demote",
+			"demoting self because I do not have the lock and I was a leader")
+	}
+	for _, rule := range []func(*Observation) *Decision{replicaDiverged, replicaFollow, ruleRestart, ruleSlots} {
+		if d := rule(o); d != nil {
+			return d
+		}
+	}
+	return wait("replica", "no action. I am (%s), a secondary, and following a leader (%s)", o.Self.Name, o.leader().Name)
+}
+
+// replicaFollow points the server to its upstream. While the upstream's address is not known, what it
+// follows now is left alone (Patroni disconnects it).
+func replicaFollow(o *Observation) *Decision {
+	want := target(o)
+	if want.Host == "" || o.Server.PrimaryConninfo.Same(want) {
+		return nil
+	}
+	return act(Follow{Upstream: want}, "replica-follow", "following %s", want.Member)
+}
+
+// replicaDiverged: a replica that does not stream from a leader on another timeline may have replayed what
+// that leader never had. While it streams there is nothing to ask: the upstream would refuse to send WAL of
+// a history that is not its own.
+func replicaDiverged(o *Observation) *Decision {
+	leader := o.leader()
+	if o.paused() || o.Server.ReceiverStatus == "streaming" || !divergenceMatters(o) || !leaderReady(o) {
+		return nil
+	}
+	if leader.Timeline == 0 || leader.Timeline == o.Server.Timeline {
+		return nil
+	}
+	switch answer(o) {
+	case RewindNeeded, RewindFailed:
+		return mend(o)
+	case RewindNotNeeded, RewindDone:
+		return nil
+	}
+	if o.Now.Before(o.Memory.RewindRetryAt) {
+		return nil
+	}
+	up := upstreamOf(o, leader)
+	if up.Host == "" {
+		return nil
+	}
+	return act(CheckRewind{Leader: up}, "replica-check", "comparing history with leader '%s'", up.Member)
+}
+
+// ruleRestart: a user asked for a restart of the server.
+func ruleRestart(o *Observation) *Decision {
+	if !o.Memory.RestartRequested {
+		return nil
+	}
+	return act(Restart{}, "restart", "restart requested")
+}
+
+// ruleSlots keeps a physical slot for every member on every node that may become its upstream, so that no
+// WAL is removed that a member still needs, whoever leads. Slots of members that are gone stay for
+// member_slots_ttl; the leader keeps that list in /status. Logical slots are left alone.
+// Source: Patroni 4.1, postgresql/slots.py.
+func ruleSlots(o *Observation) *Decision {
+	if !o.Settings.UseSlots || !o.Server.Answered || o.Server.Slots == nil {
+		return nil
+	}
+	want := wantedSlots(o)
+	var plan SyncSlots
+	have := map[string]bool{}
+	for _, s := range o.Server.Slots {
+		if s.Type != "physical" {
+			continue
+		}
+		have[s.Name] = true
+		published := o.Store.View.Status.Slots[s.Name]
+		switch {
+		case want[s.Name] && !s.Active && o.Server.InRecovery && s.RestartLSN != 0 && s.RestartLSN < published:
+			if plan.Advance == nil {
+				plan.Advance = map[string]cluster.LSN{}
+			}
+			if to := min(published, o.Server.ReplayLSN); to > s.RestartLSN {
+				plan.Advance[s.Name] = to
+			}
+		case !want[s.Name] && !s.Active && !o.paused() && !ignored(o, s):
+			plan.Drop = append(plan.Drop, s.Name)
+		}
+	}
+	for _, name := range sortedKeys(want) {
+		if !have[name] {
+			plan.Create = append(plan.Create, name)
+		}
+	}
+	if len(plan.Create)+len(plan.Drop)+len(plan.Advance) == 0 {
+		return nil
+	}
+	return act(plan, "slots", "adjusting replication slots")
+}
+
+func wantedSlots(o *Observation) map[string]bool {
+	want := map[string]bool{}
+	own := cluster.SlotName(o.Self.Name)
+	for _, m := range o.Store.View.Members {
+		if m.Name != o.Self.Name && !m.Tags.NoStream() && slotHere(o, m) {
+			want[cluster.SlotName(m.Name)] = true
+		}
+	}
+	if o.Self.Tags.NoFailover() {
+		return want
+	}
+	for _, name := range o.Store.View.Status.RetainSlots {
+		want[name] = true
+	}
+	for name, s := range o.Settings.PermanentSlots {
+		if !s.Logical {
+			want[name] = true
+		}
+	}
+	delete(want, own)
+	return want
+}
+
+// slotHere reports whether this node keeps a slot for the member.
+func slotHere(o *Observation, m cluster.Member) bool {
+	from := m.Tags.ReplicateFrom()
+	switch {
+	case from == o.Self.Name:
+		return true
+	case o.Self.Tags.NoFailover():
+		return false
+	case o.Settings.MemberSlotsTTL > 0:
+		return true
+	case o.mine():
+		_, known := o.Store.View.Member(from)
+		return from == "" || !known
+	}
+	return false
+}
+
+func ignored(o *Observation, s cluster.Slot) bool {
+	for _, m := range o.Settings.IgnoreSlots {
+		if (m.Name == "" || m.Name == s.Name) && (m.Type == "" || m.Type == s.Type) &&
+			(m.Database == "" || m.Database == s.Database) && (m.Plugin == "" || m.Plugin == s.Plugin) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,73 @@
+package ha
+
+import (
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+)
+
+// ruleFrozen: a postmaster that was stopped by a signal takes no connections, while its children may go on
+// serving. Nothing tells when it will go on, so after a retry_timeout it is killed and started anew.
+// Patroni keeps such a server, and the lock, for ever.
+func ruleFrozen(o *Observation) *Decision {
+	if o.Server.Process != cluster.ProcessFrozen || o.paused() || o.Memory.FrozenSince == 0 {
+		return nil
+	}
+	at := o.Memory.FrozenSince.Add(o.Settings.RetryTimeout)
+	if !o.Now.Before(at) {
+		return act(KillServer{}, "frozen-kill", "killing postgres because its postmaster has been stopped for %s", o.Settings.RetryTimeout)
+	}
+	return wait("frozen", "postmaster is stopped by a signal").until(at)
+}
+
+// ruleSilent: the postmaster is there but the server does not answer: it starts up, or it is too busy.
+// Source: Patroni 4.1, ha.py, handle_starting_instance.
+func ruleSilent(o *Observation) *Decision {
+	if o.Server.Answered {
+		return nil
+	}
+	if o.Server.State != cluster.StateStarting && !o.Server.Rejecting {
+		return unresponsive(o)
+	}
+	if !o.mine() {
+		return wait("starting-replica", "Still starting up as a standby.")
+	}
+	limit := o.Settings.PrimaryStartTimeout
+	left := limit
+	if o.Memory.StartingSince != 0 {
+		left = limit - o.Now.Sub(o.Memory.StartingSince)
+	}
+	if left > 0 {
+		return wait("starting-leader", "PostgreSQL is still starting up, %.0f seconds until timeout", left.Seconds()).
+			until(o.Now.Add(left))
+	}
+	names, ask := successors(o, "", false)
+	switch {
+	case ask != nil:
+		return ask
+	case len(names) > 0:
+		return act(Demote{Mode: DemoteImmediate}, "starting-timeout", "stopped PostgreSQL because of startup timeout")
+	}
+	return wait("starting-alone",
+		"primary start has timed out, but continuing to wait because failover is not possible").
+		until(o.Now.Add(o.Settings.LoopWait))
+}
+
+// unresponsive: the server accepts nothing and says nothing. A primary keeps the lock for as long as its
+// start would be given, then hands over if somebody can take over: killing a server that is merely
+// overloaded helps nobody, so the limit is generous. Patroni keeps the lock for ever.
+func unresponsive(o *Observation) *Decision {
+	limit := o.Settings.PrimaryStartTimeout
+	if o.mine() && limit > 0 && o.Server.SilentFor >= limit && !o.paused() {
+		names, ask := successors(o, "", false)
+		switch {
+		case ask != nil:
+			return ask
+		case len(names) > 0:
+			return act(Demote{Mode: DemoteImmediate}, "silent-timeout",
+				"demoting self because PostgreSQL has not answered for %s", o.Server.SilentFor.Round(time.Second))
+		}
+	}
+	return wait("silent", "Error communicating with PostgreSQL. Will try again later").
+		until(o.Now.Add(time.Second)) // no event tells that a database answers again
+}

@@ -1,0 +1,56 @@
+package ha
+
+import (
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/clock"
+)
+
+// failing gives for how long etcd has not answered.
+func failing(o *Observation) time.Duration {
+	if o.Store.FailingSince == 0 {
+		return 0
+	}
+	return o.Now.Sub(o.Store.FailingSince)
+}
+
+// ruleStoreLost: etcd does not answer. Whoever is not a primary does nothing: what the view says may be
+// old. A primary has until giveUpAt to see etcd again.
+func ruleStoreLost(o *Observation) *Decision {
+	if o.Store.FailingSince == 0 {
+		return nil
+	}
+	if !o.mayWrite() || o.paused() {
+		return wait("store-lost", "DCS is not accessible")
+	}
+	at := giveUpAt(o)
+	if o.Now.Before(at) {
+		return wait("store-lost-primary", "DCS is not accessible").until(at)
+	}
+	return act(Demote{Mode: DemoteOffline}, "store-lost-demote",
+		"demoting self because DCS is not accessible and I was a leader")
+}
+
+// giveUpAt is when a primary that can't reach etcd stops. It is the earlier of two moments:
+//   - retry_timeout after the failure was first seen, as users of Patroni expect. The settings keep to
+//     loop_wait + 2*retry_timeout <= ttl, so that a renewal before the failure still leaves a
+//     retry_timeout to stop in before another member can take the lock;
+//   - a quarter of the TTL before the proof of the lock ends, whatever the settings: the server needs time
+//     to stop cleanly, and the guard, which counts from the same proof, must not have to do it.
+func giveUpAt(o *Observation) clock.Instant {
+	at := o.Store.FailingSince.Add(o.Settings.RetryTimeout)
+	if proven := o.Store.LockProven; proven != 0 {
+		at = min(at, proven.Add(-o.Settings.TTL/4))
+	}
+	return at
+}
+
+// ruleUnprovenLock: the view says that the leader key is ours, but that was never proven (the agent has
+// just started) or the proof has run out (it was frozen). Nothing may be built on it before it is proven
+// anew. Patroni trusts its watched copy here; see keyspace.md, weak spot 6.
+func ruleUnprovenLock(o *Observation) *Decision {
+	if !o.mine() || o.Now.Before(o.Store.LockProven) {
+		return nil
+	}
+	return act(ProveLock{}, "prove-lock", "proving that the leader lock is mine")
+}
