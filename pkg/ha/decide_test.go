@@ -1,0 +1,220 @@
+package ha
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+)
+
+// upB is member b as an upstream.
+var upB = cluster.Upstream{Member: "b", Host: "b", Port: "5432"}
+
+func TestDecide(t *testing.T) {
+	cases := []struct {
+		name string
+		see  []change
+		want Action
+		line string // a part of the line that is logged
+	}{
+		// The leader.
+		{"leader at rest", nil, Wait{}, "no action. I am (a), the leader with the lock"},
+		{"leader in pause", []change{paused}, Wait{}, "PAUSE: no action. I am (a), the leader with the lock"},
+		{"leader still a replica is promoted", []change{replica, func(o *Observation) { o.Store.View.Leader.Name = "a"; o.Store.LockProven = o.Now.Add(time.Second) }}, Promote{}, "promoted self to leader because I had the session lock"},
+		{"nobody is promoted in pause", []change{replica, paused, func(o *Observation) { o.Store.View.Leader.Name = "a"; o.Store.LockProven = o.Now.Add(time.Second) }}, ReleaseLeader{}, "removed leader lock"},
+		{"lock not yet proven", []change{func(o *Observation) { o.Store.LockProven = 0 }}, ProveLock{}, "proving"},
+		{"proof run out while frozen", []change{func(o *Observation) { o.Now = o.Store.LockProven }}, ProveLock{}, "proving"},
+		{"initialize key lost", []change{func(o *Observation) { o.Store.View.Initialize = cluster.Initialize{} }}, WriteInitialize{SystemID: systemID}, "system identifier"},
+		{"config key lost", []change{func(o *Observation) { o.Store.View.Config = cluster.Document{} }}, WriteConfig{}, "configuration"},
+		{"checkpoint after promotion", []change{func(o *Observation) { o.Memory.CheckpointPending = true }}, Checkpoint{}, "checkpoint"},
+		{"checkpoint under way", []change{func(o *Observation) { o.Memory.CheckpointPending, o.Memory.CheckpointRunning = true, true }}, Wait{}, "no action"},
+		{"restart asked for", []change{func(o *Observation) { o.Memory.RestartRequested = true }}, Restart{}, "restart"},
+
+		// Requests seen by the leader.
+		{"switchover asks the candidate first", []change{request("a", "b")}, AskPeers{Names: []string{"b"}}, "asking"},
+		{"switchover to a healthy candidate", []change{request("a", "b"), answers("b", 1000)}, Demote{Mode: DemoteGraceful}, "switchover: demoting myself"},
+		{"manual failover", []change{request("", "c"), answers("c", 1000)}, Demote{Mode: DemoteGraceful}, "manual failover: demoting myself"},
+		{"switchover without candidate", []change{request("a", ""), answers("b", 1000), answers("c", 1, unreachable)}, Demote{Mode: DemoteGraceful}, "switchover: demoting myself"},
+		{"candidate lags too far", []change{request("a", "b"), answers("b", 1000), func(o *Observation) { o.Store.View.Status.Optime = 1 << 30 }}, ClearFailover{Revision: 20}, "no healthy members found"},
+		{"candidate can't be reached", []change{request("a", "b"), answers("b", 1000, unreachable)}, ClearFailover{Revision: 20}, "no healthy members found"},
+		{"candidate may not be promoted", []change{request("a", "b"), answers("b", 1000, tagged(cluster.Tags{"nofailover": true}))}, ClearFailover{Revision: 20}, "no healthy members found"},
+		{"request for another leader", []change{request("x", "b")}, ClearFailover{Revision: 20}, "leader name does not match: x != a"},
+		{"request for the leader itself", []change{request("", "a")}, ClearFailover{Revision: 20}, "I am already the leader"},
+		{"pause needs a candidate", []change{paused, request("a", "")}, ClearFailover{Revision: 20}, "only to a specific candidate"},
+		{"scheduled, not yet", []change{request("a", "b"), at(time.Minute)}, Wait{}, "no action"},
+		{"scheduled, due", []change{request("a", "b"), at(-time.Second), answers("b", 1000)}, Demote{Mode: DemoteGraceful}, "demoting myself"},
+		{"scheduled, stale", []change{request("a", "b"), at(-time.Minute)}, ClearFailover{Revision: 20}, "Found a stale switchover"},
+
+		// Replicas.
+		{"replica at rest", []change{replica}, Wait{}, "no action. I am (a), a secondary, and following a leader (b)"},
+		{"replica follows the new leader", []change{replica, func(o *Observation) { o.Server.PrimaryConninfo.Host = "old" }}, Follow{Upstream: upB}, "following b"},
+		{"replica follows the member of its tag", []change{replica, func(o *Observation) { o.Self.Tags = cluster.Tags{"replicatefrom": "c"} }}, Follow{Upstream: cluster.Upstream{Member: "c", Host: "c", Port: "5432"}}, "following c"},
+		{"replica streaming on an older timeline is not bothered", []change{replica, func(o *Observation) { o.Server.Timeline = 1 }}, Wait{}, "no action"},
+		{"replica cut off on an older timeline is compared", []change{replica, func(o *Observation) { o.Server.Timeline, o.Server.ReceiverStatus = 1, "" }}, CheckRewind{Leader: upB}, "comparing"},
+		{"replica known to have diverged is rewound", []change{replica, diverged}, Rewind{Leader: upB}, "running pg_rewind from b"},
+		{"rewind waits for the checkpoint", []change{replica, diverged, func(o *Observation) { o.Store.View.Members[1].CheckpointPending = true }}, Wait{}, "Waiting for checkpoint on b before rewind"},
+		{"diverged and nothing may be done", []change{replica, diverged, func(o *Observation) { o.Memory.Rewind = RewindFailed }}, Wait{}, "reinitialize it"},
+		{"diverged and may be removed", []change{replica, diverged, func(o *Observation) { o.Memory.Rewind = RewindFailed; o.Settings.RemoveDataDirOnRewindFailure = true }}, Reinitialize{From: "b", Diverged: true}, "reinitializing due to diverged timelines"},
+		{"primary without the lock", []change{replica, func(o *Observation) { o.Server.InRecovery = false }}, Demote{Mode: DemoteNoLock}, "demoting self because I do not have the lock"},
+		{"primary without the lock in pause", []change{replica, paused, func(o *Observation) { o.Server.InRecovery = false }}, Wait{}, "PAUSE: continue to run as primary without lock"},
+		{"reinitialize as asked", []change{replica, func(o *Observation) { o.Memory.ReinitializeRequested = true }}, Reinitialize{From: "b"}, "reinitializing"},
+
+		// Nobody leads.
+		{"race asks everybody", []change{orphan}, AskPeers{Names: []string{"b", "c"}}, "asking"},
+		{"race won at the same position", []change{orphan, answers("b", 0, unreachable), answers("c", 1000)}, AcquireLeader{}, "promoted self to leader by acquiring session lock"},
+		{"race lost to who is ahead", []change{orphan, answers("b", 0, unreachable), answers("c", 1001)}, Wait{}, "i am not the healthiest node"},
+		{"the old primary lives", []change{orphan, answers("b", 1000, primary), answers("c", 1000)}, Wait{}, "i am not the healthiest node"},
+		{"nofailover of one ahead does not block", []change{orphan, answers("b", 0, unreachable), answers("c", 1001, tagged(cluster.Tags{"nofailover": true}))}, AcquireLeader{}, "promoted self"},
+		{"priority breaks the tie", []change{orphan, answers("b", 0, unreachable), answers("c", 1000, tagged(cluster.Tags{"failover_priority": 5}))}, Wait{}, "i am not the healthiest node"},
+		{"stale answers are asked again", []change{orphan, answers("b", 0, unreachable), answers("c", 1000), func(o *Observation) { o.Now = o.Now.Add(time.Minute) }}, AskPeers{Names: []string{"b", "c"}}, "asking"},
+		{"too far behind the last known position", []change{orphan, func(o *Observation) { o.Store.View.Status.Optime = 1000 + 1<<20 + 1 }}, Wait{}, "i am not the healthiest node"},
+		{"just near enough", []change{orphan, answers("b", 0, unreachable), answers("c", 1000), func(o *Observation) { o.Store.View.Status.Optime = 1000 + 1<<20 }}, AcquireLeader{}, "promoted self"},
+		{"timeline unknown with check_timeline", []change{orphan, func(o *Observation) { o.Settings.CheckTimeline, o.Server.Timeline = true, 0 }}, Wait{}, "i am not the healthiest node"},
+		{"nofailover never races", []change{orphan, func(o *Observation) { o.Self.Tags = cluster.Tags{"nofailover": true} }}, Wait{}, "not allowed to promote"},
+		{"no race in pause", []change{orphan, paused}, Wait{}, "PAUSE: no action. I am (a)"},
+		{"named candidate takes the lock", []change{orphan, request("b", "a")}, AcquireLeader{}, "promoted self"},
+		{"named candidate takes the lock in pause", []change{orphan, paused, request("b", "a")}, AcquireLeader{}, "promoted self"},
+		{"another candidate is asked", []change{orphan, request("b", "c")}, AskPeers{Names: []string{"c"}}, "asking the candidate"},
+		{"another candidate is healthy", []change{orphan, request("b", "c"), answers("c", 1000)}, Wait{}, "i am not the healthiest node"},
+		{"another candidate is gone", []change{orphan, request("b", "c"), answers("c", 0, unreachable)}, AcquireLeader{}, "promoted self"},
+		{"who was asked to go waits for the others", []change{orphan, request("a", ""), answers("b", 1000), answers("c", 1000)}, Wait{}, "i am not the healthiest node"},
+		{"who was asked to go may come back alone", []change{orphan, request("a", ""), answers("b", 0, unreachable), answers("c", 0, unreachable)}, AcquireLeader{}, "promoted self"},
+		{"a running primary takes the lock back", []change{unlocked}, AcquireLeader{}, "acquired session lock as a leader"},
+		{"a primary of an old timeline does not", []change{unlocked, func(o *Observation) { o.Server.Timeline = 1 }}, Demote{Mode: DemoteNoLock}, "i am not the healthiest node"},
+		{"a key that names nobody can't be taken", []change{orphan, func(o *Observation) { o.Store.View.Leader.Present = true }}, Wait{}, "names nobody"},
+
+		// No postmaster.
+		{"crashed leader starts again", []change{down("in production")}, StartPrimary{Timeout: 300 * time.Second}, "starting primary after failure"},
+		{"crashed leader that can't start gives up", []change{down("in production"), func(o *Observation) { o.Memory.StartFailures = 1 }}, ReleaseLeader{}, "after trying and failing to start postgres"},
+		{"crashed leader, failover preferred", []change{down("in production"), noStart, answers("b", 1000), answers("c", 1000)}, ReleaseLeader{}, "fail over after a crash"},
+		{"crashed leader, failover preferred, nobody there", []change{down("in production"), noStart, answers("b", 0, unreachable), answers("c", 0, unreachable)}, StartPrimary{Timeout: 300 * time.Second}, "starting primary"},
+		{"leader that was a replica", []change{down("in archive recovery"), func(o *Observation) { o.Server.StandbySignal = true }}, StartReplica{}, "starting as readonly because i had the session lock"},
+		{"dead in pause", []change{down("in production"), paused}, ReleaseLeader{}, "removed leader lock because postgres is not running"},
+		{"old primary, unclean", []change{replica, oldPrimary, down("in production")}, CrashRecovery{}, "single user mode"},
+		{"old primary, clean, compares", []change{replica, oldPrimary, down("shut down")}, CheckRewind{Leader: upB}, "comparing"},
+		{"old primary waits for the leader's promotion", []change{replica, oldPrimary, down("shut down"), func(o *Observation) { o.Store.View.Members[1].Role = cluster.RolePromoted }}, Wait{}, "waiting for leader b"},
+		{"old primary, not diverged", []change{replica, oldPrimary, down("shut down"), judged(RewindNotNeeded)}, StartReplica{Upstream: upB}, "starting as a secondary"},
+		{"old primary, diverged", []change{replica, oldPrimary, down("shut down"), judged(RewindNeeded)}, Rewind{Leader: upB}, "pg_rewind"},
+		{"old primary, rewound", []change{replica, oldPrimary, down("shut down"), judged(RewindDone)}, StartReplica{Upstream: upB}, "starting as a secondary"},
+		{"an answer about another leader does not count", []change{replica, oldPrimary, down("shut down"), judged(RewindNotNeeded), func(o *Observation) { o.Memory.RewindAgainst = "c" }}, CheckRewind{Leader: upB}, "comparing"},
+		{"whole cluster down, old primary", []change{unlocked, down("in production")}, CrashRecovery{}, "single user mode"},
+		{"whole cluster down, clean", []change{unlocked, down("shut down")}, StartReplica{}, "starting as a secondary"},
+		{"failed starts are spaced", []change{replica, down("shut down in recovery"), func(o *Observation) { o.Memory.StartFailures, o.Memory.LastStart = 3, o.Now.Add(-time.Second) }}, Wait{}, "failed to start postgres"},
+
+		// A postmaster that does not answer.
+		{"leader starting", []change{starting}, Wait{}, "PostgreSQL is still starting up, 300 seconds until timeout"},
+		{"leader starting too long", []change{starting, long, answers("b", 1000), answers("c", 1000)}, Demote{Mode: DemoteImmediate}, "startup timeout"},
+		{"leader starting too long, alone", []change{starting, long, answers("b", 0, unreachable), answers("c", 0, unreachable)}, Wait{}, "failover is not possible"},
+		{"replica starting", []change{replica, starting}, Wait{}, "Still starting up as a standby."},
+		{"busy leader keeps the lock", []change{silent}, Wait{}, "Error communicating with PostgreSQL"},
+		{"frozen postmaster is given time", []change{frozen(time.Second)}, Wait{}, "stopped by a signal"},
+		{"frozen postmaster is killed", []change{frozen(10 * time.Second)}, KillServer{}, "killing postgres"},
+
+		// etcd does not answer.
+		{"primary waits a retry_timeout", []change{lost(time.Second)}, Wait{}, "DCS is not accessible"},
+		{"primary gives up", []change{lost(10 * time.Second)}, Demote{Mode: DemoteOffline}, "demoting self because DCS is not accessible and I was a leader"},
+		{"primary gives up before the lock ends", []change{lost(time.Second), func(o *Observation) { o.Store.LockProven = o.Now.Add(7 * time.Second) }}, Demote{Mode: DemoteOffline}, "demoting self"},
+		{"a silent primary gives up too", []change{silent, lost(10 * time.Second)}, Demote{Mode: DemoteOffline}, "demoting self"},
+		{"nobody is demoted in pause", []change{paused, lost(time.Hour)}, Wait{}, "DCS is not accessible"},
+		{"replica without etcd", []change{replica, lost(time.Hour)}, Wait{}, "DCS is not accessible"},
+
+		// No data, or not ours.
+		{"first node founds the cluster", []change{noData, newCluster}, Bootstrap{}, "trying to bootstrap a new cluster"},
+		{"somebody else founds it", []change{noData, newCluster, func(o *Observation) { o.Store.View.Initialize.Present = true }}, Wait{}, "waiting for leader to bootstrap"},
+		{"a founder that died is forgotten", []change{noData, newCluster, func(o *Observation) {
+			o.Store.View.Initialize.Present, o.Store.View.Members = true, nil
+			o.Memory.InitializeEmptySince = o.Now.Add(-o.Settings.TTL)
+		}}, AbandonInitialize{}, "removing initialize key"},
+		{"no bootstrap section", []change{noData, newCluster, func(o *Observation) { o.Self.CanBootstrap = false }}, Wait{}, "waiting for leader to bootstrap"},
+		{"a new node clones the leader", []change{replica, noData}, Clone{From: "b"}, "trying to bootstrap from leader 'b'"},
+		{"a new node clones who offers it", []change{replica, noData, func(o *Observation) { o.Store.View.Members[2].Tags = cluster.Tags{"clonefrom": true} }}, Clone{From: "c"}, "trying to bootstrap from replica 'c'"},
+		{"a leader without data gives up", []change{noData}, ReleaseLeader{}, "data dir empty"},
+		{"a directory that is no database is left alone", []change{replica, func(o *Observation) { o.Server.Data, o.Server.DataError = cluster.DataForeign, "it holds x" }}, Wait{}, "data directory is not accessible: it holds x"},
+		{"data of another cluster", []change{replica, func(o *Observation) { o.Server.SystemID = "7000000000000000009" }}, Exit{Message: "system ID mismatch, node a belongs to a different cluster: 7000000000000000001 != 7000000000000000009"}, "system ID mismatch"},
+		{"a replica must not name the cluster", []change{orphan, newCluster, func(o *Observation) { o.Memory.Joined, o.Memory.Adopted = false, true }}, Exit{Message: replicaFirst}, "No initialize key in DCS"},
+		{"a primary names the cluster", []change{unlocked, newCluster, func(o *Observation) { o.Memory.Joined = false }}, WriteInitialize{SystemID: systemID}, "system identifier"},
+
+		// Jobs, and the end.
+		{"a job goes on", []change{replica, running(JobClone)}, Wait{}, "bootstrap from leader in progress"},
+		{"a promotion without the lock is cancelled", []change{replica, running(JobPromote)}, CancelJob{}, "lost leader before promote"},
+		{"a promotion whose proof ran out is cancelled", []change{running(JobPromote), func(o *Observation) { o.Store.LockProven = o.Now }}, CancelJob{}, "lost leader before promote"},
+		{"the end of a primary", []change{stopping}, Demote{Mode: DemoteShutdown}, "handing over"},
+		{"the end of a replica", []change{replica, stopping}, Stop{}, "stopping PostgreSQL"},
+		{"the end in pause leaves all as it is", []change{paused, stopping}, Done{}, "Leader key is not deleted"},
+		{"the end with the key still held", []change{stopping, down("shut down")}, ReleaseLeader{}, "released"},
+		{"the end", []change{replica, stopping, down("shut down")}, Done{}, "stopped"},
+		{"a long job ends with the agent", []change{replica, stopping, running(JobClone)}, CancelJob{}, "stopping"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			o := see(c.see...)
+			d := Decide(o)
+			if !reflect.DeepEqual(d.Action, c.want) {
+				t.Errorf("decided %T%+v because %v\nwant %T%+v", d.Action, d.Action, d.Reasons, c.want, c.want)
+			}
+			if line := d.Line(o.Settings.Pause); !strings.Contains(line, c.line) {
+				t.Errorf("says %q\nwant %q in it", line, c.line)
+			}
+		})
+	}
+}
+
+const replicaFirst = "No initialize key in DCS and PostgreSQL is running as replica, aborting start. " +
+	"Please first start Patroni on the node running as primary"
+
+func at(left time.Duration) change {
+	return func(o *Observation) { o.Store.View.Failover.ScheduledAt = o.Wall.Add(left) }
+}
+
+func diverged(o *Observation) {
+	o.Server.Timeline, o.Server.ReceiverStatus = 1, ""
+	judged(RewindNeeded)(o)
+}
+
+func judged(s RewindState) change {
+	return func(o *Observation) {
+		o.Memory.Rewind, o.Memory.RewindAgainst, o.Memory.RewindAgainstTimeline = s, "b", 2
+	}
+}
+
+func noStart(o *Observation) { o.Settings.PrimaryStartTimeout = 0 }
+
+func oldPrimary(o *Observation) { o.Server.StandbySignal = false }
+
+func starting(o *Observation) {
+	o.Server.Answered, o.Server.State = false, cluster.StateStarting
+	o.Memory.StartingSince = o.Now
+}
+
+func long(o *Observation) { o.Memory.StartingSince = o.Now.Add(-time.Hour) }
+
+func silent(o *Observation) { o.Server.Answered, o.Server.SilentFor = false, 5*time.Second }
+
+func frozen(d time.Duration) change {
+	return func(o *Observation) {
+		o.Server.Process = cluster.ProcessFrozen
+		o.Memory.FrozenSince = o.Now.Add(-d)
+	}
+}
+
+func lost(d time.Duration) change {
+	return func(o *Observation) { o.Store.FailingSince = o.Now.Add(-d) }
+}
+
+func noData(o *Observation) {
+	o.Server = cluster.Server{Data: cluster.DataEmpty, State: cluster.StateStopped}
+	o.Memory.WasPrimary = false
+}
+
+func newCluster(o *Observation) {
+	o.Store.View.Initialize = cluster.Initialize{}
+	o.Store.View.Leader = cluster.Leader{}
+}
+
+func running(k JobKind) change {
+	return func(o *Observation) { o.Job = &Job{Kind: k, Since: o.Now} }
+}
+
+func stopping(o *Observation) { o.Stopping = true }

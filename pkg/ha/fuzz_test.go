@@ -1,0 +1,105 @@
+package ha
+
+import (
+	"math/rand/v2"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/clock"
+	"github.com/hathi-ha/hathi/pkg/cluster"
+)
+
+// FuzzDecide: whatever a member sees, Decide answers, always the same, and never makes a primary of a member
+// whose lock is not proven.
+func FuzzDecide(f *testing.F) {
+	for seed := range uint64(200) {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		o := arbitrary(rand.New(rand.NewPCG(seed, 1)))
+		d := Decide(o)
+		if !reflect.DeepEqual(d, Decide(o)) {
+			t.Fatalf("two answers to one observation: %+v", o)
+		}
+		if d.Action == nil || len(d.Reasons) == 0 || d.Reasons[0].Text == "" {
+			t.Fatalf("no action or no reason: %+v", d)
+		}
+		proven := o.Store.View != nil && o.Store.View.Leader.Name == o.Self.Name && o.Now.Before(o.Store.LockProven)
+		switch d.Action.(type) {
+		case Promote, StartPrimary:
+			if !proven || o.Stopping || o.Job != nil {
+				t.Fatalf("%T without a proven lock: %+v", d.Action, o)
+			}
+		case AcquireLeader:
+			if o.Store.View.Leader.Present || o.Store.FailingSince != 0 {
+				t.Fatalf("acquires a key that exists or can't be reached: %+v", o)
+			}
+		}
+	})
+}
+
+// arbitrary makes an observation of which nothing can be relied on.
+func arbitrary(r *rand.Rand) Observation {
+	one := func(n int) bool { return r.IntN(n) == 0 }
+	lsn := func() cluster.LSN { return cluster.LSN(r.IntN(4)) * 1000 }
+	pick := func(s ...string) string { return s[r.IntN(len(s))] }
+	o := see()
+	o.Now = clock.Instant(r.Int64N(int64(time.Hour)))
+	o.Settings.Pause, o.Settings.CheckTimeline = one(5), one(3)
+	o.Settings.UseSlots, o.Settings.UsePgRewind = one(2), one(2)
+	o.Settings.PrimaryStartTimeout = time.Duration(r.IntN(3)) * time.Second
+	o.Settings.RemoveDataDirOnDivergedTimeline = one(3)
+	o.Stopping = one(8)
+	if one(4) {
+		o.Job = &Job{Kind: JobKind(pick(string(JobPromote), string(JobDemote), string(JobClone), string(JobStartPrimary)))}
+	}
+	if one(4) {
+		o.Store.FailingSince = clock.Instant(1 + r.Int64N(int64(time.Hour)))
+	}
+	o.Store.LockProven = clock.Instant(r.Int64N(int64(time.Hour)))
+	v := o.Store.View
+	v.Leader = cluster.Leader{Present: one(2)}
+	if v.Leader.Present {
+		v.Leader.Name = pick("", "a", "b", "c", "nobody")
+	}
+	v.Initialize = cluster.Initialize{Present: one(2), Value: pick("", systemID, "7000000000000000009", "garbage")}
+	v.Failover = cluster.FailoverRequest{Leader: pick("", "a", "b"), Candidate: pick("", "a", "b", "gone")}
+	v.Status.Optime = lsn()
+	for i := range v.Members {
+		m := &v.Members[i]
+		m.Role = cluster.Role(pick("primary", "replica", "", "demoted"))
+		m.ConnURL = pick(m.ConnURL, "", "garbage:%%")
+		m.CheckpointPending, m.Timeline = one(3), cluster.Timeline(r.IntN(4))
+		if one(3) {
+			m.Tags = cluster.Tags{"nofailover": one(2), "clonefrom": "yes", "failover_priority": pick("x", "2")}
+		}
+		if one(2) {
+			answers(m.Name, lsn(), func(p *Peer) {
+				p.Reachable, p.InRecovery, p.Timeline = !one(4), !one(4), cluster.Timeline(r.IntN(4))
+			})(&o)
+		}
+	}
+	v.Members = v.Members[:r.IntN(len(v.Members)+1)]
+	s := &o.Server
+	s.Data, s.Process = cluster.DataDir(r.IntN(4)), cluster.Process(r.IntN(3))
+	s.Answered, s.InRecovery, s.Rejecting = one(2), one(2), one(2)
+	s.State = cluster.State(pick("running", "starting", "stopped", "crashed", ""))
+	s.Timeline, s.FlushLSN, s.ReceiveLSN, s.ReplayLSN = cluster.Timeline(r.IntN(4)), lsn(), lsn(), lsn()
+	s.SystemID = pick("", systemID, "7000000000000000009")
+	s.RewindPossible, s.StandbySignal = one(2), one(2)
+	s.Slots = []cluster.Slot{{Name: "b", Type: "physical", RestartLSN: lsn()}, {Name: "old", Type: pick("physical", "logical")}}
+	if one(2) {
+		s.Control = &cluster.Control{State: pick("in production", "shut down", "shut down in recovery", "")}
+	}
+	o.Memory = Memory{
+		Rewind: RewindState(r.IntN(6)), RewindAgainst: pick("", "a", "b"), RewindAgainstTimeline: 2,
+		WasPrimary: one(2), StartFailures: r.IntN(3), Adopted: one(2), Joined: one(2),
+		CheckpointPending: one(3), ReinitializeRequested: one(6), RestartRequested: one(6),
+		FrozenSince: clock.Instant(r.Int64N(2) * r.Int64N(int64(time.Hour))),
+	}
+	if one(10) {
+		o.Store.View = nil
+	}
+	return o
+}
