@@ -1,0 +1,6 @@
+package view
+
+import "github.com/clipperhouse/displaywidth"
+
+// runeWidth is the number of screen columns a character takes, by the same rules as the table's body.
+func runeWidth(r rune) int { return displaywidth.Rune(r) }
