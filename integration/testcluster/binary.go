@@ -1,0 +1,44 @@
+package testcluster
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+)
+
+// binary builds hathi once for all tests of a process and gives its path. It is built without the race
+// detector: what is measured is what ships.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "hathi-binary-")
+	if err != nil {
+		return "", fmt.Errorf("make a directory for the binary: %w", err)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "hathi")
+	build := exec.Command("go", "build", "-trimpath", "-o", path, "github.com/hathi-ha/hathi/cmd/hathi")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build hathi: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// Cleanup removes the binary; call it when all tests of the process are over.
+func Cleanup() {
+	if path, err := binary(); err == nil {
+		os.RemoveAll(filepath.Dir(path))
+	}
+}
+
+// postgresBin is the directory of the newest PostgreSQL of this machine.
+func postgresBin() (string, error) {
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
+	if len(found) == 0 {
+		return "", fmt.Errorf("no PostgreSQL under /usr/lib/postgresql: run scripts/setup")
+	}
+	return filepath.Dir(found[len(found)-1]), nil
+}

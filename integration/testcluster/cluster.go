@@ -1,0 +1,234 @@
+package testcluster
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hathi-ha/hathi/integration/testetcd"
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/privilege"
+)
+
+// Options say how a cluster differs from the default one of three nodes.
+type Options struct {
+	Nodes int // zero: three
+	// Etcd is the number of etcd members; zero: one.
+	Etcd int
+	// TTL, LoopWait and Retry are the timing in whole seconds; zero: 30, 10, 10.
+	TTL, LoopWait, Retry int
+	// DCS is further YAML under bootstrap.dcs, without indentation.
+	DCS string
+	// Node is further YAML at the top level of the file of each node.
+	Node string
+}
+
+// Cluster is a cluster of real processes.
+type Cluster struct {
+	T     testing.TB
+	Scope string
+	Etcd  *testetcd.Cluster
+	Nodes []*Node
+	Dir   string
+	o     Options
+	bin   string
+}
+
+// Start founds a cluster and waits until all its members stream.
+func Start(t testing.TB, o Options) *Cluster {
+	t.Helper()
+	c := Prepare(t, o)
+	for _, n := range c.Nodes {
+		n.Run()
+	}
+	c.WaitHealthy(90 * time.Second)
+	return c
+}
+
+// Prepare makes everything but starts only etcd.
+func Prepare(t testing.TB, o Options) *Cluster {
+	t.Helper()
+	defaults(&o)
+	bin, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "hathi-it-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c := &Cluster{T: t, Scope: "demo", Dir: dir, o: o, bin: bin}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(c.Describe())
+		}
+		for _, n := range c.Nodes {
+			n.Destroy()
+		}
+		os.RemoveAll(dir)
+	})
+	c.Etcd = testetcd.Start(t, o.Etcd)
+	ports := freePorts(t, 2*o.Nodes)
+	for i := range o.Nodes {
+		c.Nodes = append(c.Nodes, c.newNode(fmt.Sprintf("node%d", i+1), ports[2*i], ports[2*i+1]))
+	}
+	return c
+}
+
+func defaults(o *Options) {
+	o.Nodes, o.Etcd = max(o.Nodes, 0), max(o.Etcd, 1)
+	if o.Nodes == 0 {
+		o.Nodes = 3
+	}
+	if o.TTL == 0 {
+		o.TTL, o.LoopWait, o.Retry = 30, 10, 10
+	}
+}
+
+func freePorts(t testing.TB, n int) []int {
+	var ports []int
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatalf("find a free port: %v", err)
+		}
+		defer l.Close()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports
+}
+
+// Leader gives the node that holds the leader key and says that it is a running primary; nil if there is none.
+func (c *Cluster) Leader() *Node {
+	v := c.View()
+	if v == nil {
+		return nil
+	}
+	m, ok := v.Member(v.Leader.Name)
+	if !ok || m.Role != cluster.RolePrimary || m.State != cluster.StateRunning {
+		return nil
+	}
+	return c.Node(m.Name)
+}
+
+// Node finds a node by name.
+func (c *Cluster) Node(name string) *Node {
+	for _, n := range c.Nodes {
+		if n.Name == name {
+			return n
+		}
+	}
+	return nil
+}
+
+// Replicas gives the nodes that are not n.
+func (c *Cluster) Replicas(n *Node) []*Node {
+	var out []*Node
+	for _, other := range c.Nodes {
+		if other != n {
+			out = append(out, other)
+		}
+	}
+	return out
+}
+
+// WaitHealthy waits until one member leads, all its timeline, and all others stream from it.
+func (c *Cluster) WaitHealthy(limit time.Duration) *Node {
+	c.T.Helper()
+	c.WaitFor(limit, "a leader and all others streaming", func() bool { return c.unhealthy() == "" })
+	return c.Leader()
+}
+
+// unhealthy says what is missing to a healthy cluster.
+func (c *Cluster) unhealthy() string {
+	v := c.View()
+	leader := c.Leader()
+	if v == nil || leader == nil {
+		return "no leader"
+	}
+	lead, _ := v.Member(leader.Name)
+	for _, n := range c.Nodes {
+		m, ok := v.Member(n.Name)
+		switch {
+		case !ok:
+			return n.Name + " has no key"
+		case n != leader && (m.ReplicationState != "streaming" || m.Timeline != lead.Timeline):
+			return n.Name + " does not stream"
+		}
+	}
+	return ""
+}
+
+// WaitFor waits for a condition and fails the test with the state of the cluster if it does not come.
+func (c *Cluster) WaitFor(limit time.Duration, what string, holds func() bool) {
+	c.T.Helper()
+	deadline := time.Now().Add(limit)
+	for !holds() {
+		if time.Now().After(deadline) {
+			c.T.Fatalf("no %s within %s (%s)", what, limit, c.unhealthy())
+		}
+		time.Sleep(20 * time.Millisecond) // conditions of a test have no event
+	}
+}
+
+// Hathi runs a command of hathi against the cluster and gives its output; it fails the test if the command
+// does not end with the exit code zero.
+func (c *Cluster) Hathi(args ...string) string {
+	c.T.Helper()
+	out, err := c.TryHathi("", args...)
+	if err != nil {
+		c.T.Fatalf("hathi %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+// TryHathi runs a command of hathi with the given standard input.
+func (c *Cluster) TryHathi(stdin string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, c.bin, append([]string{"-c", c.Nodes[0].Config}, args...)...)
+	cmd.Stdin = strings.NewReader(stdin)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	return out.String(), err
+}
+
+// Describe gives the state of the cluster and the end of each node's log.
+func (c *Cluster) Describe() string {
+	out, _ := c.TryHathi("", "list")
+	for _, n := range c.Nodes {
+		out += "\n--- " + n.Name + "\n" + n.LogTail(60)
+	}
+	return out
+}
+
+func (c *Cluster) newNode(name string, pgPort, restPort int) *Node {
+	cred, err := privilege.Credential("postgres")
+	if err != nil {
+		c.T.Fatal(err)
+	}
+	pgBin, err := postgresBin()
+	if err != nil {
+		c.T.Fatal(err)
+	}
+	n := &Node{
+		c: c, Name: name, Port: pgPort, RESTPort: restPort, Dir: filepath.Join(c.Dir, name),
+		Config: filepath.Join(c.Dir, name+".yml"), cred: cred, bin: c.bin,
+	}
+	n.Data = filepath.Join(n.Dir, "data")
+	if err := n.prepare(pgBin); err != nil {
+		c.T.Fatal(err)
+	}
+	return n
+}

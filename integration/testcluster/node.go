@@ -1,0 +1,317 @@
+package testcluster
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Node is one node: hathi run with its guard, agent and PostgreSQL.
+type Node struct {
+	Name, Dir, Data, Config string
+	Port, RESTPort          int
+	// Listen is the address of the node; empty: 127.0.0.1.
+	Listen string
+	// Wrap is put before the command that starts the node, such as "ip netns exec x".
+	Wrap []string
+
+	c    *Cluster
+	cred *syscall.Credential
+	bin  string
+	cmd  *exec.Cmd
+	done chan struct{}
+}
+
+func (n *Node) prepare(pgBin string) error {
+	if n.Listen == "" {
+		n.Listen = "127.0.0.1"
+	}
+	if err := os.MkdirAll(n.Dir, 0o755); err != nil {
+		return err
+	}
+	if n.cred != nil {
+		if err := os.Chown(n.Dir, int(n.cred.Uid), int(n.cred.Gid)); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(n.Config, []byte(n.yaml(pgBin)), 0o644)
+}
+
+func (n *Node) yaml(pgBin string) string {
+	o := n.c.o
+	return fmt.Sprintf(`scope: %s
+name: %s
+restapi:
+  listen: %[3]s:%[4]d
+  connect_address: %[3]s:%[4]d
+etcd3:
+  hosts: [%[5]s]
+bootstrap:
+  dcs:
+    ttl: %d
+    loop_wait: %d
+    retry_timeout: %d
+    maximum_lag_on_failover: 1048576
+    postgresql:
+      use_pg_rewind: true
+      parameters:
+        hot_standby: on
+        max_connections: 50
+        max_wal_senders: 10
+%s
+  initdb:
+    - encoding: UTF8
+    - data-checksums
+postgresql:
+  listen: %[3]s:%[10]d
+  connect_address: %[3]s:%[10]d
+  data_dir: %[11]s
+  bin_dir: %[12]s
+  pgpass: %[13]s
+  authentication:
+    superuser: {username: postgres, password: secret-super}
+    replication: {username: replicator, password: secret-repl}
+  parameters:
+    shared_buffers: 16MB
+    unix_socket_directories: %[14]s
+    wal_keep_size: 64MB
+    logging_collector: off
+  pg_hba:
+    - local all all trust
+    - host all all 0.0.0.0/0 md5
+    - host replication replicator 0.0.0.0/0 md5
+%[15]s
+`, n.c.Scope, n.Name, n.Listen, n.RESTPort, strings.Join(n.c.Etcd.Addresses(), ", "),
+		o.TTL, o.LoopWait, o.Retry, indent(o.DCS, "    "),
+		n.Port, n.Data, pgBin, filepath.Join(n.Dir, "pgpass"), n.Dir, o.Node)
+}
+
+func indent(text, by string) string {
+	if text == "" {
+		return ""
+	}
+	return by + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n"+by)
+}
+
+// Run starts the node; it must not be running.
+func (n *Node) Run() {
+	n.c.T.Helper()
+	log, err := os.OpenFile(n.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		n.c.T.Fatal(err)
+	}
+	defer log.Close()
+	args := append(append([]string{}, n.Wrap...), n.bin, "run", n.Config)
+	n.cmd = exec.Command(args[0], args[1:]...)
+	n.cmd.Stdout, n.cmd.Stderr, n.cmd.Dir = log, log, n.Dir
+	n.cmd.Env = append(os.Environ(), "HOME="+n.Dir)
+	n.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: n.cred, Setsid: true}
+	if err := n.cmd.Start(); err != nil {
+		n.c.T.Fatalf("start %s: %v", n.Name, err)
+	}
+	n.done = make(chan struct{})
+	go func(cmd *exec.Cmd, done chan struct{}) {
+		_ = cmd.Wait()
+		close(done)
+	}(n.cmd, n.done)
+}
+
+func (n *Node) logPath() string { return filepath.Join(n.c.Dir, n.Name+".log") }
+
+// Guard is the process that hathi run started as.
+func (n *Node) Guard() int { return n.cmd.Process.Pid }
+
+// Agent is the process id of the agent, zero if there is none at this moment.
+func (n *Node) Agent() int {
+	for _, p := range processes() {
+		if len(p.args) > 2 && filepath.Base(p.args[0]) == "hathi" && p.args[1] == "agent" && p.args[2] == n.Config && p.state != "Z" {
+			return p.pid
+		}
+	}
+	return 0
+}
+
+// Postmaster is the process id of the node's postmaster, zero if there is none.
+func (n *Node) Postmaster() int {
+	raw, err := os.ReadFile(filepath.Join(n.Data, "postmaster.pid"))
+	if err != nil {
+		return 0
+	}
+	line, _, _ := strings.Cut(string(raw), "\n")
+	pid, _ := strconv.Atoi(strings.TrimSpace(line))
+	if pid <= 0 || syscall.Kill(pid, 0) != nil {
+		return 0
+	}
+	return pid
+}
+
+// Kill sends SIGKILL to the given processes at once.
+func Kill(pids ...int) { signal(syscall.SIGKILL, pids...) }
+
+// Freeze sends SIGSTOP, Thaw SIGCONT.
+func Freeze(pids ...int) { signal(syscall.SIGSTOP, pids...) }
+
+// Thaw lets frozen processes go on.
+func Thaw(pids ...int) { signal(syscall.SIGCONT, pids...) }
+
+func signal(sig syscall.Signal, pids ...int) {
+	for _, pid := range pids {
+		if pid > 1 {
+			_ = syscall.Kill(pid, sig)
+		}
+	}
+}
+
+// Terminate ends the node the clean way and waits for it.
+func (n *Node) Terminate(limit time.Duration) {
+	n.c.T.Helper()
+	_ = n.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-n.done:
+	case <-time.After(limit):
+		n.c.T.Fatalf("%s did not end within %s after SIGTERM", n.Name, limit)
+	}
+}
+
+// Running reports whether hathi run has not ended.
+func (n *Node) Running() bool {
+	if n.cmd == nil {
+		return false
+	}
+	select {
+	case <-n.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// Destroy kills everything of the node: guard, agent, PostgreSQL and its children.
+func (n *Node) Destroy() {
+	for range 50 {
+		pids := n.all()
+		if len(pids) == 0 {
+			break
+		}
+		Thaw(pids...)
+		Kill(pids...)
+		time.Sleep(20 * time.Millisecond) // several processes without a common parent: nothing to wait on
+	}
+	if n.cmd != nil && n.done != nil {
+		<-n.done
+	}
+}
+
+// all gives every process of the node: those with its files in the command line or its data as directory.
+func (n *Node) all() []int {
+	var pids []int
+	for _, p := range processes() {
+		mine := p.cwd == n.Data
+		for _, a := range p.args {
+			mine = mine || a == n.Config || a == n.Data
+		}
+		if mine && p.state != "Z" {
+			pids = append(pids, p.pid)
+		}
+	}
+	return pids
+}
+
+type process struct {
+	pid        int
+	args       []string
+	cwd, state string
+}
+
+func processes() []process {
+	var out []process
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, d := range dirs {
+		pid, _ := strconv.Atoi(filepath.Base(d))
+		raw, err := os.ReadFile(d + "/cmdline")
+		if err != nil {
+			continue
+		}
+		p := process{pid: pid, args: strings.Split(strings.TrimRight(string(raw), "\x00"), "\x00")}
+		p.cwd, _ = os.Readlink(d + "/cwd")
+		if stat, err := os.ReadFile(d + "/stat"); err == nil {
+			if i := bytes.LastIndexByte(stat, ')'); i > 0 && len(stat) > i+2 {
+				p.state = string(stat[i+2])
+			}
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// ResidentKiB gives the resident and the private memory of a process.
+func ResidentKiB(pid int) (resident, private int) {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, 0
+	}
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		fields := strings.Fields(s.Text())
+		if len(fields) < 2 {
+			continue
+		}
+		value, _ := strconv.Atoi(fields[1])
+		switch fields[0] {
+		case "VmRSS:":
+			resident = value
+		case "RssAnon:":
+			private = value
+		}
+	}
+	return resident, private
+}
+
+// LogTail gives the last lines of the node's log.
+func (n *Node) LogTail(lines int) string {
+	raw, _ := os.ReadFile(n.logPath())
+	all := strings.Split(string(raw), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+// Log gives the whole log.
+func (n *Node) Log() string {
+	raw, _ := os.ReadFile(n.logPath())
+	return string(raw)
+}
+
+// URL gives the connection string of the node's superuser.
+func (n *Node) URL() string {
+	return fmt.Sprintf("postgres://postgres:secret-super@%s:%d/postgres?sslmode=disable", n.Listen, n.Port)
+}
+
+// SQL runs a statement on the node and gives the first column of its first row as text.
+func (n *Node) SQL(query string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, n.URL())
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close(ctx)
+	results, err := conn.PgConn().Exec(ctx, query).ReadAll()
+	if err != nil {
+		return "", err
+	}
+	for _, r := range results {
+		if len(r.Rows) > 0 && len(r.Rows[0]) > 0 {
+			return string(r.Rows[0][0]), nil
+		}
+	}
+	return "", nil
+}

@@ -1,0 +1,217 @@
+package testcluster
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Ack is one row that PostgreSQL has acknowledged.
+type Ack struct {
+	ID   int64
+	At   time.Time
+	Node string // empty for a client that may go anywhere
+}
+
+// Writer commits unique rows every few milliseconds and takes down what was acknowledged, and when.
+type Writer struct {
+	urls   string
+	node   string
+	first  int64
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu   sync.Mutex
+	acks []Ack
+	errs map[string]int
+}
+
+// pace is the pause between two commits.
+const pace = 2 * time.Millisecond
+
+// StartWriter starts a client with a multi-host connection string that goes wherever writes are accepted.
+func (c *Cluster) StartWriter() *Writer {
+	c.T.Helper()
+	c.prepareTable()
+	var hosts, ports []string
+	for _, n := range c.Nodes {
+		hosts, ports = append(hosts, n.Listen), append(ports, fmt.Sprint(n.Port))
+	}
+	dsn := fmt.Sprintf("host=%s port=%s user=postgres password=secret-super dbname=postgres sslmode=disable target_session_attrs=read-write",
+		strings.Join(hosts, ","), strings.Join(ports, ","))
+	w := c.start(dsn, "", 1)
+	c.WaitFor(10*time.Second, "first acknowledged row", func() bool { return w.Count() > 0 })
+	return w
+}
+
+// StartProbes starts one client per node that writes to that node whenever it accepts writes, so that two
+// primaries would show.
+func (c *Cluster) StartProbes() []*Writer {
+	c.T.Helper()
+	c.prepareTable()
+	var probes []*Writer
+	for i, n := range c.Nodes {
+		dsn := fmt.Sprintf("host=%s port=%d user=postgres password=secret-super dbname=postgres sslmode=disable", n.Listen, n.Port)
+		probes = append(probes, c.start(dsn, n.Name, int64(i+1)<<40))
+	}
+	return probes
+}
+
+func (c *Cluster) prepareTable() {
+	c.T.Helper()
+	leader := c.Leader()
+	if leader == nil {
+		c.T.Fatal("no leader to make the table on")
+	}
+	if _, err := leader.SQL("CREATE TABLE IF NOT EXISTS acked (id bigint PRIMARY KEY)"); err != nil {
+		c.T.Fatalf("make the table: %v", err)
+	}
+}
+
+func (c *Cluster) start(dsn, node string, first int64) *Writer {
+	ctx, cancel := context.WithCancel(context.Background())
+	w := &Writer{urls: dsn, node: node, first: first, cancel: cancel, done: make(chan struct{}), errs: map[string]int{}}
+	c.T.Cleanup(func() { w.Stop() })
+	go w.run(ctx)
+	return w
+}
+
+// Stop ends the writer.
+func (w *Writer) Stop() {
+	w.cancel()
+	<-w.done
+}
+
+// Count gives the number of acknowledged rows.
+func (w *Writer) Count() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.acks)
+}
+
+// Acks gives what was acknowledged so far.
+func (w *Writer) Acks() []Ack {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]Ack(nil), w.acks...)
+}
+
+// LongestGap gives the longest time between two acknowledged commits since a moment, with where it began.
+func (w *Writer) LongestGap(since time.Time) time.Duration {
+	var longest time.Duration
+	last := since
+	for _, a := range w.Acks() {
+		if a.At.Before(since) {
+			continue
+		}
+		longest = max(longest, a.At.Sub(last))
+		last = a.At
+	}
+	return longest
+}
+
+func (w *Writer) run(ctx context.Context) {
+	defer close(w.done)
+	cfg, err := pgconn.ParseConfig(w.urls)
+	if err != nil {
+		panic(err) // the string is made above
+	}
+	cfg.ConnectTimeout = 500 * time.Millisecond
+	id := w.first
+	for ctx.Err() == nil {
+		conn, err := pgconn.ConnectConfig(ctx, cfg)
+		if err != nil {
+			w.failed(err)
+			rest(ctx, 5*time.Millisecond)
+			continue
+		}
+		for ctx.Err() == nil {
+			id++
+			if err := w.commit(ctx, conn, id); err != nil {
+				w.failed(err)
+				break
+			}
+			rest(ctx, pace)
+		}
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 200*time.Millisecond)
+		_ = conn.Close(closing)
+		cancel()
+	}
+}
+
+// commit inserts one row. A row whose answer did not come may or may not be there; it is not counted.
+func (w *Writer) commit(ctx context.Context, conn *pgconn.PgConn, id int64) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	_, err := conn.Exec(ctx, fmt.Sprintf("INSERT INTO acked VALUES (%d)", id)).ReadAll()
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	w.acks = append(w.acks, Ack{ID: id, At: time.Now(), Node: w.node})
+	w.mu.Unlock()
+	return nil
+}
+
+func (w *Writer) failed(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.errs[err.Error()]++
+}
+
+func rest(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// Lost gives the acknowledged rows that the present leader does not have.
+func (c *Cluster) Lost(writers ...*Writer) []Ack {
+	c.T.Helper()
+	leader := c.Leader()
+	if leader == nil {
+		c.T.Fatal("no leader to count the rows on")
+	}
+	text, err := leader.SQL("SELECT coalesce(string_agg(id::text, ','), '') FROM acked")
+	if err != nil {
+		c.T.Fatalf("read the rows: %v", err)
+	}
+	there := make(map[string]bool)
+	for _, id := range strings.Split(text, ",") {
+		there[id] = true
+	}
+	var lost []Ack
+	for _, w := range writers {
+		for _, a := range w.Acks() {
+			if !there[fmt.Sprint(a.ID)] {
+				lost = append(lost, a)
+			}
+		}
+	}
+	return lost
+}
+
+// Reigns puts the acknowledgements of all probes in order of time and gives the nodes that acknowledged,
+// each as often as it began anew: two primaries at once show as many short reigns.
+func Reigns(probes []*Writer) []string {
+	var all []Ack
+	for _, w := range probes {
+		all = append(all, w.Acks()...)
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].At.Before(all[j].At) })
+	var reigns []string
+	for _, a := range all {
+		if len(reigns) == 0 || reigns[len(reigns)-1] != a.Node {
+			reigns = append(reigns, a.Node)
+		}
+	}
+	return reigns
+}
