@@ -1,0 +1,157 @@
+package etcd
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/dcs"
+)
+
+// PutMember implements dcs.Store. The key is put again by Renew when the lease changes.
+func (s *Session) PutMember(ctx context.Context, m cluster.Member) error {
+	s.mu.Lock()
+	s.member = &m
+	s.mu.Unlock()
+	return s.putMember(ctx, m)
+}
+
+func (s *Session) putMember(ctx context.Context, m cluster.Member) error {
+	name, value := dcs.MemberKey(s.name), dcs.EncodeMember(m)
+	key, id := s.key(name), s.Lease().ID
+	if id == 0 {
+		return errNoLease("write " + key)
+	}
+	if kv, ok := s.known(name); ok && kv.Lease == id && bytes.Equal(kv.Value, value) {
+		return nil
+	}
+	_, err := s.write(ctx, write{
+		what: "write " + key, key: key, ops: []*pb.RequestOp{put(key, value, id)},
+	}, entry{KV: dcs.KV{Key: name, Value: value, Lease: id}})
+	if isLeaseLost(err) {
+		s.forget(id)
+	}
+	return err
+}
+
+// DeleteMember implements dcs.Store.
+func (s *Session) DeleteMember(ctx context.Context) error {
+	s.mu.Lock()
+	s.member = nil
+	s.mu.Unlock()
+	name := dcs.MemberKey(s.name)
+	key := s.key(name)
+	_, err := s.write(ctx, write{
+		what: "delete " + key, key: key, ops: []*pb.RequestOp{remove(key)},
+	}, entry{KV: dcs.KV{Key: name}, deleted: true})
+	return err
+}
+
+// CreateInitialize implements dcs.Store. An empty value can't be told from one that another node wrote: if
+// an attempt got no answer and the key is empty afterwards, the error is dcs.ErrMaybe.
+func (s *Session) CreateInitialize(ctx context.Context, systemID string) (bool, error) {
+	key := s.key(dcs.KeyInitialize)
+	unanswered := false
+	out, err := s.write(ctx, write{
+		what: "create " + key, key: key, compares: []*pb.Compare{createdIs(key, 0)},
+		ops: []*pb.RequestOp{put(key, []byte(systemID), 0)},
+		done: func(current *mvccpb.KeyValue) bool {
+			ours := holds([]byte(systemID))(current)
+			unanswered = ours && systemID == ""
+			return ours && !unanswered
+		},
+	}, entry{KV: dcs.KV{Key: dcs.KeyInitialize, Value: []byte(systemID)}})
+	if err == nil && unanswered {
+		err = fmt.Errorf("create %s: it is there, and may be ours: %w", key, dcs.ErrMaybe)
+	}
+	return out.ok, err
+}
+
+// PutInitialize implements dcs.Store.
+func (s *Session) PutInitialize(ctx context.Context, systemID string, revision int64) (bool, error) {
+	return s.putAt(ctx, dcs.KeyInitialize, []byte(systemID), revision)
+}
+
+// DeleteInitialize implements dcs.Store. If the key is known, only that very one is removed.
+func (s *Session) DeleteInitialize(ctx context.Context) (bool, error) {
+	key := s.key(dcs.KeyInitialize)
+	compares := []*pb.Compare{valueIs(key, "")}
+	if kv, ok := s.known(dcs.KeyInitialize); ok {
+		compares = append(compares, revisionIs(key, kv.ModRevision))
+	}
+	return s.remove(ctx, dcs.KeyInitialize, compares)
+}
+
+// PutConfig implements dcs.Store.
+func (s *Session) PutConfig(ctx context.Context, raw []byte, revision int64) (bool, error) {
+	return s.putAt(ctx, dcs.KeyConfig, raw, revision)
+}
+
+// PutFailover implements dcs.Store.
+func (s *Session) PutFailover(ctx context.Context, req cluster.FailoverRequest, revision int64) (bool, error) {
+	return s.putAt(ctx, dcs.KeyFailover, dcs.EncodeFailover(req), revision)
+}
+
+// PutSync writes /sync if its revision is still the one given; zero means it must not exist.
+func (s *Session) PutSync(ctx context.Context, state cluster.SyncState, revision int64) (bool, error) {
+	return s.putAt(ctx, dcs.KeySync, dcs.EncodeSync(state), revision)
+}
+
+// DeleteSync implements dcs.Store.
+func (s *Session) DeleteSync(ctx context.Context, revision int64) (bool, error) {
+	return s.remove(ctx, dcs.KeySync, []*pb.Compare{revisionIs(s.key(dcs.KeySync), revision)})
+}
+
+// PutStatus implements dcs.Store.
+func (s *Session) PutStatus(ctx context.Context, status cluster.Status) (bool, error) {
+	return s.putLeading(ctx, dcs.KeyStatus, dcs.EncodeStatus(status))
+}
+
+// PutHistory implements dcs.Store.
+func (s *Session) PutHistory(ctx context.Context, h cluster.History) (bool, error) {
+	return s.putLeading(ctx, dcs.KeyHistory, dcs.EncodeHistory(h))
+}
+
+// PutFailsafe writes /failsafe while the leader key holds our name; equal content is not written again.
+func (s *Session) PutFailsafe(ctx context.Context, members map[string]string) (bool, error) {
+	return s.putLeading(ctx, dcs.KeyFailsafe, dcs.EncodeFailsafe(members))
+}
+
+// putLeading writes a key that belongs to the leader. The compare reads the leader key, so that is what is
+// read back when we are not the leader any more.
+func (s *Session) putLeading(ctx context.Context, name string, value []byte) (bool, error) {
+	if kv, ok := s.known(name); ok && bytes.Equal(kv.Value, value) {
+		return true, nil
+	}
+	leader := s.key(dcs.KeyLeader)
+	out, err := s.write(ctx, write{
+		what: "write " + s.key(name), key: leader, compares: []*pb.Compare{valueIs(leader, s.name)},
+		ops: []*pb.RequestOp{put(s.key(name), value, 0)},
+	}, entry{KV: dcs.KV{Key: name, Value: value}})
+	return out.ok, err
+}
+
+func (s *Session) putAt(ctx context.Context, name string, value []byte, revision int64) (bool, error) {
+	out, err := s.write(ctx, putAt(s.key(name), value, revision), entry{KV: dcs.KV{Key: name, Value: value}})
+	return out.ok, err
+}
+
+func (s *Session) remove(ctx context.Context, name string, compares []*pb.Compare) (bool, error) {
+	key := s.key(name)
+	out, err := s.write(ctx, write{
+		what: "delete " + key, key: key, compares: compares, ops: []*pb.RequestOp{remove(key)}, done: gone,
+	}, entry{KV: dcs.KV{Key: name}, deleted: true})
+	return out.ok, err
+}
+
+// known gives a key as the local copy has it.
+func (s *Session) known(name string) (dcs.KV, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mirror.get(name)
+}

@@ -1,0 +1,462 @@
+package etcd_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
+	"github.com/hathi-ha/hathi/integration/testetcd"
+	"github.com/hathi-ha/hathi/pkg/clock"
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/dcs"
+	"github.com/hathi-ha/hathi/pkg/dcs/etcd"
+)
+
+const (
+	longTTL = 30 * time.Second
+	patient = 20 * time.Second // of waits for a condition, on a busy machine
+)
+
+func ctxFor(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func open(t *testing.T, endpoints ...string) *etcd.Client {
+	t.Helper()
+	return openWith(t, etcd.Options{Hosts: endpoints})
+}
+
+func openWith(t *testing.T, o etcd.Options) *etcd.Client {
+	t.Helper()
+	c, err := etcd.Open(ctxFor(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return c
+}
+
+// join makes a session of a member with a client of its own and waits for its first view.
+func join(t *testing.T, addresses []string, name string) *etcd.Session {
+	t.Helper()
+	s := joinWith(t, open(t, addresses...), name)
+	waitFor(t, s, "the first view", func(v *cluster.View, _ dcs.Health) bool { return v != nil })
+	return s
+}
+
+func joinWith(t *testing.T, c *etcd.Client, name string) *etcd.Session {
+	t.Helper()
+	s := etcd.NewSession(context.Background(), c, "batman", name, clock.System{}, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// raw is a plain client, for what nobody but a test would do.
+func raw(t *testing.T, c *testetcd.Cluster) *clientv3.Client {
+	t.Helper()
+	cli, err := clientv3.New(clientv3.Config{Endpoints: c.Endpoints(), Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cli.Close() })
+	return cli
+}
+
+// waitFor waits until the session's view and health are as wanted. It relies on Changed alone, so that a
+// notification that is not sent fails the test.
+func waitFor(t *testing.T, s *etcd.Session, what string, ok func(*cluster.View, dcs.Health) bool) *cluster.View {
+	t.Helper()
+	deadline := time.After(patient)
+	for {
+		v, h := s.Latest()
+		if ok(v, h) {
+			return v
+		}
+		select {
+		case <-s.Changed():
+		case <-deadline:
+			t.Fatalf("waited in vain for %s:\nview %+v\nhealth %+v", what, v, h)
+		}
+	}
+}
+
+func renew(t *testing.T, s *etcd.Session, ttl time.Duration, lead bool) (dcs.Lease, bool) {
+	t.Helper()
+	lease, holds, err := s.Renew(ctxFor(t), ttl, lead)
+	if err != nil {
+		t.Fatalf("renew: %v", err)
+	}
+	return lease, holds
+}
+
+func lead(t *testing.T, s *etcd.Session, ttl time.Duration) {
+	t.Helper()
+	renew(t, s, ttl, false)
+	if ok, err := s.AcquireLeader(ctxFor(t)); !ok || err != nil {
+		t.Fatalf("acquire: %v, %v", ok, err)
+	}
+}
+
+// expect is for the booleans of conditional writes.
+func expect(t *testing.T, what string, want bool) func(got bool, err error) {
+	t.Helper()
+	return func(got bool, err error) {
+		t.Helper()
+		if err != nil || got != want {
+			t.Errorf("%s: got %v, %v, want %v", what, got, err, want)
+		}
+	}
+}
+
+func leads(name string) func(*cluster.View, dcs.Health) bool {
+	return func(v *cluster.View, _ dcs.Health) bool { return v != nil && v.Leader.Name == name }
+}
+
+func healthy(v *cluster.View, h dcs.Health) bool { return v != nil && h.FailingSince.IsZero() }
+
+func failing(_ *cluster.View, h dcs.Health) bool { return !h.FailingSince.IsZero() && h.LastError != nil }
+
+func TestLeaderLockIsForOne(t *testing.T) {
+	e := testetcd.Start(t)
+	a, b := join(t, e.Addresses(), "a"), join(t, e.Addresses(), "b")
+	if _, err := a.AcquireLeader(ctxFor(t)); !errors.Is(err, dcs.ErrNotSent) {
+		t.Errorf("acquire without a lease: %v, want ErrNotSent", err)
+	}
+	lead(t, a, longTTL)
+	if v, _ := a.Latest(); v.Leader.Name != "a" || v.Leader.Lease != a.Lease().ID {
+		t.Errorf("own write is not in the view: %+v", v.Leader)
+	}
+	waitFor(t, b, "b to see a lead", leads("a"))
+	_, holds := renew(t, b, longTTL, true)
+	expect(t, "b proves a lock it does not have", false)(holds, nil)
+	expect(t, "b acquires a taken lock", false)(b.AcquireLeader(ctxFor(t)))
+	expect(t, "a acquires its own lock again", true)(a.AcquireLeader(ctxFor(t)))
+	_, holds = renew(t, a, longTTL, true)
+	expect(t, "a proves its lock", true)(holds, nil)
+	expect(t, "b releases what it does not have", false)(b.ReleaseLeader(ctxFor(t), nil))
+	status := cluster.Status{Present: true, Optime: 42}
+	expect(t, "a releases", true)(a.ReleaseLeader(ctxFor(t), &status))
+	v := waitFor(t, b, "b to see no leader", leads(""))
+	if v.Status.Optime != 42 {
+		t.Errorf("the status came apart from the release: %+v", v.Status)
+	}
+	expect(t, "a releases twice", false)(a.ReleaseLeader(ctxFor(t), nil))
+	renew(t, b, longTTL, false)
+	expect(t, "b acquires a free lock", true)(b.AcquireLeader(ctxFor(t)))
+	expect(t, "a writes status without the lock", false)(a.PutStatus(ctxFor(t), cluster.Status{Optime: 43}))
+	expect(t, "a writes history without the lock", false)(a.PutHistory(ctxFor(t), cluster.History{Present: true}))
+	expect(t, "b writes status", true)(b.PutStatus(ctxFor(t), cluster.Status{Optime: 44}))
+	expect(t, "b writes history", true)(b.PutHistory(ctxFor(t), cluster.History{Present: true}))
+	expect(t, "b writes failsafe", true)(b.PutFailsafe(ctxFor(t), map[string]string{"b": "http://b/patroni"}))
+	waitFor(t, a, "a to see the status", func(v *cluster.View, _ dcs.Health) bool {
+		return v.Status.Optime == 44 && v.History.Timeline() == 1 && v.Failsafe["b"] != ""
+	})
+}
+
+func TestRestartedAgentTakesItsLockOver(t *testing.T) {
+	e := testetcd.Start(t)
+	before := join(t, e.Addresses(), "a")
+	lead(t, before, longTTL)
+	old := before.Lease().ID
+	before.Close()
+
+	after := join(t, e.Addresses(), "a")
+	lease, holds := renew(t, after, longTTL, true)
+	if !holds || lease.ID == old {
+		t.Fatalf("holds %v on lease %x, before %x", holds, lease.ID, old)
+	}
+	v, err := after.Refresh(ctxFor(t))
+	if err != nil || v.Leader.Lease != lease.ID {
+		t.Errorf("leader key %+v, %v, want lease %x", v.Leader, err, lease.ID)
+	}
+	// The same by way of a race for the lock.
+	third := join(t, e.Addresses(), "a")
+	renew(t, third, longTTL, false)
+	expect(t, "acquire a key of an earlier self", true)(third.AcquireLeader(ctxFor(t)))
+	if v, _ := third.Latest(); v.Leader.Lease != third.Lease().ID {
+		t.Errorf("leader key %+v, want lease %x", v.Leader, third.Lease().ID)
+	}
+}
+
+func TestLockThatWasTakenAwayIsNotProven(t *testing.T) {
+	e := testetcd.Start(t)
+	a, cli := join(t, e.Addresses(), "a"), raw(t, e)
+	for _, c := range []struct {
+		name string
+		do   func() error
+	}{
+		{"overwritten", func() error { _, err := cli.Put(ctxFor(t), "/service/batman/leader", "x"); return err }},
+		{"deleted", func() error { _, err := cli.Delete(ctxFor(t), "/service/batman/leader"); return err }},
+	} {
+		lead(t, a, longTTL)
+		if err := c.do(); err != nil {
+			t.Fatal(err)
+		}
+		_, holds := renew(t, a, longTTL, true)
+		expect(t, c.name, false)(holds, nil)
+		if _, err := cli.Delete(ctxFor(t), "/service/batman/leader"); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, a, "no leader", leads(""))
+	}
+}
+
+func TestExpiredLeaseTakesTheKeysWithIt(t *testing.T) {
+	e := testetcd.Start(t)
+	a, b := join(t, e.Addresses(), "a"), join(t, e.Addresses(), "b")
+	lead(t, a, time.Second)
+	if err := a.PutMember(ctxFor(t), cluster.Member{Name: "a", State: cluster.StateRunning}); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, b, "a's keys", func(v *cluster.View, _ dcs.Health) bool { return v.Locked() && len(v.Members) == 1 })
+	v := waitFor(t, b, "a's lock to expire", leads(""))
+	if len(v.Members) != 0 {
+		t.Errorf("the lock and the member key went at different times: %+v", v.Members)
+	}
+	lost := a.Lease()
+	lease, holds := renew(t, a, time.Second, true)
+	if holds || lease.ID == lost.ID || lease.ID == 0 {
+		t.Errorf("after the loss: holds %v, lease %x, before %x", holds, lease.ID, lost.ID)
+	}
+	waitFor(t, b, "a's member key on its new lease", func(v *cluster.View, _ dcs.Health) bool {
+		m, ok := v.Member("a")
+		return ok && m.Lease == lease.ID
+	})
+}
+
+func TestLeaseCountsFromBeforeItWasSent(t *testing.T) {
+	e := testetcd.Start(t)
+	s := join(t, e.Addresses(), "a")
+	var clk clock.System
+	for i := range 3 { // the first grants, the others renew
+		before := clk.Now()
+		lease, _ := renew(t, s, longTTL, false)
+		// The answer takes longer than this test gives between asking and sending.
+		if sent := lease.Expires.Add(-longTTL); sent.Before(before) || sent.After(clk.Now()) {
+			t.Errorf("renewal %d: counts from %v, asked at %v", i, sent, before)
+		}
+	}
+	e.Pause(0)
+	done := make(chan dcs.Lease)
+	asked := clk.Now()
+	go func() {
+		lease, _, err := s.Renew(context.Background(), longTTL, false)
+		if err != nil {
+			t.Errorf("renew: %v", err)
+		}
+		done <- lease
+	}()
+	// The request has been sent, and waits in the frozen member, after this time at the latest. There is no
+	// event for that; if it were too short the test would only prove less.
+	time.Sleep(300 * time.Millisecond)
+	resumed := clk.Now()
+	e.Resume(0)
+	if lease := <-done; lease.Expires.After(resumed.Add(longTTL)) || lease.Expires.Before(asked.Add(longTTL)) {
+		t.Errorf("lease counts from %v after it was asked for, but it was sent before %v",
+			lease.Expires.Add(-longTTL).Sub(asked), resumed.Sub(asked))
+	}
+}
+
+func TestNewTTLIsANewLeaseWithAllKeysOnIt(t *testing.T) {
+	e := testetcd.Start(t)
+	a := join(t, e.Addresses(), "a")
+	lead(t, a, longTTL)
+	if err := a.PutMember(ctxFor(t), cluster.Member{Name: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	old := a.Lease().ID
+	lease, holds := renew(t, a, longTTL+time.Second, true)
+	v, err := a.Refresh(ctxFor(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !holds || lease.ID == old || v.Leader.Lease != lease.ID || v.Members[0].Lease != lease.ID || lease.TTL != longTTL+time.Second {
+		t.Errorf("holds %v, lease %+v (before %x), leader on %x, member on %x", holds, lease, old, v.Leader.Lease, v.Members[0].Lease)
+	}
+}
+
+func TestMemberKey(t *testing.T) {
+	e := testetcd.Start(t)
+	a, b := join(t, e.Addresses(), "a"), join(t, e.Addresses(), "b")
+	m := cluster.Member{Name: "a", State: cluster.StateRunning, Role: cluster.RoleReplica, ReplayLSN: 1}
+	if err := a.PutMember(ctxFor(t), m); !errors.Is(err, dcs.ErrNotSent) {
+		t.Errorf("put without a lease: %v, want ErrNotSent", err)
+	}
+	renew(t, a, longTTL, false) // puts what could not be put
+	v := waitFor(t, b, "a's key", func(v *cluster.View, _ dcs.Health) bool { return len(v.Members) == 1 })
+	first := v.Members[0]
+	if first.ReplayLSN != 1 || first.Lease != a.Lease().ID {
+		t.Errorf("member %+v", first)
+	}
+	revision := revisionOf(t, e)
+	if err := a.PutMember(ctxFor(t), m); err != nil {
+		t.Fatal(err)
+	}
+	if now := revisionOf(t, e); now != revision {
+		t.Errorf("equal content was written again: revision %d, then %d", revision, now)
+	}
+	if _, err := raw(t, e).Delete(ctxFor(t), "/service/batman/members/a"); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, a, "the key to be gone", func(v *cluster.View, _ dcs.Health) bool { return len(v.Members) == 0 })
+	renew(t, a, longTTL, false) // puts it again
+	waitFor(t, b, "a's key again", func(v *cluster.View, _ dcs.Health) bool { return len(v.Members) == 1 })
+	if err := a.DeleteMember(ctxFor(t)); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, b, "a's key to be gone", func(v *cluster.View, _ dcs.Health) bool { return len(v.Members) == 0 })
+	renew(t, a, longTTL, false)
+	if v, err := b.Refresh(ctxFor(t)); err != nil || len(v.Members) != 0 {
+		t.Errorf("a deleted key came back: %v, %v", v, err)
+	}
+}
+
+func revisionOf(t *testing.T, e *testetcd.Cluster) int64 {
+	t.Helper()
+	resp, err := raw(t, e).Get(ctxFor(t), "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.Header.Revision
+}
+
+func TestConditionalWrites(t *testing.T) {
+	e := testetcd.Start(t)
+	s, other := join(t, e.Addresses(), "a"), join(t, e.Addresses(), "b")
+	ctx := ctxFor(t)
+	view := func() *cluster.View { v, _ := s.Latest(); return v }
+
+	expect(t, "create initialize", true)(s.CreateInitialize(ctx, ""))
+	expect(t, "create it again", false)(other.CreateInitialize(ctx, ""))
+	expect(t, "put it at another revision", false)(s.PutInitialize(ctx, "7000000000000000001", view().Initialize.Revision+1))
+	expect(t, "delete the empty one", true)(s.DeleteInitialize(ctx))
+	expect(t, "delete it twice", false)(s.DeleteInitialize(ctx))
+	expect(t, "create it once more", true)(s.CreateInitialize(ctx, ""))
+	expect(t, "put the identifier", true)(s.PutInitialize(ctx, "7000000000000000001", view().Initialize.Revision))
+	expect(t, "delete one that is not empty", false)(s.DeleteInitialize(ctx))
+	if got := view().Initialize.SystemID(); got != "7000000000000000001" {
+		t.Errorf("initialize holds %q", got)
+	}
+
+	expect(t, "create config", true)(s.PutConfig(ctx, []byte(`{"ttl":30}`), 0))
+	expect(t, "create it again", false)(s.PutConfig(ctx, []byte(`{}`), 0))
+	revision := view().Config.Revision
+	expect(t, "change config", true)(s.PutConfig(ctx, []byte(`{"ttl":20}`), revision))
+	expect(t, "change it as it was", false)(s.PutConfig(ctx, []byte(`{"ttl":10}`), revision))
+	if got := string(view().Config.Raw); got != `{"ttl":20}` {
+		t.Errorf("config is %s", got)
+	}
+
+	request := cluster.FailoverRequest{Leader: "a", Candidate: "b"}
+	expect(t, "create failover", true)(s.PutFailover(ctx, request, 0))
+	expect(t, "a second request", false)(s.PutFailover(ctx, request, 0))
+	expect(t, "clear it", true)(s.PutFailover(ctx, cluster.FailoverRequest{}, view().Failover.Revision))
+	if f := view().Failover; f.Pending() || f.Revision == 0 {
+		t.Errorf("failover is %+v", f)
+	}
+
+	sync := cluster.SyncState{Leader: "a", Standbys: []string{"b"}, Quorum: 1}
+	expect(t, "create sync", true)(s.PutSync(ctx, sync, 0))
+	expect(t, "create it again", false)(s.PutSync(ctx, sync, 0))
+	expect(t, "delete it at another revision", false)(s.DeleteSync(ctx, view().Sync.Revision-1))
+	expect(t, "delete it", true)(s.DeleteSync(ctx, view().Sync.Revision))
+	if got := view().Sync.Revision; got != 0 {
+		t.Errorf("sync is still there at %d", got)
+	}
+}
+
+func TestGarbageBreaksNothing(t *testing.T) {
+	e := testetcd.Start(t)
+	s, cli := join(t, e.Addresses(), "a"), raw(t, e)
+	for _, value := range []string{"", "null", "[]", "7", "{", "\xff\xfe\x00", strings.Repeat("[", 5000)} {
+		for _, key := range []string{"leader", "config", "initialize", "status", "optime/leader", "failover", "sync", "history", "failsafe", "members/x", "members/x/y", "other"} {
+			if _, err := cli.Put(ctxFor(t), "/service/batman/"+key, value); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	last, err := cli.Put(ctxFor(t), "/service/batman/members/last", `{"state":"running"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := waitFor(t, s, "the last key", func(v *cluster.View, _ dcs.Health) bool { return v.Revision >= last.Header.Revision })
+	if len(v.Members) != 2 {
+		t.Errorf("members: %+v", v.Members)
+	}
+	renew(t, s, longTTL, true)
+}
+
+func TestOnlyNewsWake(t *testing.T) {
+	e := testetcd.Start(t)
+	a, b := join(t, e.Addresses(), "a"), join(t, e.Addresses(), "b")
+	lead(t, a, longTTL)
+	m := cluster.Member{Name: "a", State: cluster.StateRunning}
+	if err := a.PutMember(ctxFor(t), m); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, b, "a's keys", func(v *cluster.View, _ dcs.Health) bool { return v.Locked() && len(v.Members) == 1 })
+	for _, s := range []*etcd.Session{a, b} {
+		for len(s.Changed()) > 0 {
+			<-s.Changed()
+		}
+	}
+	m.ReplayLSN = 1000
+	if err := a.PutMember(ctxFor(t), m); err != nil {
+		t.Fatal(err)
+	}
+	// A change that matters comes after; by the time b sees it the one before has been there.
+	expect(t, "status", true)(a.PutStatus(ctxFor(t), cluster.Status{Optime: 5}))
+	seen := 0
+	for {
+		<-b.Changed()
+		seen++
+		if v, _ := b.Latest(); v.Status.Optime == 5 {
+			if got, _ := v.Member("a"); got.ReplayLSN != 1000 {
+				t.Errorf("the position is not in the view: %+v", got)
+			}
+			break
+		}
+	}
+	if seen != 1 {
+		t.Errorf("woken %d times, want once", seen)
+	}
+	// The echo of what a wrote has reached it when something of b's has.
+	renew(t, b, longTTL, false)
+	if len(a.Changed()) != 0 {
+		t.Error("a was woken by what it wrote itself")
+	}
+	if err := b.PutMember(ctxFor(t), cluster.Member{Name: "b"}); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, a, "b's key", func(v *cluster.View, _ dcs.Health) bool { return len(v.Members) == 2 })
+}
+
+func TestErrorsNameEndpointAndReason(t *testing.T) {
+	e := testetcd.Start(t)
+	addr := e.Addresses()[0]
+	e.Kill(0)
+	c := open(t, addr)
+	begin := time.Now()
+	_, err := c.Snapshot(ctxFor(t), "batman")
+	if !errors.Is(err, dcs.ErrNotSent) || !strings.Contains(fmt.Sprint(err), addr) || !strings.Contains(fmt.Sprint(err), "connection refused") {
+		t.Errorf("etcd is away: %v", err)
+	}
+	if spent := time.Since(begin); spent > etcd.DefaultTimeout/2 {
+		t.Errorf("it took %v to say that nobody listens", spent)
+	}
+}
