@@ -1,7 +1,11 @@
 package testcluster
 
 import (
+	"bufio"
 	"context"
+	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -30,4 +34,45 @@ func (c *Cluster) View() *cluster.View {
 		kvs = append(kvs, dcs.KV{Key: string(kv.Key)[len(base):], Value: kv.Value, CreateRevision: kv.CreateRevision, ModRevision: kv.ModRevision, Lease: kv.Lease})
 	}
 	return dcs.DecodeView(answer.Header.Revision, kvs)
+}
+
+// LeaseLeft gives how much longer the leader's lease lives.
+func (c *Cluster) LeaseLeft() time.Duration {
+	c.T.Helper()
+	v := c.View()
+	if v == nil || v.Leader.Lease == 0 {
+		c.T.Fatal("no leader lease to look at")
+	}
+	client, err := clientv3.New(clientv3.Config{Endpoints: c.Etcd.Endpoints(), DialTimeout: time.Second, Logger: zap.NewNop()})
+	if err != nil {
+		c.T.Fatal(err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	answer, err := client.TimeToLive(ctx, clientv3.LeaseID(v.Leader.Lease))
+	if err != nil {
+		c.T.Fatal(err)
+	}
+	return time.Duration(answer.TTL) * time.Second
+}
+
+// EtcdCalls gives the number of calls that the etcd members have answered so far.
+func (c *Cluster) EtcdCalls() float64 {
+	c.T.Helper()
+	var sum float64
+	for _, e := range c.Etcd.Endpoints() {
+		answer, err := http.Get(e + "/metrics")
+		if err != nil {
+			c.T.Fatal(err)
+		}
+		for s := bufio.NewScanner(answer.Body); s.Scan(); {
+			if line := s.Text(); strings.HasPrefix(line, "grpc_server_msg_received_total{") {
+				value, _ := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
+				sum += value
+			}
+		}
+		answer.Body.Close()
+	}
+	return sum
 }

@@ -215,3 +215,23 @@ func Reigns(probes []*Writer) []string {
 	}
 	return reigns
 }
+
+// Overlap counts the acknowledgements of a node after another node had acknowledged something later than
+// the first node's reign began: zero unless two primaries were open to writes at once.
+func Overlap(probes []*Writer) int {
+	seen := map[string]bool{}
+	over, last := 0, ""
+	var all []Ack
+	for _, w := range probes {
+		all = append(all, w.Acks()...)
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].At.Before(all[j].At) })
+	for _, a := range all {
+		if a.Node != last && seen[a.Node] {
+			over++
+			continue
+		}
+		seen[a.Node], last = true, a.Node
+	}
+	return over
+}

@@ -1,0 +1,185 @@
+//go:build bench
+
+// Package bench measures how long clients wait when something happens to a cluster of real processes. It
+// is built only with the tag bench: make bench.
+package bench
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hathi-ha/hathi/integration/testcluster"
+)
+
+// row is one line of the table.
+type row struct {
+	Event   string    `json:"event"`
+	Must    string    `json:"must"`
+	Patroni string    `json:"patroni"`
+	Runs    []float64 `json:"runs"`
+	Median  float64   `json:"median"`
+	Unit    string    `json:"unit"`
+	Note    string    `json:"note,omitempty"`
+}
+
+// TestBench starts one cluster with the default timing (ttl 30, loop_wait 10) and lets every event happen
+// to it five times (BENCH_RUNS changes that; BENCH_ONLY chooses one event).
+func TestBench(t *testing.T) {
+	runs := 5
+	if n, err := strconv.Atoi(os.Getenv("BENCH_RUNS")); err == nil && n > 0 {
+		runs = n
+	}
+	c := testcluster.Start(t, testcluster.Options{})
+	t.Cleanup(testcluster.Cleanup)
+	var rows []row
+	for _, e := range events {
+		if only := os.Getenv("BENCH_ONLY"); only != "" && only != e.id {
+			continue
+		}
+		r := row{Event: e.name, Must: e.must, Patroni: e.patroni, Unit: e.unit, Note: e.note}
+		for range runs {
+			r.Runs = append(r.Runs, e.run(c))
+		}
+		sorted := slices.Sorted(slices.Values(r.Runs))
+		r.Median = sorted[len(sorted)/2]
+		rows = append(rows, r)
+		fmt.Printf("%-58s %8.2f %-4s must %-28s Patroni %s   %v\n", r.Event, r.Median, r.Unit, r.Must, r.Patroni, rounded(r.Runs))
+	}
+	report(t, rows)
+}
+
+func rounded(values []float64) []string {
+	var out []string
+	for _, v := range values {
+		out = append(out, fmt.Sprintf("%.2f", v))
+	}
+	return out
+}
+
+func report(t *testing.T, rows []row) {
+	fmt.Printf("\n| event | median of %d | must | Patroni 4.1.4 |\n|---|---|---|---|\n", len(rows[0].Runs))
+	for _, r := range rows {
+		fmt.Printf("| %s | %.2f %s | %s | %s |\n", r.Event, r.Median, r.Unit, r.Must, r.Patroni)
+	}
+	fmt.Println("\nNot measured: what a network between machines adds; disks other than this machine's; Patroni itself (its figures are from an earlier run on the same kind of machine).")
+	path := os.Getenv("BENCH_OUT")
+	if path == "" {
+		return
+	}
+	text, err := json.MarshalIndent(rows, "", "  ")
+	if err == nil {
+		err = os.WriteFile(path, append(text, '\n'), 0o644)
+	}
+	if err != nil {
+		t.Errorf("write %s: %v", path, err)
+	}
+}
+
+type event struct {
+	id, name, must, patroni, unit, note string
+	run                                 func(*testcluster.Cluster) float64
+}
+
+var events = []event{
+	{"switchover", "switchover by the CLI", "≤ 0.30 s", "2.4 s", "s", "", gap(func(c *testcluster.Cluster, l *testcluster.Node) {
+		c.Hathi("switchover", "--force")
+	})},
+	{"sigterm", "SIGTERM to the leader's agent", "≤ 0.30 s", "2.5 s", "s", "", gap(func(c *testcluster.Cluster, l *testcluster.Node) {
+		l.Terminate(30 * time.Second)
+		c.WaitFor(30*time.Second, "new leader", func() bool { n := c.Leader(); return n != nil && n != l })
+		l.Run()
+	})},
+	{"postmaster", "postmaster killed, agent alive", "≤ 0.60 s", "4.5 s", "s", "", gap(func(c *testcluster.Cluster, l *testcluster.Node) {
+		testcluster.Kill(l.Postmaster())
+	})},
+	{"agent+postmaster", "agent and postmaster killed, guard alive", "≤ 0.60 s", "21 s", "s", "", gap(func(c *testcluster.Cluster, l *testcluster.Node) {
+		testcluster.Kill(l.Agent(), l.Postmaster())
+	})},
+	{"agent", "agent killed and restarted", "≤ 0.10 s", "0.02 s", "s", "the guard restarts it at once", gap(func(c *testcluster.Cluster, l *testcluster.Node) {
+		testcluster.Kill(l.Agent())
+		time.Sleep(2 * time.Second) // what happens in this time is what is measured
+	})},
+	{"node", "everything of the node killed, guard included (beyond the lease)", "what is left of the lease + 0.5 s", "21 s", "s", "", nodeLoss},
+	{"frozen", "agent frozen and left so: rows acknowledged by two primaries", "0", "2,600", "rows", "", frozenAgent},
+	{"rss", "agent at rest, resident memory", "≤ 30 MiB", "62 MiB", "MiB", "", func(c *testcluster.Cluster) float64 {
+		time.Sleep(11 * time.Second) // a loop_wait of rest
+		kib, _ := testcluster.ResidentKiB(c.Leader().Agent())
+		return float64(kib) / 1024
+	}},
+	{"guard", "guard at rest, private memory", "≤ 10 MiB", "-", "MiB", "", func(c *testcluster.Cluster) float64 {
+		_, kib := testcluster.ResidentKiB(c.Leader().Guard())
+		return float64(kib) / 1024
+	}},
+	{"etcd", "etcd calls a minute of three nodes at rest", "≤ 36", "36", "/min", "", func(c *testcluster.Cluster) float64 {
+		before := c.EtcdCalls()
+		time.Sleep(time.Minute) // the minute that is counted
+		return c.EtcdCalls() - before
+	}},
+	{"list", "hathi list", "≤ 50 ms", "900 ms", "ms", "", func(c *testcluster.Cluster) float64 {
+		begin := time.Now()
+		c.Hathi("list")
+		return float64(time.Since(begin).Microseconds()) / 1000
+	}},
+}
+
+// gap measures the longest time between two acknowledged commits around an event.
+func gap(happen func(*testcluster.Cluster, *testcluster.Node)) func(*testcluster.Cluster) float64 {
+	return func(c *testcluster.Cluster) float64 {
+		leader := c.WaitHealthy(2 * time.Minute)
+		w := c.StartWriter()
+		defer w.Stop()
+		begin := time.Now()
+		happen(c, leader)
+		c.WaitHealthy(2 * time.Minute)
+		settle(c, w)
+		return w.LongestGap(begin).Seconds()
+	}
+}
+
+// settle waits until rows are acknowledged again.
+func settle(c *testcluster.Cluster, w *testcluster.Writer) {
+	count := w.Count()
+	c.WaitFor(time.Minute, "further acknowledged rows", func() bool { return w.Count() > count+50 })
+}
+
+// nodeLoss kills everything of the leader's node and takes what was left of its lease off the gap.
+func nodeLoss(c *testcluster.Cluster) float64 {
+	leader := c.WaitHealthy(2 * time.Minute)
+	w := c.StartWriter()
+	defer w.Stop()
+	left := c.LeaseLeft()
+	begin := time.Now()
+	leader.Destroy()
+	c.WaitFor(2*time.Minute, "new leader", func() bool { n := c.Leader(); return n != nil && n != leader })
+	settle(c, w)
+	result := w.LongestGap(begin) - left
+	leader.Run()
+	c.WaitHealthy(2 * time.Minute)
+	return result.Seconds()
+}
+
+// frozenAgent stops the leader's agent with a signal and counts what a node acknowledged after another
+// had begun to.
+func frozenAgent(c *testcluster.Cluster) float64 {
+	leader := c.WaitHealthy(2 * time.Minute)
+	probes := c.StartProbes()
+	agent := leader.Agent()
+	if err := syscall.Kill(agent, syscall.SIGSTOP); err != nil {
+		c.T.Fatal(err)
+	}
+	c.WaitFor(2*time.Minute, "new leader", func() bool { n := c.Leader(); return n != nil && n != leader })
+	c.WaitHealthy(2 * time.Minute)
+	for _, p := range probes {
+		p.Stop()
+	}
+	if lost := c.Lost(probes...); len(lost) > 0 {
+		c.T.Errorf("%d acknowledged rows lost after the guard fenced", len(lost))
+	}
+	return float64(testcluster.Overlap(probes))
+}

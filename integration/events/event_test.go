@@ -1,0 +1,128 @@
+package events
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hathi-ha/hathi/integration/testcluster"
+)
+
+// quick is a timing in which a lease ends soon enough for a test to wait for it.
+var quick = testcluster.Options{TTL: 6, LoopWait: 2, Retry: 2}
+
+const enough = time.Minute
+
+// promise is what an event may cost.
+type promise struct {
+	lossless bool // no acknowledged row is lost
+	moves    bool // another member leads afterwards
+}
+
+// TestEvents lets one event after another happen to one cluster. Each begins and ends with a healthy
+// cluster, so an event that breaks something fails in its own name.
+func TestEvents(t *testing.T) {
+	c := testcluster.Start(t, quick)
+	for _, e := range []struct {
+		name   string
+		happen func(c *testcluster.Cluster, leader *testcluster.Node)
+		promise
+	}{
+		{"switchover by the command", func(c *testcluster.Cluster, l *testcluster.Node) {
+			c.Hathi("switchover", "--force")
+		}, promise{lossless: true, moves: true}},
+		{"SIGTERM to the leader", func(c *testcluster.Cluster, l *testcluster.Node) {
+			l.Terminate(enough)
+			c.WaitFor(enough, "new leader", func() bool { n := c.Leader(); return n != nil && n != l })
+			l.Run()
+		}, promise{lossless: true, moves: true}},
+		{"postmaster killed", func(c *testcluster.Cluster, l *testcluster.Node) {
+			old := l.Postmaster()
+			testcluster.Kill(old)
+			c.WaitFor(enough, "new postmaster", func() bool { p := l.Postmaster(); return p != 0 && p != old })
+		}, promise{lossless: true}},
+		{"agent killed", func(c *testcluster.Cluster, l *testcluster.Node) {
+			postmaster, agent := l.Postmaster(), l.Agent()
+			testcluster.Kill(agent)
+			c.WaitFor(enough, "new agent", func() bool { a := l.Agent(); return a != 0 && a != agent })
+			c.WaitHealthy(enough)
+			if l.Postmaster() != postmaster {
+				t.Errorf("the restarted agent did not adopt the running PostgreSQL")
+			}
+		}, promise{lossless: true}},
+		{"guard killed", func(c *testcluster.Cluster, l *testcluster.Node) {
+			postmaster := l.Postmaster()
+			testcluster.Kill(l.Guard())
+			time.Sleep(3 * time.Second) // longer than a loop_wait: the agent goes on and has found a new guard
+			if l.Postmaster() != postmaster {
+				t.Errorf("the death of the guard ended PostgreSQL")
+			}
+			l.Destroy()
+			l.Run()
+		}, promise{moves: false}},
+		{"agent and postmaster killed", func(c *testcluster.Cluster, l *testcluster.Node) {
+			testcluster.Kill(l.Agent(), l.Postmaster())
+			c.WaitFor(enough, "new leader", func() bool { n := c.Leader(); return n != nil && n != l })
+		}, promise{moves: true}},
+		{"agent frozen", func(c *testcluster.Cluster, l *testcluster.Node) {
+			testcluster.Freeze(l.Agent())
+			c.WaitFor(enough, "new leader", func() bool { n := c.Leader(); return n != nil && n != l })
+		}, promise{lossless: true, moves: true}},
+		{"postmaster frozen", func(c *testcluster.Cluster, l *testcluster.Node) {
+			old := l.Postmaster()
+			testcluster.Freeze(old)
+			c.WaitFor(enough, "new postmaster", func() bool { p := c.Leader(); return p != nil && p.Postmaster() != old })
+		}, promise{lossless: true}},
+		{"the whole node killed", func(c *testcluster.Cluster, l *testcluster.Node) {
+			l.Destroy()
+			c.WaitFor(enough, "new leader", func() bool { n := c.Leader(); return n != nil && n != l })
+			l.Run()
+		}, promise{moves: true}},
+		{"etcd killed and started again", func(c *testcluster.Cluster, l *testcluster.Node) {
+			c.Etcd.Kill(0)
+			c.WaitFor(enough, "end of writes", func() bool { return readOnly(c) })
+			c.Etcd.Start(0)
+		}, promise{lossless: true}},
+		{"etcd frozen for a moment", func(c *testcluster.Cluster, l *testcluster.Node) {
+			c.Etcd.Pause(0)
+			time.Sleep(time.Second) // shorter than retry_timeout: nobody may notice
+			c.Etcd.Resume(0)
+		}, promise{lossless: true}},
+	} {
+		t.Run(e.name, func(t *testing.T) {
+			c.T = t
+			leader := c.WaitHealthy(enough)
+			probes := c.StartProbes()
+			w := c.StartWriter()
+			e.happen(c, leader)
+			now := c.WaitHealthy(2 * enough)
+			count := w.Count()
+			c.WaitFor(enough, "further acknowledged rows", func() bool { return w.Count() > count })
+			stop(append(probes, w))
+			if e.moves && now == leader {
+				t.Errorf("%s still leads", leader.Name)
+			}
+			if n := testcluster.Overlap(probes); n > 0 {
+				t.Errorf("%d rows were acknowledged while another primary was open: reigns %v", n, testcluster.Reigns(probes))
+			}
+			if lost := c.Lost(append(probes, w)...); e.lossless && len(lost) > 0 {
+				t.Errorf("%d acknowledged rows are lost, the first is %v", len(lost), lost[0])
+			}
+		})
+	}
+}
+
+func stop(writers []*testcluster.Writer) {
+	for _, w := range writers {
+		w.Stop()
+	}
+}
+
+// readOnly reports whether no node accepts writes.
+func readOnly(c *testcluster.Cluster) bool {
+	for _, n := range c.Nodes {
+		if in, err := n.SQL("SELECT pg_is_in_recovery()"); err == nil && in == "f" {
+			return false
+		}
+	}
+	return true
+}
