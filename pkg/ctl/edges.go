@@ -16,12 +16,10 @@ type Store interface {
 	// PutFailover writes /failover if its revision is still the one given; zero means it must not exist.
 	// A false changed nothing. An empty request is written as {}.
 	PutFailover(ctx context.Context, scope string, req cluster.FailoverRequest, revision int64) (bool, error)
-	// DeletePrefix removes every key of the cluster.
-	DeletePrefix(ctx context.Context, scope string) error
 }
 
 // REST is what the commands need of the members' REST API. Any HTTP status is an answer; an error means
-// there was none. An error for which NotSent is true is a proof that the request had no effect.
+// there was none. One for which WasNotSent is true is a proof that the request had no effect.
 type REST interface {
 	Do(ctx context.Context, method, url string, body []byte) (Answer, error)
 }
