@@ -129,7 +129,9 @@ func leads(name string) func(*cluster.View, dcs.Health) bool {
 
 func healthy(v *cluster.View, h dcs.Health) bool { return v != nil && h.FailingSince.IsZero() }
 
-func failing(_ *cluster.View, h dcs.Health) bool { return !h.FailingSince.IsZero() && h.LastError != nil }
+func failing(_ *cluster.View, h dcs.Health) bool {
+	return !h.FailingSince.IsZero() && h.LastError != nil
+}
 
 func TestLeaderLockIsForOne(t *testing.T) {
 	e := testetcd.Start(t)
