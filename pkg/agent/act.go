@@ -78,13 +78,23 @@ func (a *Agent) actKeys(ctx context.Context, o ha.Observation, d ha.Decision) bo
 	return true
 }
 
-// settle is what a member does when there is nothing to do: a server that is no primary needs no fence.
+// settle is what a member does when there is nothing to do: a server in recovery needs no fence, whoever
+// holds the lock, because the guard is armed again before it is promoted. While the server is down and the
+// lock is ours the guard stays armed: if the agent dies too, it gives the lock up.
 func (a *Agent) settle(ctx context.Context, o ha.Observation) {
-	if a.armed == armOff || o.Job != nil {
+	if o.Job != nil {
 		return
 	}
-	safe := o.Server.Process == cluster.ProcessNone || o.Server.Answered && o.Server.InRecovery
-	if !a.settings.Pause && !(safe && !a.holds(o)) {
+	recovering := o.Server.Answered && o.Server.InRecovery
+	gone := o.Server.Process == cluster.ProcessNone && !a.holds(o)
+	if recovering || gone || a.settings.Pause {
+		a.disarm(ctx)
+	}
+}
+
+// disarm takes the fence away from a server that can't write.
+func (a *Agent) disarm(ctx context.Context) {
+	if a.armed == armOff {
 		return
 	}
 	if err := a.o.Guard.Disarm(ctx); err != nil {

@@ -153,8 +153,14 @@ func (a *Agent) goOffline(ctx context.Context) outcome {
 	if _, err := a.o.Postgres.Stop(stop, StopFast, false); err != nil {
 		return a.stopped(ctx, err, false)
 	}
+	// The deadline goes on counting although nothing is left that could write; it must not end the replica.
+	disarmed := a.o.Guard.Disarm(ctx)
 	err := a.o.Postgres.StartReplica(ctx, cluster.Upstream{})
 	return func(a *Agent) {
+		if disarmed == nil {
+			a.armed = armOff
+		}
+		a.failed("could not disarm the guard", disarmed)
 		a.memory.WasPrimary = false
 		a.memory.Rewind = ha.RewindCheck
 		a.started("could not start as a replica", err)

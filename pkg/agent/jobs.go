@@ -64,6 +64,7 @@ func (a *Agent) actJob(ctx context.Context, o ha.Observation, d ha.Decision) boo
 	case ha.StartReplica:
 		return a.startReplica(ctx, x.Upstream)
 	case ha.CrashRecovery:
+		a.disarm(ctx) // nobody can connect to a single-user server
 		return a.start(ctx, ha.JobCrashRecovery, "", func(ctx context.Context) outcome {
 			err := a.o.Postgres.CrashRecovery(ctx)
 			return func(a *Agent) {
@@ -124,6 +125,7 @@ func (a *Agent) startPrimary(ctx context.Context, timeout time.Duration) bool {
 
 func (a *Agent) startReplica(ctx context.Context, upstream cluster.Upstream) bool {
 	a.memory.LastStart = a.o.Clock.Now()
+	a.disarm(ctx) // it starts in recovery, however long that takes; an old deadline must not end it
 	return a.start(ctx, ha.JobStartReplica, "", func(ctx context.Context) outcome {
 		err := a.o.Postgres.StartReplica(ctx, upstream)
 		return func(a *Agent) {
