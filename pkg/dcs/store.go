@@ -55,7 +55,10 @@ type Store interface {
 	Latest() (*cluster.View, Health)
 	// Refresh reads the key space linearizably and gives the view of that read.
 	Refresh(ctx context.Context) (*cluster.View, error)
-	// Changed receives after every change of the view or of the health; notifications coalesce.
+	// Changed receives after every change of the view that is a reason to look at it, and of the health;
+	// notifications coalesce. Own writes, a value that stays equal and a member key in which nothing but the
+	// log positions moved are in the view but wake nobody: members that write their position in each turn
+	// would otherwise wake each other without end.
 	Changed() <-chan struct{}
 
 	// Lease gives the lease as it was last confirmed.
@@ -78,7 +81,8 @@ type Store interface {
 	// DeleteMember removes our member key (a clean end of the agent).
 	DeleteMember(ctx context.Context) error
 
-	// CreateInitialize makes /initialize with the given value if it does not exist.
+	// CreateInitialize makes /initialize with the given value if it does not exist. ErrMaybe with an empty
+	// value: the key is there, and nobody can tell whether it is ours.
 	CreateInitialize(ctx context.Context, systemID string) (bool, error)
 	// PutInitialize overwrites /initialize if it is still of the given revision.
 	PutInitialize(ctx context.Context, systemID string, revision int64) (bool, error)

@@ -50,15 +50,20 @@ const (
 	maxLogins  = 3
 )
 
-// call makes attempts until one succeeds, until etcd refuses, or until the budget is used up. An attempt
-// gets a share of the budget, so that a frozen endpoint leaves time to ask the next one: the connection
-// takes endpoints in turn. The error is a *callError.
+// The first attempt gets this share of the budget, and each one after it twice as long: a frozen endpoint
+// costs little, for the connection takes endpoints in turn, and an etcd that is only slow is waited for.
+const (
+	firstShare    = 10
+	shortestShare = 250 * time.Millisecond
+)
+
+// call makes attempts until one succeeds, until etcd refuses, or until the budget is used up. The error is
+// a *callError.
 func (c *Client) call(ctx context.Context, l limits, what string, once request) error {
 	ctx, cancel := context.WithTimeout(ctx, l.budget)
 	defer cancel()
 	begin := time.Now()
-	endpoints := c.Endpoints()
-	share := l.budget / time.Duration(max(2, len(endpoints)))
+	share := max(l.budget/firstShare, shortestShare)
 	retried, pause, logins := false, firstPause, 0
 	for {
 		a := &attempt{wait: grpc.WaitForReady(l.patient), retried: retried}
@@ -73,24 +78,27 @@ func (c *Client) call(ctx context.Context, l limits, what string, once request) 
 			continue
 		}
 		retried = retried || kind == dcs.ErrMaybe
-		if c.final(ctx, l, kind, err) || !sleep(ctx, err, &pause) {
+		if final(ctx, l, kind, err) || !rest(ctx, err, &pause) {
 			if retried {
 				kind = dcs.ErrMaybe
 			}
-			return &callError{what: what, endpoints: endpoints, kind: kind, cause: err, spent: time.Since(begin)}
+			return &callError{what: what, endpoints: c.Endpoints(), kind: kind, cause: err, spent: time.Since(begin)}
 		}
+		share *= 2
 	}
 }
 
 // final reports whether another attempt makes no sense.
-func (c *Client) final(ctx context.Context, l limits, kind, err error) bool {
-	switch {
-	case ctx.Err() != nil, kind == dcs.ErrRefused, errors.Is(err, ErrAuthentication):
+func final(ctx context.Context, l limits, kind, err error) bool {
+	if ctx.Err() != nil || kind == dcs.ErrRefused || errors.Is(err, ErrAuthentication) {
 		return true
-	case kind == dcs.ErrNotSent:
-		return !l.patient
 	}
-	return false
+	return kind == dcs.ErrNotSent && !l.patient && !tookTooLong(err)
+}
+
+// tookTooLong reports whether the attempt ended by its share of time.
+func tookTooLong(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || code(err) == codes.DeadlineExceeded
 }
 
 func (c *Client) try(ctx context.Context, share time.Duration, a *attempt, once request) error {
@@ -107,10 +115,10 @@ func (c *Client) try(ctx context.Context, share time.Duration, a *attempt, once 
 	return rpctypes.Error(once(ctx, a))
 }
 
-// sleep waits before the next attempt, unless the last one ended by time, which was a wait already. It
+// rest waits before the next attempt, unless the last one ended by time, which was a wait already. It
 // reports whether there is time left.
-func sleep(ctx context.Context, err error, pause *time.Duration) bool {
-	if errors.Is(err, context.DeadlineExceeded) || code(err) == codes.DeadlineExceeded {
+func rest(ctx context.Context, err error, pause *time.Duration) bool {
+	if tookTooLong(err) {
 		return ctx.Err() == nil
 	}
 	timer := time.NewTimer(*pause)
