@@ -7,6 +7,7 @@ import (
 
 	"github.com/hathi-ha/hathi/pkg/clock"
 	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/dcs"
 )
 
 // Snapshot is what the agent last saw and decided. It is immutable; handlers answer from it and never
@@ -32,6 +33,8 @@ type Snapshot struct {
 	// Job is the name of the long action under way, as users see it; empty if there is none.
 	Job              string
 	ScheduledRestart *cluster.ScheduledRestart
+	// WatchdogFailed: a watchdog is required and can't be used, so this member can't lead.
+	WatchdogFailed bool
 	// Line is the newest heartbeat line of the log.
 	Line string
 }
@@ -82,6 +85,8 @@ type Node interface {
 
 // Store is what the API needs of etcd; dcs.Store satisfies it.
 type Store interface {
+	// Latest gives the newest complete view, nil before the first, without asking etcd. Own writes are in it.
+	Latest() (*cluster.View, dcs.Health)
 	Refresh(ctx context.Context) (*cluster.View, error)
 	PutConfig(ctx context.Context, raw []byte, revision int64) (bool, error)
 	PutFailover(ctx context.Context, req cluster.FailoverRequest, revision int64) (bool, error)

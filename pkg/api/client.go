@@ -1,0 +1,173 @@
+package api
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+)
+
+const (
+	// askTimeout bounds a round of questions. Source: Patroni 4.1, api.py and ha.py, timeout of 2 seconds.
+	askTimeout      = 2 * time.Second
+	livenessTimeout = 3 * time.Second
+	// clientIdle is shorter than the servers' idle timeout; see there.
+	clientIdle  = 60 * time.Second
+	answerLimit = 1 << 20 // bytes of an answer that are read
+)
+
+// ClientOptions are how a node presents itself to the others, and how it knows them.
+type ClientOptions struct {
+	// Username and Password are sent with every request; an empty name sends none.
+	Username, Password string
+	// CertFile and KeyFile are the client certificate. Without it servers are not verified at all; with it
+	// their chain is, but not their name. Source: Patroni 4.1, request.py.
+	CertFile, KeyFile string
+	// CAFile verifies the servers; empty means the system's authorities.
+	CAFile  string
+	Version string // hathi's own, for the User-Agent
+}
+
+// Client asks other members. It is safe for concurrent use, and keeps connections open between rounds.
+type Client struct {
+	o    ClientOptions
+	http http.Client
+}
+
+// NewClient makes a client; an error names the certificate file that can't be used.
+func NewClient(o ClientOptions) (*Client, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true} // see ClientOptions.CertFile
+	if o.CertFile != "" {
+		cert, err := loadPair(o.CertFile, o.KeyFile)
+		if err != nil {
+			return nil, err
+		}
+		config.Certificates = []tls.Certificate{cert}
+		config.VerifyConnection = verifyChain(nil)
+		if o.CAFile != "" {
+			pool, err := loadPool(o.CAFile)
+			if err != nil {
+				return nil, err
+			}
+			config.VerifyConnection = verifyChain(pool)
+		}
+	}
+	return &Client{o: o, http: http.Client{Transport: &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: askTimeout}).DialContext,
+		TLSClientConfig:     config,
+		TLSHandshakeTimeout: askTimeout,
+		MaxIdleConnsPerHost: 1,
+		IdleConnTimeout:     clientIdle,
+		DisableCompression:  true,
+	}}}, nil
+}
+
+// Ask asks all the given members for their state at once and gives an answer for each, in their order,
+// within two seconds.
+func (c *Client) Ask(ctx context.Context, members []cluster.Member) []cluster.PeerStatus {
+	ctx, cancel := context.WithTimeoutCause(ctx, askTimeout, fmt.Errorf("no answer within %s", askTimeout))
+	defer cancel()
+	answers := make([]cluster.PeerStatus, len(members))
+	var all sync.WaitGroup
+	for i, m := range members {
+		all.Go(func() {
+			status, err := c.ask(ctx, m)
+			if err != nil {
+				status = cluster.PeerStatus{Error: err.Error()}
+			}
+			status.Name = m.Name
+			answers[i] = status
+		})
+	}
+	all.Wait()
+	return answers
+}
+
+// peerDocument is what is read of a status document.
+type peerDocument struct {
+	Role           string       `json:"role"`
+	XLog           *peerXLog    `json:"xlog"`
+	WAL            *peerXLog    `json:"wal"`
+	Timeline       *uint32      `json:"timeline"`
+	Tags           cluster.Tags `json:"tags"`
+	WatchdogFailed bool         `json:"watchdog_failed"`
+}
+
+type peerXLog struct {
+	Location         uint64 `json:"location"`
+	ReceivedLocation uint64 `json:"received_location"`
+	ReplayedLocation uint64 `json:"replayed_location"`
+}
+
+// ask reads one member's status document, whatever the HTTP status. Source: Patroni 4.1, ha.py,
+// _MemberStatus.from_api_response.
+func (c *Client) ask(ctx context.Context, m cluster.Member) (cluster.PeerStatus, error) {
+	var s cluster.PeerStatus
+	if m.APIURL == "" {
+		return s, errors.New("the member has no api_url")
+	}
+	raw, err := c.get(ctx, m.APIURL)
+	if err != nil {
+		return s, err
+	}
+	var d peerDocument
+	if err := json.Unmarshal(raw, &d); err != nil {
+		return s, fmt.Errorf("GET %s: answer can't be read: %w", m.APIURL, err)
+	}
+	if d.XLog == nil {
+		d.XLog = d.WAL
+	}
+	if d.XLog == nil {
+		return s, fmt.Errorf("GET %s: no WAL position in the answer, its PostgreSQL can't be queried", m.APIURL)
+	}
+	s = cluster.PeerStatus{Reachable: true, Tags: d.Tags, WatchdogFailed: d.WatchdogFailed}
+	s.InRecovery = d.Role != "primary" && d.Role != "master" && d.XLog.Location == 0 // the second: Patroni before 4.0
+	s.Position = cluster.LSN(max(d.XLog.ReceivedLocation, d.XLog.ReplayedLocation))
+	if !s.InRecovery {
+		s.Position = cluster.LSN(d.XLog.Location)
+	}
+	if d.Timeline != nil {
+		s.Timeline = cluster.Timeline(*d.Timeline)
+	}
+	return s, nil
+}
+
+// Liveness reports whether anything answers HTTP where the member says its REST API is. A node that starts
+// and finds its own name registered must not run beside another of that name.
+func (c *Client) Liveness(ctx context.Context, m cluster.Member) bool {
+	ctx, cancel := context.WithTimeout(ctx, livenessTimeout)
+	defer cancel()
+	_, err := c.get(ctx, strings.TrimSuffix(m.APIURL, "/patroni")+"/liveness")
+	return err == nil
+}
+
+// get reads the body of an answer, whatever its status.
+func (c *Client) get(ctx context.Context, url string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, fmt.Errorf("GET %s: %w", url, err)
+	}
+	req.Header.Set("User-Agent", "Patroni/"+patroniVersion+" hathi/"+c.o.Version)
+	if c.o.Username != "" {
+		req.SetBasicAuth(c.o.Username, c.o.Password)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, err // names method and URL already
+	}
+	defer func() { _ = resp.Body.Close() }() // nothing can be lost by it: the answer was read
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, answerLimit))
+	if err != nil {
+		return nil, fmt.Errorf("GET %s: read answer: %w", url, err)
+	}
+	return raw, nil
+}

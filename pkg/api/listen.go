@@ -1,0 +1,55 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Listen opens the socket of the REST API. address is host:port as in restapi.listen; an empty host or *
+// means all addresses, IPv4 and IPv6. An error names the address and what to do.
+func Listen(ctx context.Context, address string) (net.Listener, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("restapi.listen %q: expected <HOST>:<PORT>: %w", address, err)
+	}
+	if host == "*" {
+		host = ""
+	}
+	config := net.ListenConfig{
+		// Source: Patroni 4.1, utils.py, keepalive_socket_options, as used by api.py.
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 3 * time.Second, Interval: 2 * time.Second, Count: 3},
+		Control:         userTimeout,
+	}
+	l, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, port))
+	switch {
+	case err == nil:
+		return l, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("the REST API can't listen on %s (restapi.listen): the port is in use; "+
+			"is hathi or Patroni already running on this node? `ss -ltnp 'sport = :%s'` shows who has it; "+
+			"stop that or choose another port: %w", address, port, err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("the REST API can't listen on %s (restapi.listen): this machine has no such address; "+
+			"use one of its own or *:%s: %w", address, port, err)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("the REST API can't listen on %s (restapi.listen): not permitted; "+
+			"choose a port of 1024 or above: %w", address, err)
+	}
+	return nil, fmt.Errorf("the REST API can't listen on %s (restapi.listen): %w", address, err)
+}
+
+// userTimeout makes answers to a client that vanished fail after ten seconds; accepted connections inherit
+// it from the listening socket.
+func userTimeout(_, _ string, c syscall.RawConn) error {
+	var failed error
+	err := c.Control(func(fd uintptr) {
+		failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 10_000)
+	})
+	return errors.Join(err, failed)
+}
