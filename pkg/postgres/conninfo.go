@@ -1,0 +1,227 @@
+package postgres
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+)
+
+// keywords prints libpq keywords and values, with what is special in a value escaped by a backslash. This
+// form without quotes is also what Patroni writes. Keywords without a value are left out.
+func keywords(list []Parameter) string {
+	var words []string
+	for _, p := range list {
+		if p.Value != "" {
+			words = append(words, p.Name+"="+escapeKeyword(p.Value))
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+var keywordEscaper = strings.NewReplacer(`\`, `\\`, `'`, `\'`, ` `, `\ `)
+
+func escapeKeyword(v string) string { return keywordEscaper.Replace(v) }
+
+// parseConninfo reads a libpq connection string, URI or keywords, as libpq does.
+// Source: PostgreSQL 17, 32.1.1, Connection Strings.
+func parseConninfo(s string) (map[string]string, error) {
+	if strings.HasPrefix(s, "postgres://") || strings.HasPrefix(s, "postgresql://") {
+		return parseURI(s)
+	}
+	values := make(map[string]string)
+	for rest := strings.TrimLeftFunc(s, unicode.IsSpace); rest != ""; rest = strings.TrimLeftFunc(rest, unicode.IsSpace) {
+		name, tail, ok := strings.Cut(rest, "=")
+		if !ok {
+			return nil, fmt.Errorf("parse connection string: no = after %q", strings.TrimSpace(name))
+		}
+		value, after, err := keywordValue(strings.TrimLeftFunc(tail, unicode.IsSpace))
+		if err != nil {
+			return nil, err
+		}
+		values[strings.TrimSpace(name)] = value
+		rest = after
+	}
+	return values, nil
+}
+
+// keywordValue takes one value, quoted or not, from the front of s.
+func keywordValue(s string) (value, rest string, err error) {
+	quoted := strings.HasPrefix(s, "'")
+	if quoted {
+		s = s[1:]
+	}
+	var b strings.Builder
+	for n := 0; n < len(s); n++ {
+		switch c := s[n]; {
+		case c == '\\' && n+1 < len(s):
+			n++
+			b.WriteByte(s[n])
+		case quoted && c == '\'':
+			return b.String(), s[n+1:], nil
+		case !quoted && unicode.IsSpace(rune(c)):
+			return b.String(), s[n:], nil
+		default:
+			b.WriteByte(c)
+		}
+	}
+	if quoted {
+		return "", "", fmt.Errorf("parse connection string: quoted value without an end")
+	}
+	return b.String(), "", nil
+}
+
+func parseURI(s string) (map[string]string, error) {
+	u, err := url.Parse(s)
+	if err != nil {
+		return nil, fmt.Errorf("parse connection URI: it is not valid") // the error of url would quote a password
+	}
+	values := make(map[string]string)
+	for name, v := range u.Query() {
+		values[name] = v[len(v)-1]
+	}
+	if u.User != nil {
+		values["user"] = u.User.Username()
+		if p, ok := u.User.Password(); ok {
+			values["password"] = p
+		}
+	}
+	if h := u.Hostname(); h != "" {
+		values["host"] = h
+	}
+	if p := u.Port(); p != "" {
+		values["port"] = p
+	}
+	if d := strings.TrimPrefix(u.Path, "/"); d != "" {
+		values["dbname"] = d
+	}
+	return values, nil
+}
+
+// upstreamOf reads where a primary_conninfo leads to; the zero upstream if nowhere, or if it can't be read.
+func upstreamOf(conninfo, slot string) cluster.Upstream {
+	values, err := parseConninfo(conninfo)
+	if err != nil || values["host"] == "" {
+		return cluster.Upstream{}
+	}
+	port := values["port"]
+	if port == "" {
+		port = "5432"
+	}
+	return cluster.Upstream{Host: values["host"], Port: port, Slot: slot}
+}
+
+// remote gives the keywords for a connection to another server, without a password.
+func (c Config) remote(cred Credentials, to cluster.Upstream, database string) []Parameter {
+	list := []Parameter{
+		{"dbname", database},
+		{"user", cred.Username},
+		{"host", to.Host},
+		{"port", to.Port},
+	}
+	return append(list, cred.TLS...)
+}
+
+// primaryConninfo is what a standby connects to its upstream with. The password is in the password file,
+// never here: pg_settings shows this text. Source: Patroni 4.1, postgresql/config.py,
+// format_dsn and primary_conninfo_params.
+func (c Config) primaryConninfo(up cluster.Upstream, version int) string {
+	list := []Parameter{{"dbname", c.Database}, {"user", c.Replication.Username}}
+	if c.Replication.Password != "" {
+		list = append(list, Parameter{"passfile", c.PassFile})
+	}
+	list = append(list, Parameter{"host", up.Host}, Parameter{"port", up.Port})
+	defaults := []Parameter{{"sslmode", "prefer"}, {"gssencmode", "prefer"}}
+	if version >= 130000 {
+		defaults = append(defaults, Parameter{"channel_binding", "prefer"})
+	}
+	if version >= 170000 {
+		defaults = append(defaults, Parameter{"sslnegotiation", "postgres"})
+	}
+	given := make(map[string]bool)
+	for _, p := range c.Replication.TLS {
+		given[p.Name] = true
+		if knownKeyword(p.Name, version) {
+			list = append(list, p)
+		}
+	}
+	list = append(list, Parameter{"application_name", c.Name}, Parameter{"krbsrvname", c.KerberosService})
+	for _, p := range defaults {
+		if !given[p.Name] {
+			list = append(list, p)
+		}
+	}
+	if strings.Contains(up.Host, ",") && up.Slot != "" {
+		list = append(list, Parameter{"target_session_attrs", "read-write"})
+	}
+	return keywords(list)
+}
+
+// knownKeyword reports whether the libpq of a version knows a keyword.
+func knownKeyword(name string, version int) bool {
+	since := map[string]int{"channel_binding": 130000, "sslpassword": 130000, "sslcrldir": 140000, "sslnegotiation": 170000}
+	return version >= since[name]
+}
+
+// passLines are the lines of a password file for one server. Source: PostgreSQL 17, 32.16, The Password File.
+func passLines(cred Credentials, hosts, port string) string {
+	esc := strings.NewReplacer(`\`, `\\`, `:`, `\:`)
+	any := func(s string) string {
+		if s == "" {
+			return "*"
+		}
+		return esc.Replace(s)
+	}
+	var b strings.Builder
+	ports := strings.Split(port, ",")
+	for n, host := range strings.Split(hosts, ",") {
+		p := ports[min(n, len(ports)-1)]
+		names := []string{host}
+		if strings.HasPrefix(host, "/") {
+			names = append(names, "localhost") // the library looks the default socket directory up under this name
+		}
+		for _, name := range names {
+			fmt.Fprintf(&b, "%s:%s:*:%s:%s\n", any(name), any(p), any(cred.Username), esc.Replace(string(cred.Password)))
+		}
+	}
+	return b.String()
+}
+
+// writePassFile writes the password file that primary_conninfo names.
+func (c Config) writePassFile(up cluster.Upstream) error {
+	if c.Replication.Password == "" || up.Host == "" {
+		return nil
+	}
+	_, err := writeFile(c.PassFile, []byte(passLines(c.Replication, up.Host, up.Port)), 0o600)
+	return err
+}
+
+// privatePassFile writes a password file for one run of one program, so that the shared one stays what
+// primary_conninfo needs. It gives the environment that names it, and a function that removes it.
+func privatePassFile(cred Credentials, host, port string) (env []string, remove func(), err error) {
+	if cred.Password == "" {
+		return nil, func() {}, nil
+	}
+	dir, err := os.MkdirTemp("", "hathi-pass-") // mode 0700
+	if err != nil {
+		return nil, nil, fmt.Errorf("create a place for the password file: %w", err)
+	}
+	path := filepath.Join(dir, "pgpass")
+	if err := os.WriteFile(path, []byte(passLines(cred, host, port)), 0o600); err != nil {
+		os.RemoveAll(dir)
+		return nil, nil, fmt.Errorf("write password file: %w", err)
+	}
+	return []string{"PGPASSFILE=" + path}, func() { os.RemoveAll(dir) }, nil
+}
+
+// quoteConf quotes a value for postgresql.conf.
+func quoteConf(v string) string {
+	return "'" + strings.NewReplacer(`'`, `''`, `\`, `\\`).Replace(v) + "'"
+}
+
+func portText(port int) string { return strconv.Itoa(port) }

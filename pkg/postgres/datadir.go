@@ -1,0 +1,216 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+)
+
+// inspect tells what a data directory holds, and why if that is bad.
+func inspect(dir string) (cluster.DataDir, string) {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return cluster.DataEmpty, ""
+	case err != nil:
+		return cluster.DataUnreadable, err.Error()
+	}
+	_, err = os.Stat(filepath.Join(dir, "global", "pg_control"))
+	switch {
+	case err == nil:
+		return cluster.DataPresent, ""
+	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR):
+		return cluster.DataUnreadable, err.Error()
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") && e.Name() != "lost+found" {
+			return cluster.DataForeign, fmt.Sprintf("%s is not empty (%s is in it) but holds no database: no global/pg_control; "+
+				"move its content away or correct postgresql.data_dir", dir, e.Name())
+		}
+	}
+	return cluster.DataEmpty, ""
+}
+
+// majorVersion reads PG_VERSION as an integer like 150000; zero if it can't be read.
+func majorVersion(dir string) int {
+	b, err := os.ReadFile(filepath.Join(dir, "PG_VERSION"))
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		return 0
+	}
+	return n * 10000
+}
+
+// fileMode is what new files under the data directory get: readable by the group if the directory is.
+func fileMode(dir string) fs.FileMode {
+	if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&0o050 == 0o050 {
+		return 0o640
+	}
+	return 0o600
+}
+
+func exists(parts ...string) bool {
+	_, err := os.Lstat(filepath.Join(parts...))
+	return err == nil
+}
+
+// hasStandbySignal reports whether the next start is one into recovery.
+func hasStandbySignal(dir string) bool {
+	return exists(dir, "standby.signal") || exists(dir, "recovery.signal")
+}
+
+// RemoveData empties the data directory, with the WAL directory and the tablespaces that it links to. It
+// refuses while a server lives in it, and it refuses a directory that holds something other than a
+// database, unless that is the rest of a copy or an initdb of our own that did not come to its end.
+func (i *Instance) RemoveData(context.Context) error {
+	if err := i.mustBeDown(); err != nil {
+		return err
+	}
+	dir := i.config().DataDir
+	kind, why := inspect(dir)
+	if kind == cluster.DataUnreadable || kind == cluster.DataForeign && !exists(fillingMark(dir)) {
+		return fmt.Errorf("remove data directory %s: %s", dir, why)
+	}
+	i.log.Info("Removing data directory", "path", dir)
+	if err := emptyDir(dir); err != nil {
+		return fmt.Errorf("remove data directory %s: %w", dir, err)
+	}
+	i.setState(cluster.StateStopped)
+	return errors.Join(clearMark(fillingMark(dir)), clearMark(rewindMark(dir)))
+}
+
+// emptyDir removes the content of a data directory. pg_control goes last of all, so that what an
+// interrupted removal leaves is still recognised as a database and can be removed again.
+func emptyDir(dir string) error {
+	for _, link := range linkedDirs(dir) {
+		if err := removeContent(link); err != nil {
+			return err
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(entries, func(a, b fs.DirEntry) int {
+		return strings.Compare(strings.TrimPrefix(a.Name(), "global"), strings.TrimPrefix(b.Name(), "global"))
+	})
+	slices.Reverse(entries)
+	for _, e := range entries {
+		if e.Name() == "lost+found" {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return syncDir(dir)
+}
+
+// linkedDirs are the directories outside that belong to the data directory: WAL and tablespaces.
+func linkedDirs(dir string) []string {
+	var dirs []string
+	candidates := []string{filepath.Join(dir, "pg_wal")}
+	spaces, _ := os.ReadDir(filepath.Join(dir, "pg_tblspc"))
+	for _, s := range spaces {
+		candidates = append(candidates, filepath.Join(dir, "pg_tblspc", s.Name()))
+	}
+	for _, c := range candidates {
+		info, err := os.Lstat(c)
+		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+			continue
+		}
+		if target, err := filepath.EvalSymlinks(c); err == nil {
+			dirs = append(dirs, target)
+		}
+	}
+	return dirs
+}
+
+func removeContent(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// MoveDataAside renames the data directory to <name>.failed for somebody to look at; an older one of that
+// name is removed. The server must be down. Source: Patroni 4.1, postgresql/__init__.py, move_data_directory.
+func (i *Instance) MoveDataAside(context.Context) error {
+	if err := i.mustBeDown(); err != nil {
+		return err
+	}
+	dir := i.config().DataDir
+	if !exists(dir) {
+		return nil
+	}
+	aside := dir + ".failed"
+	i.log.Info("renaming data directory", "from", dir, "to", aside)
+	if err := os.RemoveAll(aside); err != nil {
+		return fmt.Errorf("remove the older %s: %w", aside, err)
+	}
+	if err := os.Rename(dir, aside); err != nil {
+		return fmt.Errorf("rename data directory: %w", err)
+	}
+	i.setState(cluster.StateStopped)
+	return clearMark(fillingMark(dir))
+}
+
+// mustBeDown refuses work on files that a server may be using.
+func (i *Instance) mustBeDown() error {
+	dir := i.config().DataDir
+	if h := i.postmaster(); h != nil {
+		return fmt.Errorf("postgres still runs on %s (pid %d)", dir, h.PID())
+	}
+	pids, err := leftovers(dir)
+	if err != nil {
+		return err
+	}
+	if len(pids) > 0 {
+		return fmt.Errorf("processes of an earlier postgres are still alive in %s: %v", dir, pids)
+	}
+	return nil
+}
+
+// A mark is an empty file beside the data directory, because pg_basebackup wants that one empty and
+// pg_rewind removes what it does not know. It says that the content is not to be trusted.
+
+// fillingMark: initdb or a base backup began to fill the directory and has not come to its end.
+func fillingMark(dir string) string { return dir + ".hathi-filling" }
+
+// rewindMark: pg_rewind began to change the directory and has not come to its end.
+func rewindMark(dir string) string { return dir + ".hathi-rewinding" }
+
+func setMark(path string) error {
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		return fmt.Errorf("mark the data directory as unfinished: %w", err)
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func clearMark(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("clear mark: %w", err)
+	}
+	return nil
+}

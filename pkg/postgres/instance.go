@@ -1,0 +1,137 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/process"
+)
+
+// Instance controls the server of one data directory. Observe, Changed and Follow may be called at any
+// time from any goroutine; of the other calls one runs at a time, which the caller sees to.
+type Instance struct {
+	log     *slog.Logger
+	changed chan struct{}
+	closed  chan struct{}
+
+	mu    sync.Mutex
+	cfg   Config
+	proc  *process.Handle // the postmaster; nil: none is known
+	start time.Time       // when the postmaster started, as far as its pid file tells
+	state cluster.State
+	// acting: a call of ours is changing the server and says itself what state it is in.
+	acting   bool
+	upstream *cluster.Upstream // what recovery settings are written for; nil: not known
+	limits   []cluster.PendingRestart
+	pending  []cluster.PendingRestart
+
+	watch     observer
+	callbacks callbackRunner
+}
+
+// New takes charge of a data directory. If a postmaster runs on it, it is adopted; nothing is changed.
+func New(cfg Config, log *slog.Logger) (*Instance, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	i := &Instance{log: log, cfg: cfg, changed: make(chan struct{}, 1), closed: make(chan struct{}), state: cluster.StateStopped}
+	i.callbacks.log = log
+	i.postmaster()
+	return i, nil
+}
+
+// Changed receives when the postmaster has ended, or was found to have been started. Notifications coalesce.
+func (i *Instance) Changed() <-chan struct{} { return i.changed }
+
+// Close lets go of the server, which goes on running. It is called once, after all else.
+func (i *Instance) Close() {
+	i.watch.close()
+	close(i.closed)
+}
+
+func (i *Instance) notify() {
+	select {
+	case i.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (i *Instance) config() Config {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.cfg
+}
+
+func (i *Instance) setState(s cluster.State) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.state = s
+}
+
+// act marks the time in which a call of ours says what state the server is in. The caller defers the result.
+func (i *Instance) act(s cluster.State) (done func()) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.state, i.acting = s, true
+	return func() {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		i.acting = false
+	}
+}
+
+// postmaster gives the living postmaster, adopting one that somebody else has started; nil if there is none.
+func (i *Instance) postmaster() *process.Handle {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.proc != nil {
+		if i.proc.Alive() {
+			return i.proc
+		}
+		i.proc = nil // its watcher closes the handle
+		if !i.acting && (i.state == cluster.StateRunning || i.state == cluster.StateStarting) {
+			i.state = cluster.StateCrashed
+		}
+	}
+	h, f, err := findPostmaster(i.cfg)
+	if err != nil && !errors.Is(err, errStranger) {
+		i.log.Warn("looking for a running postmaster", "error", err)
+	}
+	if h == nil {
+		return nil
+	}
+	i.log.Info("adopting running postmaster", "pid", h.PID())
+	if !i.acting {
+		i.state = cluster.StateStarting
+	}
+	i.keep(h, f.started)
+	return h
+}
+
+// keep remembers a postmaster and watches for its end; i.mu is held.
+func (i *Instance) keep(h *process.Handle, started time.Time) {
+	i.proc, i.start = h, started
+	i.notify()
+	go func() {
+		defer h.Close()
+		select {
+		case <-h.Done():
+			i.notify()
+		case <-i.closed:
+		}
+	}()
+}
+
+// reload makes the running server read its files again.
+func (i *Instance) reload(context.Context) error {
+	h := i.postmaster()
+	if h == nil {
+		return errors.New("reload postgres: it does not run")
+	}
+	return hangup(h)
+}

@@ -1,0 +1,116 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/process"
+)
+
+// pidFile is postmaster.pid. Source: PostgreSQL 17, src/include/utils/pidfile.h.
+type pidFile struct {
+	pid       int // negative: a single-user server
+	started   time.Time
+	port      string
+	socketDir string
+	status    string // starting, stopping, ready, standby
+}
+
+func readPIDFile(dir string) (pidFile, error) {
+	b, err := os.ReadFile(filepath.Join(dir, "postmaster.pid"))
+	if err != nil {
+		return pidFile{}, err
+	}
+	lines := append(strings.Split(string(b), "\n"), make([]string, 8)...)
+	for n := range lines {
+		lines[n] = strings.TrimSpace(lines[n])
+	}
+	f := pidFile{port: lines[3], socketDir: lines[4], status: lines[7]}
+	if f.pid, err = strconv.Atoi(lines[0]); err != nil {
+		return pidFile{}, fmt.Errorf("read postmaster.pid: the first line is %q", lines[0])
+	}
+	if sec, err := strconv.ParseInt(lines[2], 10, 64); err == nil {
+		f.started = time.Unix(sec, 0)
+	}
+	return f, nil
+}
+
+// errStranger: postmaster.pid names a living process that is something else, because the pid was used again.
+var errStranger = errors.New("postmaster.pid names a process that is not this postmaster")
+
+// errSingleUser: a single-user server works on the data directory.
+var errSingleUser = errors.New("a single-user postgres runs on the data directory")
+
+// findPostmaster looks for a running postmaster of the data directory. It gives nil if there is none. The
+// proof is not the pid alone, which may have been used again after a reboot: the executable must be
+// PostgreSQL's and the working directory must be the data directory, which the postmaster makes its own.
+func findPostmaster(cfg Config) (*process.Handle, pidFile, error) {
+	f, err := readPIDFile(cfg.DataDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, f, nil
+	}
+	if err != nil {
+		return nil, f, nil // half-written or garbage: PostgreSQL itself judges it when it starts
+	}
+	if f.pid < 0 {
+		if isPostgres(-f.pid, cfg) {
+			return nil, f, fmt.Errorf("%w (pid %d)", errSingleUser, -f.pid)
+		}
+		return nil, f, nil
+	}
+	h, err := process.Open(f.pid)
+	if err != nil || !h.Alive() {
+		if h != nil {
+			h.Close()
+		}
+		return nil, f, nil
+	}
+	// The pidfd was opened first: what /proc tells afterwards is about the same process, or the process has
+	// ended and the handle says so.
+	if !isPostgres(f.pid, cfg) {
+		alive := h.Alive()
+		h.Close()
+		if alive {
+			return nil, f, fmt.Errorf("%w (pid %d)", errStranger, f.pid)
+		}
+		return nil, f, nil
+	}
+	return h, f, nil
+}
+
+// isPostgres reports whether a process is a PostgreSQL server that works in the data directory.
+func isPostgres(pid int, cfg Config) bool {
+	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	if err != nil {
+		return false
+	}
+	name := filepath.Base(strings.TrimSuffix(exe, " (deleted)")) // replaced by a package upgrade
+	if name != "postgres" && name != filepath.Base(cfg.program("postgres")) {
+		return false
+	}
+	cwd, err := os.Stat(fmt.Sprintf("/proc/%d/cwd", pid))
+	if err != nil {
+		return false
+	}
+	dir, err := os.Stat(cfg.DataDir)
+	return err == nil && os.SameFile(cwd, dir)
+}
+
+// strangerEnv makes a new postmaster ignore a pid file that names a living stranger; the pid file itself is
+// never removed by us. Source: PostgreSQL 17, src/backend/utils/init/miscinit.c, CreateLockFile.
+func strangerEnv(pid int) string { return "PG_GRANDPARENT_PID=" + strconv.Itoa(pid) }
+
+// hangup makes the server read its files again.
+func hangup(h *process.Handle) error {
+	if err := h.Signal(syscall.SIGHUP); err != nil {
+		return fmt.Errorf("reload postgres (pid %d): %w", h.PID(), err)
+	}
+	return nil
+}

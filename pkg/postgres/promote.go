@@ -1,0 +1,149 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+)
+
+// promoteLimit bounds the wait for the end of recovery; the server goes on with it afterwards.
+const promoteLimit = time.Minute
+
+// ErrNotInRecovery refuses to promote a server that is a primary already.
+var ErrNotInRecovery = errors.New("postgres is not in recovery")
+
+// Promote promotes the server and waits until it is out of recovery, at most a minute. ErrNotInRecovery if
+// it is a primary.
+func (i *Instance) Promote(ctx context.Context) error {
+	cfg := i.config()
+	if cfg.PrePromote != "" {
+		if _, err := i.run(ctx, command{path: cfg.PrePromote, shell: true}); err != nil {
+			return fmt.Errorf("promote: pre_promote: %w", err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, promoteLimit)
+	defer cancel()
+	c, err := i.local("Patroni", 0).open(ctx)
+	if err != nil {
+		return fmt.Errorf("promote: %w", err)
+	}
+	defer closeConn(c)
+	// One statement looks and acts, so that no state lies between. pg_promote without waiting does what
+	// pg_ctl promote does: a file and SIGUSR1. Source: PostgreSQL 17, 9.28.4.
+	out, err := rows(ctx, c, `SELECT CASE WHEN pg_is_in_recovery() THEN pg_promote(wait => false) END`)
+	switch {
+	case err != nil:
+		return fmt.Errorf("promote: %w", err)
+	case out[0][0] == "":
+		return fmt.Errorf("promote: %w", ErrNotInRecovery)
+	case out[0][0] != "t":
+		return errors.New("promote: pg_promote() refused; see the log of postgres")
+	}
+	if err := awaitPrimary(ctx, c); err != nil {
+		return fmt.Errorf("promote: wait for the end of recovery: %w", err)
+	}
+	i.mu.Lock()
+	i.upstream = nil
+	i.limits = nil
+	i.mu.Unlock()
+	i.notify()
+	i.fire("on_role_change")
+	return nil
+}
+
+// awaitPrimary waits until the server is out of recovery. Nothing tells that moment, so the connection that
+// is there anyway is asked, which costs a fraction of a millisecond.
+func awaitPrimary(ctx context.Context, c *pgconn.PgConn) error {
+	for {
+		out, err := rows(ctx, c, `SELECT pg_is_in_recovery()`)
+		if err != nil {
+			return err
+		}
+		if out[0][0] == "f" {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// Follow points the running replica to another upstream; a zero one disconnects it. It returns when the
+// server has the new settings. Before PostgreSQL 13 that takes a restart.
+func (i *Instance) Follow(ctx context.Context, upstream cluster.Upstream) error {
+	h := i.postmaster()
+	cfg := i.config()
+	switch {
+	case h == nil:
+		return errors.New("follow: postgres does not run")
+	case !exists(cfg.DataDir, "standby.signal"):
+		return fmt.Errorf("follow %s:%s: no standby.signal in %s; only a replica can follow", upstream.Host, upstream.Port, cfg.DataDir)
+	}
+	if _, err := i.writeFiles(ctx, role{standby: true, upstream: upstream}); err != nil {
+		return fmt.Errorf("follow %s:%s: %w", upstream.Host, upstream.Port, err)
+	}
+	if majorVersion(cfg.DataDir) < 130000 {
+		return i.Restart(ctx, 0)
+	}
+	if err := hangup(h); err != nil {
+		return fmt.Errorf("follow %s:%s: %w", upstream.Host, upstream.Port, err)
+	}
+	return i.awaitUpstream(ctx, upstream)
+}
+
+// awaitUpstream waits until sessions see the new settings. A signal is not answered, so the server is
+// asked; while it accepts no connections it will read the files before it does.
+func (i *Instance) awaitUpstream(ctx context.Context, upstream cluster.Upstream) error {
+	ctx, cancel := context.WithTimeout(ctx, statementTimeout)
+	defer cancel()
+	s := i.local("Patroni", statementTimeout)
+	c, err := s.open(ctx)
+	if err != nil {
+		return nil //nolint:nilerr // see above
+	}
+	defer closeConn(c)
+	for {
+		out, err := rows(ctx, c, `SELECT current_setting('primary_conninfo'), current_setting('primary_slot_name')`)
+		if err != nil {
+			return fmt.Errorf("follow %s:%s: %w", upstream.Host, upstream.Port, err)
+		}
+		if upstreamOf(out[0][0], out[0][1]).Same(upstream) || upstream.Host == "" && out[0][0] == "" {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("follow %s:%s: the server has not read its new settings; see its log: %w",
+				upstream.Host, upstream.Port, context.Cause(ctx))
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
+
+// currentRole tells what the configuration files have to be written for. The settings that the server runs
+// with count more than memory, because another agent may have started it.
+func (i *Instance) currentRole(ctx context.Context) role {
+	r := role{standby: hasStandbySignal(i.config().DataDir)}
+	if !r.standby {
+		return r
+	}
+	i.mu.Lock()
+	known := i.upstream
+	i.mu.Unlock()
+	if known != nil {
+		r.upstream = *known
+		return r
+	}
+	out, err := i.local("Patroni", statementTimeout).query(ctx,
+		`SELECT current_setting('primary_conninfo'), current_setting('primary_slot_name')`)
+	if err == nil {
+		r.upstream = upstreamOf(out[0][0], out[0][1])
+	}
+	return r
+}

@@ -1,0 +1,176 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+)
+
+// Rewind stops the server if it runs and makes its data those of the leader again with pg_rewind. It leaves
+// a stopped server for StartReplica. When pg_rewind fails after it has begun to change files, the directory
+// can't be started any more and Start says so. Source: Patroni 4.1, postgresql/rewind.py.
+func (i *Instance) Rewind(ctx context.Context, leader cluster.Upstream) error {
+	cfg := i.config()
+	if err := i.rewindable(ctx, leader); err != nil {
+		return fmt.Errorf("rewind from %s:%s: %w", leader.Host, leader.Port, err)
+	}
+	if _, err := i.Stop(ctx, cluster.StopFast, false); err != nil {
+		return fmt.Errorf("rewind from %s:%s: %w", leader.Host, leader.Port, err)
+	}
+	i.archiveReady(ctx, cfg)
+	if err := i.pgRewind(ctx, cfg, leader); err != nil {
+		return fmt.Errorf("rewind from %s:%s: %w", leader.Host, leader.Port, err)
+	}
+	i.dropUpstream()
+	// pg_rewind has copied the leader's files, a missing standby.signal included: it is a standby from now on.
+	return replace(filepath.Join(cfg.DataDir, "standby.signal"), nil, fileMode(cfg.DataDir))
+}
+
+// rewindable makes sure that the leader is a primary and that its control file, which pg_rewind reads,
+// tells the timeline that it is on: right after a promotion it still tells the old one, and pg_rewind would
+// find nothing to do.
+func (i *Instance) rewindable(ctx context.Context, leader cluster.Upstream) error {
+	if err := i.mustBePrimary(ctx, leader); err != nil {
+		return err
+	}
+	cfg := i.config()
+	s := session{cred: cfg.Rewind, to: leader, database: cfg.Database, name: cfg.Name, limit: statementTimeout}
+	out, err := s.query(ctx, `SELECT (pg_control_checkpoint()).timeline_id,
+ ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int`)
+	if err != nil {
+		return err
+	}
+	if out[0][0] != out[0][1] {
+		return fmt.Errorf("the leader's checkpoint is on timeline %s, the leader itself on %s; a checkpoint there comes first",
+			out[0][0], out[0][1])
+	}
+	return nil
+}
+
+// rewindTouched tells from pg_rewind's output that it has begun to change the target.
+// Source: PostgreSQL 17, src/bin/pg_rewind/pg_rewind.c.
+var rewindTouched = regexp.MustCompile(`(?m)need to copy|syncing target|creating backup label`)
+
+func (i *Instance) pgRewind(ctx context.Context, cfg Config, leader cluster.Upstream) error {
+	env, remove, err := privatePassFile(cfg.Rewind, leader.Host, leader.Port)
+	if err != nil {
+		return err
+	}
+	defer remove()
+	args := append(i.restoreArgs(ctx, cfg), "--progress", "-D", cfg.DataDir, "--source-server",
+		keywords(append(cfg.remote(cfg.Rewind, leader, cfg.Database), Parameter{"target_session_attrs", "read-write"})))
+	env = append(append(env, "PGOPTIONS=-c statement_timeout=0"), untranslated...)
+	if err := setMark(rewindMark(cfg.DataDir)); err != nil {
+		i.log.Warn("an interrupted pg_rewind will not be recognised", "error", err)
+	}
+	i.log.Info("running pg_rewind", "from", leader.Host+":"+leader.Port)
+	out, err := i.run(ctx, command{path: cfg.program("pg_rewind"), args: args, env: env})
+	if err != nil && rewindTouched.MatchString(out) {
+		return fmt.Errorf("the data directory is unusable now, reinitialize this member: %w", err)
+	}
+	return errors.Join(err, clearMark(rewindMark(cfg.DataDir)))
+}
+
+// restoreArgs lets pg_rewind fetch WAL that is missing here from the archive, where the version can do it.
+func (i *Instance) restoreArgs(ctx context.Context, cfg Config) []string {
+	version := majorVersion(cfg.DataDir)
+	if i.fileSetting(ctx, cfg, "restore_command") == "" {
+		return nil
+	}
+	switch {
+	case version >= 150000 && cfg.ConfigDir != cfg.DataDir:
+		return []string{"--restore-target-wal", "--config-file=" + cfg.mainFile()}
+	case version >= 130000 && cfg.ConfigDir == cfg.DataDir:
+		return []string{"--restore-target-wal"}
+	}
+	return nil
+}
+
+// fileSetting asks postgres what a setting would be after a start; empty if it can't tell.
+func (i *Instance) fileSetting(ctx context.Context, cfg Config, name string) string {
+	out, err := i.run(ctx, command{
+		path: cfg.program("postgres"), args: []string{"-D", cfg.DataDir, "-C", name, "--config-file=" + cfg.mainFile()},
+	})
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(out)
+}
+
+var segmentReady = regexp.MustCompile(`^([0-9A-F]{24}(?:\.partial)?)\.ready$`)
+
+// archiveReady archives the WAL that waits for it, before it may be replaced. What fails stays marked as
+// ready, so that nobody takes it for archived.
+func (i *Instance) archiveReady(ctx context.Context, cfg Config) {
+	mode, line := i.fileSetting(ctx, cfg, "archive_mode"), i.fileSetting(ctx, cfg, "archive_command")
+	if mode != "on" && mode != "always" || line == "" || line == "(disabled)" {
+		return
+	}
+	status := filepath.Join(cfg.DataDir, "pg_wal", "archive_status")
+	entries, err := os.ReadDir(status) // sorted by name, which is the order of WAL
+	if err != nil {
+		i.log.Warn("archiving what is left", "error", err)
+		return
+	}
+	for _, e := range entries {
+		m := segmentReady.FindStringSubmatch(e.Name())
+		if m == nil || !exists(cfg.DataDir, "pg_wal", m[1]) {
+			continue
+		}
+		cmd := strings.NewReplacer("%p", "pg_wal/"+m[1], "%f", m[1], "%r", "000000010000000000000001", "%%", "%").Replace(line)
+		if _, err := i.run(ctx, command{path: "/bin/sh", args: []string{"-c", cmd}, dir: cfg.DataDir}); err != nil {
+			i.log.Warn("archiving what is left", "segment", m[1], "error", err)
+			continue
+		}
+		if err := os.Rename(filepath.Join(status, e.Name()), filepath.Join(status, m[1]+".done")); err != nil {
+			i.log.Warn("archiving what is left", "segment", m[1], "error", err)
+		}
+	}
+}
+
+// quotedOption is one option in postmaster.opts, which the postmaster writes when it starts.
+var quotedOption = regexp.MustCompile(`"--([^="]+)=([^"]*)"`)
+
+// CrashRecovery runs the stopped server through single-user mode until it is shut down cleanly, so that its
+// last position can be told. WAL is neither archived nor recycled meanwhile, and nothing that waits for the
+// archive is forgotten. Source: Patroni 4.1, postgresql/rewind.py, ensure_clean_shutdown.
+func (i *Instance) CrashRecovery(ctx context.Context) error {
+	if i.postmaster() != nil {
+		return errors.New("crash recovery: postgres runs")
+	}
+	cfg := i.config()
+	if err := i.killRest(ctx); err != nil {
+		return fmt.Errorf("crash recovery: %w", err)
+	}
+	i.archiveReady(ctx, cfg)
+	if err := removeFiles(cfg.DataDir, "recovery.conf", "recovery.signal", "standby.signal"); err != nil {
+		return fmt.Errorf("crash recovery: %w", err)
+	}
+	i.dropUpstream()
+	args := []string{"--single", "-D", cfg.DataDir}
+	opts, _ := os.ReadFile(filepath.Join(cfg.DataDir, "postmaster.opts")) // without it the files count
+	for _, m := range quotedOption.FindAllStringSubmatch(string(opts), -1) {
+		args = append(args, "-c", m[1]+"="+m[2])
+	}
+	args = append(args, "-c", "archive_mode=on", "-c", "archive_command=false", "template1")
+	i.log.Info("doing crash recovery in a single user mode")
+	out, err := i.run(ctx, command{path: cfg.program("postgres"), args: args})
+	if err != nil {
+		return fmt.Errorf("crash recovery in single-user mode: %w", err)
+	}
+	c, err := i.readControl(ctx)
+	if err != nil {
+		return fmt.Errorf("crash recovery: %w", err)
+	}
+	if c.State != "shut down" {
+		return fmt.Errorf("crash recovery: the server is %q afterwards: %s", c.State, lastLines(out))
+	}
+	i.setState(cluster.StateStopped)
+	return nil
+}

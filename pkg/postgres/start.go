@@ -1,0 +1,255 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/process"
+)
+
+// ErrStillStarting says that the server runs but accepts no connections yet, although the time for that is
+// over. It goes on starting.
+var ErrStillStarting = errors.New("postgres is still starting")
+
+// StartPrimary starts the stopped server as what its files say it is, without recovery settings, and waits
+// until it accepts connections, for as long as timeout (zero: pg_ctl_timeout) allows: ErrStillStarting after
+// that.
+func (i *Instance) StartPrimary(ctx context.Context, timeout time.Duration) error {
+	r := role{}
+	if hasStandbySignal(i.config().DataDir) {
+		r.standby = true // the limits of its control file count all the same
+	}
+	return i.boot(ctx, r, timeout, cluster.StateStarting, "on_start")
+}
+
+// StartReplica starts the stopped server in standby mode and waits until it accepts connections. A zero
+// upstream follows nobody. A server that is still on its way to consistency when the time for a start is
+// over goes on with that; this is no error.
+func (i *Instance) StartReplica(ctx context.Context, upstream cluster.Upstream) error {
+	if i.postmaster() != nil {
+		return errors.New("start replica: postgres runs already")
+	}
+	dir := i.config().DataDir
+	if kind, why := inspect(dir); kind != cluster.DataPresent {
+		return fmt.Errorf("start replica: no database in %s %s", dir, why)
+	}
+	if err := removeFiles(dir, "recovery.signal", "recovery.conf"); err != nil {
+		return fmt.Errorf("start replica: %w", err)
+	}
+	if err := replace(filepath.Join(dir, "standby.signal"), nil, fileMode(dir)); err != nil {
+		return fmt.Errorf("start replica: %w", err)
+	}
+	err := i.boot(ctx, role{standby: true, upstream: upstream}, 0, cluster.StateStarting, "on_start")
+	if errors.Is(err, ErrStillStarting) {
+		return nil
+	}
+	return err
+}
+
+// boot starts the server for a role and fires a callback when it is ready.
+func (i *Instance) boot(ctx context.Context, r role, timeout time.Duration, state cluster.State, action string) error {
+	if i.postmaster() != nil {
+		return errors.New("start postgres: it runs already")
+	}
+	defer i.act(state)()
+	if err := i.prepareStart(ctx, r); err != nil {
+		i.setState(cluster.StateStartFailed)
+		return fmt.Errorf("start postgres: %w", err)
+	}
+	h, err := i.spawn(ctx, r)
+	if err != nil {
+		i.setState(cluster.StateStartFailed)
+		return fmt.Errorf("start postgres: %w", err)
+	}
+	if timeout <= 0 {
+		timeout = i.config().StartTimeout
+	}
+	err = i.awaitReady(ctx, h, timeout)
+	switch {
+	case err == nil:
+		i.setState(cluster.StateRunning)
+		i.fire(action)
+	case !h.Alive():
+		i.setState(cluster.StateStartFailed)
+	}
+	return err
+}
+
+// prepareStart makes sure that nothing of an earlier server lives, and writes the files.
+func (i *Instance) prepareStart(ctx context.Context, r role) error {
+	cfg := i.config()
+	if exists(rewindMark(cfg.DataDir)) {
+		return fmt.Errorf("an earlier pg_rewind of %s did not come to its end and left it unusable; reinitialize this member", cfg.DataDir)
+	}
+	if exists(fillingMark(cfg.DataDir)) {
+		return fmt.Errorf("an earlier copy into %s did not come to its end; reinitialize this member", cfg.DataDir)
+	}
+	// Children of a postmaster that was killed go on for a while and hold its shared memory; PostgreSQL would
+	// refuse to start beside them, and they might still write.
+	if err := i.killRest(ctx); err != nil {
+		return err
+	}
+	if err := i.prepareDirs(cfg); err != nil {
+		return err
+	}
+	_, err := i.writeFiles(ctx, r)
+	return err
+}
+
+// killRest kills every process of an earlier server, after its postmaster has gone.
+func (i *Instance) killRest(ctx context.Context) error {
+	dir := i.config().DataDir
+	pids, err := leftovers(dir)
+	if err != nil || len(pids) == 0 {
+		return err
+	}
+	i.log.Warn("killing processes that an earlier postgres left behind", "pids", pids)
+	if err := process.KillDirectory(ctx, dir); err != nil {
+		return fmt.Errorf("kill the rest of an earlier postgres in %s: %w", dir, err)
+	}
+	return nil
+}
+
+// leftovers gives the processes that work in a data directory.
+func leftovers(dir string) ([]int, error) {
+	pids, err := process.InDirectory(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // no directory, nobody in it
+	}
+	return pids, err
+}
+
+// prepareDirs makes the directories that a server needs besides its data. Source: Patroni 4.1,
+// postgresql/config.py, check_directories.
+func (i *Instance) prepareDirs(cfg Config) error {
+	dirs := []string{}
+	if sockets, ok := cfg.parameter("unix_socket_directories"); ok {
+		for s := range strings.SplitSeq(sockets, ",") {
+			dirs = append(dirs, strings.TrimSpace(s))
+		}
+	}
+	if cfg.PassFile != "" {
+		dirs = append(dirs, filepath.Dir(cfg.PassFile))
+	}
+	for _, d := range dirs {
+		if d == "" || strings.HasPrefix(d, "@") { // an abstract socket has no directory
+			continue
+		}
+		if !filepath.IsAbs(d) {
+			d = filepath.Join(cfg.DataDir, d)
+		}
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return fmt.Errorf("create directory %s: %w", d, err)
+		}
+	}
+	return nil
+}
+
+// spawn starts the postmaster in a session of its own, so that it outlives this process.
+func (i *Instance) spawn(ctx context.Context, r role) (*process.Handle, error) {
+	cfg := i.config()
+	controlled, _, err := i.controlled(ctx, cfg, r)
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"-D", cfg.DataDir, "--config-file=" + cfg.mainFile()}
+	for _, p := range controlled {
+		if !fileOnly(p.Name) {
+			args = append(args, "--"+p.Name+"="+p.Value)
+		}
+	}
+	cmd := exec.Command(cfg.program("postgres"), args...)
+	cmd.Env = serverEnv(os.Environ())
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if _, f, err := findPostmaster(cfg); errors.Is(err, errStranger) {
+		cmd.Env = append(cmd.Env, strangerEnv(f.pid))
+	} else if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock() // from here on whoever looks finds the new process, even before it has a pid file
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("run %s: %w", cmd.Path, err)
+	}
+	h, err := process.Open(cmd.Process.Pid)
+	if err != nil {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		return nil, fmt.Errorf("watch the new postmaster: %w", err)
+	}
+	go func() { _ = cmd.Wait() }() // it is our child until we end, so we reap it
+	i.log.Info("postmaster started", "pid", cmd.Process.Pid)
+	i.keep(h, time.Now())
+	i.pending = nil
+	return h, nil
+}
+
+// serverEnv is the environment of the postmaster. Source: Patroni 4.1, postgresql/postmaster.py.
+func serverEnv(env []string) []string {
+	var kept []string
+	for _, v := range env {
+		name, value, _ := strings.Cut(v, "=")
+		switch {
+		case name == "NOTIFY_SOCKET", strings.HasPrefix(name, "PATRONI_"), strings.HasPrefix(name, "HATHI_"),
+			strings.HasPrefix(name, "KUBERNETES_"), name == "PG_GRANDPARENT_PID":
+		case name == "PG_MALLOC_ARENA_MAX":
+			kept = append(kept, "MALLOC_ARENA_MAX="+value)
+		default:
+			kept = append(kept, v)
+		}
+	}
+	return kept
+}
+
+// awaitReady waits until the server accepts connections.
+func (i *Instance) awaitReady(ctx context.Context, h *process.Handle, timeout time.Duration) error {
+	limit := time.NewTimer(timeout)
+	defer limit.Stop()
+	// PostgreSQL tells nobody when it is ready; it writes a word into postmaster.pid, and we look for that as
+	// pg_ctl does, only more often. Unlike an attempt to connect this leaves nothing in the server's log.
+	// Source: PostgreSQL 17, src/bin/pg_ctl/pg_ctl.c, wait_for_postmaster_start.
+	pause := 5 * time.Millisecond
+	for {
+		if i.isReady(ctx, h) {
+			return nil
+		}
+		select {
+		case <-h.Done():
+			return fmt.Errorf("start postgres: it ended (pid %d) before it accepted connections; see its log for the reason", h.PID())
+		case <-ctx.Done():
+			return fmt.Errorf("start postgres: %w", context.Cause(ctx))
+		case <-limit.C:
+			return fmt.Errorf("%w after %s", ErrStillStarting, timeout)
+		case <-time.After(pause):
+			pause = min(pause+time.Millisecond, 20*time.Millisecond)
+		}
+	}
+}
+
+// isReady asks the pid file first, and the server itself only when that promises an answer.
+func (i *Instance) isReady(ctx context.Context, h *process.Handle) bool {
+	f, err := readPIDFile(i.config().DataDir)
+	if err != nil || f.pid != h.PID() || f.status != "ready" {
+		return false
+	}
+	c, err := i.local("Patroni", statementTimeout).open(ctx)
+	if err != nil {
+		// Whatever else it refuses us for, it does accept connections.
+		return sqlState(err) != "" && !rejecting(err)
+	}
+	closeConn(c)
+	return true
+}

@@ -1,0 +1,160 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/process"
+)
+
+const (
+	// checkpointLimit bounds the checkpoint before a stop. It only makes the stop short; one that takes longer
+	// is finished by the stop itself.
+	checkpointLimit = time.Minute
+	// stopGrace is how long an immediate stop may take before everything is killed. It also bounds the work
+	// that is left after the caller's context has ended.
+	stopGrace = 2 * time.Second
+)
+
+// Stop stops the server and waits until no process of it is left. checkpoint asks for a checkpoint while it
+// still serves. It gives the position of the shutdown checkpoint, zero if there is none. When ctx ends before
+// the server does, the server is stopped the immediate way, and after a grace its processes are killed; the
+// error then says so. Stop returns without an error only when nothing is left that could write.
+func (i *Instance) Stop(ctx context.Context, mode cluster.StopMode, checkpoint bool) (cluster.LSN, error) {
+	ran := i.postmaster() != nil
+	lsn, err := i.stop(ctx, mode, checkpoint, cluster.StateStopping)
+	if err != nil {
+		i.setState(cluster.StateStopFailed)
+		return 0, err
+	}
+	i.setState(cluster.StateStopped)
+	if ran {
+		i.fire("on_stop")
+	}
+	return lsn, nil
+}
+
+func (i *Instance) stop(ctx context.Context, mode cluster.StopMode, checkpoint bool, state cluster.State) (cluster.LSN, error) {
+	defer i.act(state)()
+	h := i.postmaster()
+	if h != nil {
+		if checkpoint && mode == cluster.StopFast {
+			i.checkpointBeforeStop(ctx)
+		}
+		if cfg := i.config(); cfg.BeforeStop != "" && mode == cluster.StopFast {
+			if _, err := i.run(ctx, command{path: cfg.BeforeStop, shell: true}); err != nil {
+				i.log.Warn("before_stop failed", "error", err)
+			}
+		}
+		if err := i.endPostmaster(ctx, h, mode); err != nil {
+			return 0, fmt.Errorf("stop postgres (%s): %w", mode, err)
+		}
+	}
+	// The postmaster's end is not the end of its children if it was killed or crashed.
+	rest, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*stopGrace)
+	defer cancel()
+	if err := i.killRest(rest); err != nil {
+		return 0, fmt.Errorf("stop postgres (%s): %w", mode, err)
+	}
+	return i.shutdownPosition(rest), nil
+}
+
+func (i *Instance) checkpointBeforeStop(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, checkpointLimit)
+	defer cancel()
+	if err := i.Checkpoint(ctx); err != nil {
+		i.log.Warn("checkpoint before the stop failed; the stop may take longer", "error", err)
+	}
+}
+
+// endPostmaster signals the postmaster and waits for its end, with more force when ctx ends.
+func (i *Instance) endPostmaster(ctx context.Context, h *process.Handle, mode cluster.StopMode) error {
+	if mode == cluster.StopFast {
+		if err := signal(h, syscall.SIGINT); err != nil {
+			return err
+		}
+		select {
+		case <-h.Done():
+			return nil
+		case <-ctx.Done():
+			i.log.Warn("Timeout during postmaster stop, aborting Postgres.", "pid", h.PID())
+		}
+	}
+	if mode != cluster.StopKill {
+		// A frozen process takes no signal but SIGKILL until it goes on.
+		if err := errors.Join(signal(h, syscall.SIGQUIT), signal(h, syscall.SIGCONT)); err != nil {
+			return err
+		}
+		grace := time.NewTimer(stopGrace)
+		defer grace.Stop()
+		select {
+		case <-h.Done():
+			return nil
+		case <-grace.C:
+			i.log.Warn("postgres does not end, killing all of its processes", "pid", h.PID())
+		}
+	}
+	return i.kill(ctx, h)
+}
+
+// kill kills the postmaster and all that works in its data directory.
+func (i *Instance) kill(ctx context.Context, h *process.Handle) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*stopGrace)
+	defer cancel()
+	// The postmaster first: it must not answer the death of its children by starting others.
+	if err := signal(h, syscall.SIGKILL); err != nil {
+		return err
+	}
+	if err := process.KillDirectory(ctx, i.config().DataDir); err != nil {
+		return err
+	}
+	select {
+	case <-h.Done():
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("postmaster (pid %d) is still there after SIGKILL: %w", h.PID(), context.Cause(ctx))
+	}
+}
+
+// signal sends a signal; that the process has gone is no error.
+func signal(h *process.Handle, s syscall.Signal) error {
+	if err := h.Signal(s); err != nil && h.Alive() {
+		return fmt.Errorf("send %s to postmaster (pid %d): %w", s, h.PID(), err)
+	}
+	return nil
+}
+
+// shutdownPosition gives the position of the shutdown checkpoint, zero if the server did not write one.
+func (i *Instance) shutdownPosition(ctx context.Context) cluster.LSN {
+	c, err := i.readControl(ctx)
+	if err != nil || c.State != "shut down" {
+		return 0
+	}
+	return c.Checkpoint
+}
+
+// Restart restarts the server in the role it has; timeout is that of the start, zero for pg_ctl_timeout.
+func (i *Instance) Restart(ctx context.Context, timeout time.Duration) error {
+	r := i.currentRole(ctx)
+	if _, err := i.stop(ctx, cluster.StopFast, true, cluster.StateRestarting); err != nil {
+		i.setState(cluster.StateRestartFailed)
+		return fmt.Errorf("restart: %w", err)
+	}
+	err := i.boot(ctx, r, timeout, cluster.StateRestarting, "on_restart")
+	if err != nil && i.postmaster() == nil {
+		i.setState(cluster.StateRestartFailed)
+	}
+	return err
+}
+
+// Checkpoint runs a CHECKPOINT and waits for its end.
+func (i *Instance) Checkpoint(ctx context.Context) error {
+	if _, err := i.local("Patroni", 0).query(ctx, "CHECKPOINT"); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	return nil
+}
