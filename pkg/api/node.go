@@ -41,12 +41,15 @@ type Snapshot struct {
 
 // What a request to the node can be refused with. Other errors are failures.
 var (
-	ErrNoLeader       = errors.New("Cluster has no leader, can not reinitialize") //nolint:staticcheck // wording of the contract
-	ErrIsLeader       = errors.New("I am the leader, can not reinitialize")
-	ErrConditions     = errors.New("restart conditions are not satisfied")
-	ErrStillStarting  = errors.New("postgres is still starting")
-	ErrRestartFailed  = errors.New("restart failed")
-	ErrAlreadyPlanned = errors.New("Another restart is already scheduled") //nolint:staticcheck // wording of the contract
+	//lint:ignore ST1005 wording of the contract
+	ErrNoLeader = errors.New("Cluster has no leader, can not reinitialize")
+	//lint:ignore ST1005 wording of the contract
+	ErrIsLeader      = errors.New("I am the leader, can not reinitialize")
+	ErrConditions    = errors.New("restart conditions are not satisfied")
+	ErrStillStarting = errors.New("postgres is still starting")
+	ErrRestartFailed = errors.New("restart failed")
+	//lint:ignore ST1005 wording of the contract
+	ErrAlreadyPlanned = errors.New("Another restart is already scheduled")
 	ErrNothingPlanned = errors.New("no restarts are scheduled")
 )
 

@@ -113,7 +113,8 @@ func (s *Server) restartRequest(fields object) (req RestartRequest, at time.Time
 		case "restart_pending":
 			req.RestartPending = true // being there is the condition, whatever the value
 		default:
-			err = fmt.Errorf("Unknown filter for the scheduled restart: %s", f.name) //nolint:staticcheck // wording of the contract
+			//lint:ignore ST1005 wording of the contract
+			err = fmt.Errorf("Unknown filter for the scheduled restart: %s", f.name)
 		}
 		if err != nil {
 			a := text(http.StatusBadRequest, err.Error())
@@ -130,7 +131,8 @@ func versionNumber(v string) (int, error) {
 	for _, p := range parts {
 		i, err := strconv.Atoi(strings.TrimSpace(p))
 		if err != nil {
-			return 0, fmt.Errorf("Invalid PostgreSQL version: %s", v) //nolint:staticcheck // wording of the contract
+			//lint:ignore ST1005 wording of the contract
+			return 0, fmt.Errorf("Invalid PostgreSQL version: %s", v)
 		}
 		n = append(n, i)
 	}
@@ -140,7 +142,8 @@ func versionNumber(v string) (int, error) {
 	case len(n) == 3:
 		return n[0]*10000 + n[1]*100 + n[2], nil
 	}
-	return 0, fmt.Errorf("Invalid PostgreSQL version format: X.Y or X.Y.Z is accepted: %s", v) //nolint:staticcheck // as above
+	//lint:ignore ST1005 wording of the contract
+	return 0, fmt.Errorf("Invalid PostgreSQL version format: X.Y or X.Y.Z is accepted: %s", v)
 }
 
 var timeoutUnits = map[string]float64{"": 1, "us": 1e-6, "ms": 1e-3, "s": 1, "min": 60, "h": 3600, "d": 86400}
@@ -161,7 +164,8 @@ func restartTimeout(value any) (time.Duration, error) {
 	n, err := strconv.ParseFloat(strings.TrimSpace(digits), 64)
 	seconds := math.RoundToEven(n * unit)
 	if err != nil || !known || !(seconds > 0) || seconds > maxTimeout.Seconds() {
-		return 0, errors.New("Timeout should be a positive number of seconds") //nolint:staticcheck // wording of the contract
+		//lint:ignore ST1005 wording of the contract
+		return 0, errors.New("Timeout should be a positive number of seconds")
 	}
 	return time.Duration(seconds) * time.Second, nil
 }
