@@ -130,7 +130,7 @@ func TestOneOfThreeFrozen(t *testing.T) {
 			}
 			if time.Now().After(deadline) {
 				v, h := b.Latest()
-				t.Fatalf("member %d frozen: b still sees %+v, %+v", i, v.Status, h)
+				t.Fatalf("member %d frozen: b still sees %+v, %+v\n%s\na: %s, etcd at %d", i, v.Status, h, b.WatchText(), a.WatchText(), revisionOf(t, e))
 			}
 			select {
 			case <-b.Changed():

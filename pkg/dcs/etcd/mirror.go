@@ -102,10 +102,12 @@ func (m *mirror) set(e entry) bool {
 	return matters(old, e)
 }
 
-// get gives a key that exists.
+// get gives a key that exists; the zero value if it does not.
 func (m *mirror) get(key string) (dcs.KV, bool) {
-	e, ok := m.entries[key]
-	return e.KV, ok && !e.deleted
+	if e, ok := m.entries[key]; ok && !e.deleted {
+		return e.KV, true
+	}
+	return dcs.KV{}, false
 }
 
 func (m *mirror) view() *cluster.View {

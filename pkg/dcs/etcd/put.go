@@ -27,12 +27,7 @@ func (s *Session) putMember(ctx context.Context, m cluster.Member) error {
 	if id == 0 {
 		return errNoLease("write " + key)
 	}
-	if kv, ok := s.known(name); ok && kv.Lease == id && bytes.Equal(kv.Value, value) {
-		return nil
-	}
-	_, err := s.write(ctx, write{
-		what: "write " + key, key: key, ops: []*pb.RequestOp{put(key, value, id)},
-	}, entry{KV: dcs.KV{Key: name, Value: value, Lease: id}})
+	_, err := s.putOwn(ctx, own{name: name, value: value, lease: id})
 	if isLeaseLost(err) {
 		s.forget(id)
 	}
@@ -122,18 +117,51 @@ func (s *Session) PutFailsafe(ctx context.Context, members map[string]string) (b
 	return s.putLeading(ctx, dcs.KeyFailsafe, dcs.EncodeFailsafe(members))
 }
 
-// putLeading writes a key that belongs to the leader. The compare reads the leader key, so that is what is
-// read back when we are not the leader any more.
+// putLeading writes a key that belongs to the leader.
 func (s *Session) putLeading(ctx context.Context, name string, value []byte) (bool, error) {
-	if kv, ok := s.known(name); ok && bytes.Equal(kv.Value, value) {
-		return true, nil
+	return s.putOwn(ctx, own{name: name, value: value, leading: true})
+}
+
+// own is a key that nobody else has a business to write.
+type own struct {
+	name    string
+	value   []byte
+	lease   int64 // zero: none
+	leading bool  // only while the leader key holds our name
+}
+
+// putOwn writes a key of our own unless it is so already. It compares the revision that we know, although
+// nobody else writes it, because of ourselves:
+//
+//  1. we write A, the request hangs in a frozen member of etcd, and we repeat it at the next one;
+//  2. we write B;
+//  3. the member thaws and the old request writes A.
+//
+// With the compare, 3 does nothing. When what we know is old the write is tried again with what was read
+// back; twice, for each round but the first begins with the present revision.
+func (s *Session) putOwn(ctx context.Context, o own) (bool, error) {
+	key, leader := s.key(o.name), s.key(dcs.KeyLeader)
+	for range 3 {
+		kv, there := s.known(o.name)
+		if there && kv.Lease == o.lease && bytes.Equal(kv.Value, o.value) {
+			return true, nil
+		}
+		w := write{
+			what: "write " + key, key: key, compares: []*pb.Compare{revisionIs(key, kv.ModRevision)},
+			ops: []*pb.RequestOp{put(key, o.value, o.lease)},
+		}
+		if o.leading {
+			w.guard, w.compares = leader, append(w.compares, valueIs(leader, s.name))
+		}
+		out, err := s.write(ctx, w, entry{KV: dcs.KV{Key: o.name, Value: o.value, Lease: o.lease}})
+		if err != nil || out.ok {
+			return out.ok, err
+		}
+		if o.leading && (out.guard == nil || string(out.guard.Value) != s.name) {
+			return false, nil
+		}
 	}
-	leader := s.key(dcs.KeyLeader)
-	out, err := s.write(ctx, write{
-		what: "write " + s.key(name), key: leader, compares: []*pb.Compare{valueIs(leader, s.name)},
-		ops: []*pb.RequestOp{put(s.key(name), value, 0)},
-	}, entry{KV: dcs.KV{Key: name, Value: value}})
-	return out.ok, err
+	return false, fmt.Errorf("write %s: somebody else writes it again and again: %w", key, dcs.ErrRefused)
 }
 
 func (s *Session) putAt(ctx context.Context, name string, value []byte, revision int64) (bool, error) {

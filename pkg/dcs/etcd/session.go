@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 
 	"github.com/hathi-ha/hathi/pkg/clock"
@@ -154,8 +156,14 @@ func (s *Session) write(ctx context.Context, w write, learned ...entry) (outcome
 		for _, e := range learned {
 			s.learnOwn(e, out.revision)
 		}
-	} else if s.learnRead(w.key, out) {
-		s.notify()
+	} else {
+		news := s.learnRead(w.key, out.current, out.revision)
+		if w.guard != "" && !out.ok {
+			news = s.learnRead(w.guard, out.guard, out.revision) || news
+		}
+		if news {
+			s.notify()
+		}
 	}
 	s.mu.Unlock()
 	s.answered(out.header, floor)
@@ -172,15 +180,14 @@ func (s *Session) learnOwn(e entry, revision int64) {
 	s.refreshView()
 }
 
-// learnRead takes over a key that was read back after a compare that did not hold.
-func (s *Session) learnRead(key string, out outcome) bool {
-	var news bool
-	if out.current != nil {
-		news = s.mirror.learn(toKV(s.base, out.current), false)
-	} else if rel := key[len(s.base):]; rel != "" {
-		if _, there := s.mirror.get(rel); there {
-			news = s.mirror.learn(dcs.KV{Key: rel, ModRevision: out.revision}, true)
-		}
+// learnRead takes over a key that was read back at a revision after a compare that did not hold; current
+// is nil if it is absent. It reports whether that is a reason to wake the loop.
+func (s *Session) learnRead(key string, current *mvccpb.KeyValue, revision int64) bool {
+	name, news := key[len(s.base):], false
+	if current != nil {
+		news = s.mirror.learn(toKV(s.base, current), false)
+	} else if _, there := s.mirror.get(name); there {
+		news = s.mirror.learn(dcs.KV{Key: name, ModRevision: revision}, true)
 	}
 	s.refreshView()
 	return news

@@ -90,7 +90,8 @@ func TestTLS(t *testing.T) {
 		{"verified, key in the certificate's file", etcd.Options{CACert: serverFile, Cert: otherFile}, ""},
 		{"not verified without cacert", etcd.Options{Cert: otherFile, Key: otherFile}, ""},
 		{"another authority", etcd.Options{CACert: otherFile, Cert: otherFile}, "certificate"},
-		{"no certificate of the client", etcd.Options{CACert: serverFile}, "certificate"},
+		// The server says so only after the handshake, and may have hung up before that is read.
+		{"no certificate of the client", etcd.Options{CACert: serverFile}, addr},
 	} {
 		c.options.Hosts, c.options.Protocol, c.options.Timeout = []string{addr}, "https", 2*time.Second
 		_, err := openWith(t, c.options).Snapshot(ctxFor(t), "batman")

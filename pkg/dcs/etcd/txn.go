@@ -16,6 +16,7 @@ type write struct {
 	compares []*pb.Compare
 	ops      []*pb.RequestOp
 	key      string // absolute; read back when the compares do not hold
+	guard    string // absolute; another key that the compares look at, read back as well. May be empty
 	// done tells from the key's present state whether an earlier attempt, which got no answer, was the one
 	// that made the compares fail. Nil where repeating is harmless. Without it that would look as if somebody
 	// else had been quicker.
@@ -29,11 +30,15 @@ type outcome struct {
 	revision int64
 	// current is the key as it was read back; nil if it is absent. Only without ok, or with earlier.
 	current *mvccpb.KeyValue
+	guard   *mvccpb.KeyValue // the same of the guard
 	header  *pb.ResponseHeader
 }
 
 func (c *Client) write(ctx context.Context, l limits, w write) (outcome, error) {
 	req := &pb.TxnRequest{Compare: w.compares, Success: w.ops, Failure: []*pb.RequestOp{get(w.key)}}
+	if w.guard != "" {
+		req.Failure = append(req.Failure, get(w.guard))
+	}
 	var out outcome
 	err := c.call(ctx, l, w.what, func(ctx context.Context, a *attempt) error {
 		resp, err := c.kv.Txn(ctx, req, a.unary()...)
@@ -44,8 +49,9 @@ func (c *Client) write(ctx context.Context, l limits, w write) (outcome, error) 
 		if resp.Succeeded {
 			return nil
 		}
-		if kvs := resp.Responses[0].GetResponseRange().GetKvs(); len(kvs) > 0 {
-			out.current = kvs[0]
+		out.current = only(resp.Responses[0])
+		if w.guard != "" {
+			out.guard = only(resp.Responses[1])
 		}
 		if a.retried && w.done != nil && w.done(out.current) {
 			out.ok, out.earlier = true, true
@@ -53,6 +59,14 @@ func (c *Client) write(ctx context.Context, l limits, w write) (outcome, error) 
 		return nil
 	})
 	return out, err
+}
+
+// only gives the one key of a response, nil if it is absent.
+func only(resp *pb.ResponseOp) *mvccpb.KeyValue {
+	if kvs := resp.GetResponseRange().GetKvs(); len(kvs) > 0 {
+		return kvs[0]
+	}
+	return nil
 }
 
 // rangeAll reads all keys under a prefix linearizably and gives them relative to it.
