@@ -146,8 +146,38 @@ func (c *Cluster) Kill(i int) {
 	c.running(i).kill()
 }
 
-// Pause freezes a member with SIGSTOP.
-func (c *Cluster) Pause(i int) { c.t.Helper(); c.signal(c.running(i), syscall.SIGSTOP) }
+// Pause freezes a member with SIGSTOP and waits until none of its threads runs any more.
+func (c *Cluster) Pause(i int) {
+	c.t.Helper()
+	m := c.running(i)
+	c.signal(m, syscall.SIGSTOP)
+	for deadline := time.Now().Add(startLimit); !frozen(m.cmd.Process.Pid); {
+		if time.Now().After(deadline) {
+			c.t.Fatalf("testetcd: %s did not freeze", m.name)
+		}
+		time.Sleep(time.Millisecond) // the kernel tells nobody but a tracer when the last thread has stopped
+	}
+}
+
+// frozen reports whether all threads of a process are stopped. Source: Linux, proc_pid_stat(5).
+func frozen(pid int) bool {
+	stats, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(stats) == 0 {
+		return false
+	}
+	for _, path := range stats {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return false
+		}
+		// The state follows the program's name, which stands in parentheses.
+		_, after, _ := strings.Cut(string(text), ") ")
+		if !strings.HasPrefix(after, "T") {
+			return false
+		}
+	}
+	return true
+}
 
 // Resume lets a frozen member go on.
 func (c *Cluster) Resume(i int) { c.t.Helper(); c.signal(c.running(i), syscall.SIGCONT) }
