@@ -43,7 +43,7 @@ func (i *Instance) mustBeEmpty(dir string) error {
 	kind, why := inspect(dir)
 	if kind != cluster.DataEmpty && kind != cluster.DataUnreadable && exists(fillingMark(dir)) {
 		i.log.Warn("clearing away the rest of an unfinished copy", "path", dir)
-		return emptyDir(dir)
+		return emptyDir(dir, true)
 	}
 	switch kind {
 	case cluster.DataEmpty:
@@ -91,7 +91,7 @@ func (i *Instance) fill(dir string, f func() error) error {
 		i.log.Warn("an interrupted copy will not be recognised", "error", err)
 	}
 	if err := f(); err != nil {
-		if clean := emptyDir(dir); clean != nil {
+		if clean := emptyDir(dir, false); clean != nil {
 			return fmt.Errorf("%w (and removing what was copied: %w)", err, clean)
 		}
 		return fmt.Errorf("%w", joinMark(err, clearMark(fillingMark(dir))))

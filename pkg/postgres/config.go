@@ -2,7 +2,9 @@ package postgres
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -44,7 +46,7 @@ type Config struct {
 	ConfigDir      string // empty: DataDir
 	ConfigBaseName string // empty: postgresql
 	CustomConf     string // included instead of the base file; empty: none
-	PassFile       string // passwords of primary_conninfo; absolute
+	PassFile       string // passwords of primary_conninfo; absolute; empty: pgpass in the home directory
 	BinDir         string // empty: PATH
 	BinNames       map[string]string
 
@@ -92,6 +94,13 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.ConfigBaseName == "" {
 		c.ConfigBaseName = "postgresql"
+	}
+	if c.PassFile == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return c, fmt.Errorf("postgresql.pgpass is not given, and its default is in the home directory: %w", err)
+		}
+		c.PassFile = filepath.Join(home, "pgpass")
 	}
 	if c.Database == "" {
 		c.Database = "postgres"

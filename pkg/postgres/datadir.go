@@ -84,7 +84,7 @@ func (i *Instance) RemoveData(context.Context) error {
 		return fmt.Errorf("remove data directory %s: %s", dir, why)
 	}
 	i.log.Info("Removing data directory", "path", dir)
-	if err := emptyDir(dir); err != nil {
+	if err := emptyDir(dir, true); err != nil {
 		return fmt.Errorf("remove data directory %s: %w", dir, err)
 	}
 	i.setState(cluster.StateStopped)
@@ -92,8 +92,9 @@ func (i *Instance) RemoveData(context.Context) error {
 }
 
 // emptyDir removes the content of a data directory. pg_control goes last of all, so that what an
-// interrupted removal leaves is still recognised as a database and can be removed again.
-func emptyDir(dir string) error {
+// interrupted removal leaves is still recognised as a database and can be removed again. Dot files are not
+// PostgreSQL's; without dots they stay.
+func emptyDir(dir string, dots bool) error {
 	for _, link := range linkedDirs(dir) {
 		if err := removeContent(link); err != nil {
 			return err
@@ -106,12 +107,9 @@ func emptyDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(entries, func(a, b fs.DirEntry) int {
-		return strings.Compare(strings.TrimPrefix(a.Name(), "global"), strings.TrimPrefix(b.Name(), "global"))
-	})
-	slices.Reverse(entries)
+	slices.SortStableFunc(entries, func(a, b fs.DirEntry) int { return last(a) - last(b) })
 	for _, e := range entries {
-		if e.Name() == "lost+found" {
+		if e.Name() == "lost+found" || !dots && strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
@@ -119,6 +117,14 @@ func emptyDir(dir string) error {
 		}
 	}
 	return syncDir(dir)
+}
+
+// last is the order of removal: 1 for the directory that holds pg_control.
+func last(e fs.DirEntry) int {
+	if e.Name() == "global" {
+		return 1
+	}
+	return 0
 }
 
 // linkedDirs are the directories outside that belong to the data directory: WAL and tablespaces.

@@ -29,6 +29,8 @@ type Instance struct {
 	limits   []cluster.PendingRestart
 	pending  []cluster.PendingRestart
 
+	validated validated
+
 	watch     observer
 	callbacks callbackRunner
 }

@@ -265,16 +265,25 @@ func TestStartFailureIsTold(t *testing.T) {
 	i := primary(t)
 	_, err := i.Stop(t.Context(), cluster.StopFast, false)
 	must(t, i, err)
-	cfg := i.cfg
-	cfg.Parameters = append(cfg.Parameters, Parameter{"shared_buffers", "nonsense"})
-	if _, err := i.Reconfigure(t.Context(), cfg); err != nil {
-		t.Fatal(err)
-	}
+	i.cfg.HBA = []string{"this is no line of pg_hba.conf"}
 	if err := i.StartPrimary(t.Context(), 0); err == nil || errors.Is(err, ErrStillStarting) {
 		t.Errorf("got %v", err)
 	}
 	if s := i.Observe(t.Context()); s.State != cluster.StateStartFailed || s.Process != cluster.ProcessNone {
 		t.Errorf("after: %+v", s)
+	}
+}
+
+// TestBadParameters: what this PostgreSQL would refuse does not keep it from starting.
+func TestBadParameters(t *testing.T) {
+	cfg := newConfig(t, "node1")
+	cfg.Parameters = append(cfg.Parameters, Parameter{"work_mem", "nonsense"}, Parameter{"operator_precedence_warning", "on"},
+		Parameter{"my.setting", "x"}, Parameter{"maintenance_work_mem", "64MB"}, Parameter{"jit", "True"})
+	i := newInstance(t, cfg)
+	must(t, i, i.Bootstrap(t.Context()))
+	got := sql(t, i, `SELECT current_setting('work_mem'), current_setting('my.setting'), current_setting('maintenance_work_mem'), current_setting('jit')`)
+	if got != "4MB|x|64MB|on" {
+		t.Errorf("got %s", got)
 	}
 }
 

@@ -60,10 +60,11 @@ func findPostmaster(cfg Config) (*process.Handle, pidFile, error) {
 		return nil, f, nil // half-written or garbage: PostgreSQL itself judges it when it starts
 	}
 	if f.pid < 0 {
-		if isPostgres(-f.pid, cfg) {
-			return nil, f, fmt.Errorf("%w (pid %d)", errSingleUser, -f.pid)
+		ours, err := isPostgres(-f.pid, cfg)
+		if ours {
+			err = fmt.Errorf("%w (pid %d)", errSingleUser, -f.pid)
 		}
-		return nil, f, nil
+		return nil, f, err
 	}
 	h, err := process.Open(f.pid)
 	if err != nil || !h.Alive() {
@@ -74,33 +75,48 @@ func findPostmaster(cfg Config) (*process.Handle, pidFile, error) {
 	}
 	// The pidfd was opened first: what /proc tells afterwards is about the same process, or the process has
 	// ended and the handle says so.
-	if !isPostgres(f.pid, cfg) {
-		alive := h.Alive()
-		h.Close()
-		if alive {
-			return nil, f, fmt.Errorf("%w (pid %d)", errStranger, f.pid)
-		}
-		return nil, f, nil
+	ours, err := isPostgres(f.pid, cfg)
+	if ours {
+		return h, f, nil
 	}
-	return h, f, nil
+	alive := h.Alive()
+	h.Close()
+	switch {
+	case !alive:
+		return nil, f, nil
+	case err != nil:
+		return nil, f, err
+	}
+	return nil, f, fmt.Errorf("%w (pid %d)", errStranger, f.pid)
 }
 
-// isPostgres reports whether a process is a PostgreSQL server that works in the data directory.
-func isPostgres(pid int, cfg Config) bool {
-	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+// isPostgres reports whether a process is a PostgreSQL server that works in the data directory. An error
+// means that it may be one: a process of the same user that can't be looked at. One of another user can't
+// be, because PostgreSQL insists on owning its data directory.
+func isPostgres(pid int, cfg Config) (bool, error) {
+	proc := fmt.Sprintf("/proc/%d", pid)
+	exe, err := os.Readlink(proc + "/exe")
+	if errors.Is(err, fs.ErrPermission) && sameOwner(proc, cfg.DataDir) {
+		return false, fmt.Errorf("tell whether process %d is the postmaster of %s: %w", pid, cfg.DataDir, err)
+	}
 	if err != nil {
-		return false
+		return false, nil //nolint:nilerr // it has ended, or is another user's
 	}
 	name := filepath.Base(strings.TrimSuffix(exe, " (deleted)")) // replaced by a package upgrade
 	if name != "postgres" && name != filepath.Base(cfg.program("postgres")) {
-		return false
+		return false, nil
 	}
-	cwd, err := os.Stat(fmt.Sprintf("/proc/%d/cwd", pid))
+	cwd, err := os.Stat(proc + "/cwd")
 	if err != nil {
-		return false
+		return false, nil //nolint:nilerr // it has ended
 	}
 	dir, err := os.Stat(cfg.DataDir)
-	return err == nil && os.SameFile(cwd, dir)
+	return err == nil && os.SameFile(cwd, dir), nil
+}
+
+func sameOwner(a, b string) bool {
+	var sa, sb syscall.Stat_t
+	return syscall.Stat(a, &sa) == nil && syscall.Stat(b, &sb) == nil && sa.Uid == sb.Uid
 }
 
 // strangerEnv makes a new postmaster ignore a pid file that names a living stranger; the pid file itself is

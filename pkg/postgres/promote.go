@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -144,6 +146,21 @@ func (i *Instance) currentRole(ctx context.Context) role {
 		`SELECT current_setting('primary_conninfo'), current_setting('primary_slot_name')`)
 	if err == nil {
 		r.upstream = upstreamOf(out[0][0], out[0][1])
+		return r
+	}
+	if b, err := os.ReadFile(i.config().mainFile()); err == nil {
+		r.upstream = upstreamOf(confValue(string(b), "primary_conninfo"), confValue(string(b), "primary_slot_name"))
 	}
 	return r
+}
+
+// confValue reads a setting from a file that mainContent has written.
+func confValue(content, name string) string {
+	for line := range strings.Lines(content) {
+		if v, ok := strings.CutPrefix(line, name+" = '"); ok {
+			v = strings.TrimSuffix(strings.TrimSpace(v), "'")
+			return strings.NewReplacer("''", "'", `\\`, `\`).Replace(v)
+		}
+	}
+	return ""
 }

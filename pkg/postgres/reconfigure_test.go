@@ -194,6 +194,18 @@ func TestConninfo(t *testing.T) {
 	}
 }
 
+func TestConfValue(t *testing.T) {
+	cfg := Config{Name: "n", Database: "postgres", PassFile: `/a b\c'd`, Replication: Credentials{Username: "r", Password: "x"}}
+	up := cluster.Upstream{Host: "h", Port: "1", Slot: "s"}
+	content := string(cfg.mainContent(nil, role{standby: true, upstream: up}, 150000))
+	if got, want := confValue(content, "primary_conninfo"), cfg.primaryConninfo(up, 150000); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got := confValue(content, "primary_slot_name"); got != "s" {
+		t.Errorf("slot %q", got)
+	}
+}
+
 func TestPassLines(t *testing.T) {
 	got := passLines(Credentials{Username: "replicator", Password: `rep:p\a ss`}, "127.0.0.1", "16540")
 	if want := "127.0.0.1:16540:*:replicator:rep\\:p\\\\a ss\n"; got != want {

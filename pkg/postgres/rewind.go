@@ -17,6 +17,10 @@ import (
 // can't be started any more and Start says so. Source: Patroni 4.1, postgresql/rewind.py.
 func (i *Instance) Rewind(ctx context.Context, leader cluster.Upstream) error {
 	cfg := i.config()
+	if exists(rewindMark(cfg.DataDir)) {
+		// A second run would judge by WAL that the first one may have replaced, and miss what it must repair.
+		return fmt.Errorf("rewind %s: an earlier pg_rewind did not come to its end; reinitialize this member", cfg.DataDir)
+	}
 	if err := i.rewindable(ctx, leader); err != nil {
 		return fmt.Errorf("rewind from %s:%s: %w", leader.Host, leader.Port, err)
 	}

@@ -242,8 +242,11 @@ func (i *Instance) awaitReady(ctx context.Context, h *process.Handle, timeout ti
 // isReady asks the pid file first, and the server itself only when that promises an answer.
 func (i *Instance) isReady(ctx context.Context, h *process.Handle) bool {
 	f, err := readPIDFile(i.config().DataDir)
-	if err != nil || f.pid != h.PID() || f.status != "ready" {
+	if err != nil || f.pid != h.PID() {
 		return false
+	}
+	if f.status != "ready" {
+		return f.status == "standby" // it is up, but hot_standby is off and nobody may connect
 	}
 	c, err := i.local("Patroni", statementTimeout).open(ctx)
 	if err != nil {
