@@ -1,0 +1,144 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/config"
+	"github.com/hathi-ha/hathi/pkg/ctl"
+	"github.com/hathi-ha/hathi/pkg/dcs"
+	"github.com/hathi-ha/hathi/pkg/dcs/etcd"
+)
+
+// open reads the configuration and makes the clients. It does not speak to etcd yet: the command's first
+// read does, and says so if it can't, after etcd.DefaultTimeout at most.
+func (e *env) open(ctx context.Context) (*session, error) {
+	cfg, err := e.configuration()
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Etcd.Section == "" {
+		e.hint("%s", e.searched())
+		return nil, worded("Can not find suitable configuration of distributed configuration store\nAvailable implementations: etcd, etcd3")
+	}
+	secure, err := restTLS(cfg.Ctl, e.global.insecure)
+	if err != nil {
+		return nil, err
+	}
+	client, err := etcd.Open(ctx, etcdOptions(cfg))
+	if err != nil {
+		return nil, err
+	}
+	return &session{
+		scope: cfg.Scope, scopes: client.Scopes, close: func() { _ = client.Close() },
+		control: &ctl.Control{
+			Store: etcdStore{client},
+			REST:  ctl.NewHTTP(secure, cfg.Ctl.Auth.Username, cfg.Ctl.Auth.Password.Reveal()),
+			Now:   e.now,
+			Log:   newLogger(e.err, e.getenv),
+		},
+	}, nil
+}
+
+// configuration is what the file, the environment and -d say together.
+func (e *env) configuration() (*config.Config, error) {
+	path, err := e.findConfig()
+	if err != nil {
+		return nil, err
+	}
+	// A variable that is set to nothing counts as unset.
+	environ := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasSuffix(v, "=") })
+	cfg, _, err := config.LoadControl(path, environ)
+	if err != nil {
+		return nil, wordedBy(err, strings.TrimSpace("Invalid config file "+path))
+	}
+	url := e.global.dcsURL.value
+	if url == "" {
+		url = e.getenv("DCS_URL")
+	}
+	return cfg, cfg.UseDCSURL(url)
+}
+
+func etcdOptions(cfg *config.Config) etcd.Options {
+	c := cfg.Etcd
+	return etcd.Options{
+		Namespace: cfg.Namespace, Hosts: c.Hosts, SRV: c.SRV, SRVSuffix: c.SRVSuffix, UseProxies: c.UseProxies, Protocol: c.Protocol,
+		Username: c.Username, Password: c.Password.Reveal(), CACert: c.CACert, Cert: c.Cert, Key: c.Key,
+	}
+}
+
+// restTLS is how members' certificates are checked, nil for Go's defaults. Insecure with a client
+// certificate still checks the chain, and leaves out the host name only. Source: Patroni 4.1, request.py.
+func restTLS(c config.Ctl, insecure bool) (*tls.Config, error) {
+	insecure = insecure || c.Insecure
+	if !insecure && c.CACert == "" && c.CertFile == "" {
+		return nil, nil
+	}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.CACert != "" {
+		pem, err := os.ReadFile(c.CACert)
+		if err != nil {
+			return nil, fmt.Errorf("read ctl.cacert: %w", err)
+		}
+		conf.RootCAs = x509.NewCertPool()
+		if !conf.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("ctl.cacert %s holds no certificate", c.CACert)
+		}
+	}
+	if c.CertFile != "" {
+		key := c.KeyFile
+		if key == "" {
+			key = c.CertFile
+		}
+		cert, err := tls.LoadX509KeyPair(c.CertFile, key)
+		if err != nil {
+			return nil, fmt.Errorf("read ctl.certfile %s and its key: %w", c.CertFile, err)
+		}
+		conf.Certificates = []tls.Certificate{cert}
+	}
+	if insecure {
+		conf.InsecureSkipVerify = true
+		if c.CertFile != "" {
+			conf.VerifyConnection = verifyChain(conf.RootCAs)
+		}
+	}
+	return conf, nil
+}
+
+// verifyChain checks everything of a server's certificate but the host name.
+func verifyChain(roots *x509.CertPool) func(tls.ConnectionState) error {
+	return func(s tls.ConnectionState) error {
+		if len(s.PeerCertificates) == 0 {
+			return errors.New("the server presented no certificate")
+		}
+		intermediates := x509.NewCertPool()
+		for _, cert := range s.PeerCertificates[1:] {
+			intermediates.AddCert(cert)
+		}
+		_, err := s.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: intermediates})
+		return err
+	}
+}
+
+// etcdStore words etcd's failures for users of the commands.
+type etcdStore struct{ *etcd.Client }
+
+func (s etcdStore) Snapshot(ctx context.Context, scope string) (v *cluster.View, err error) {
+	v, err = s.Client.Snapshot(ctx, scope)
+	switch {
+	case err == nil:
+		return v, nil
+	case errors.Is(err, etcd.ErrAuthentication):
+		return nil, wordedBy(err, "Etcd authentication failed")
+	case errors.Is(err, dcs.ErrNotSent):
+		return nil, wordedBy(err, "Can not connect to etcd")
+	}
+	return nil, wordedBy(err, "Etcd is not responding properly")
+}

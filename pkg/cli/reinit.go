@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/ctl"
+)
+
+type reinitOptions struct {
+	*env
+	group      integer
+	force      bool
+	fromLeader bool
+	wait       bool
+}
+
+func newReinit(e *env) *cobra.Command {
+	o := &reinitOptions{env: e}
+	cmd := &cobra.Command{
+		Use: "reinit [OPTIONS] CLUSTER_NAME [MEMBER_NAMES]...", Short: "Reinitialize cluster member",
+		Args: positional(-1, "CLUSTER_NAME"), ValidArgsFunction: e.completeClusterMembers,
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+	}
+	groupOption(cmd, &o.group)
+	forceOption(cmd, &o.force)
+	toggle(cmd, &o.fromLeader, "Get basebackup from leader", "--from-leader")
+	toggle(cmd, &o.wait, "Wait until reinitialization completes", "--wait")
+	return cmd
+}
+
+func (o *reinitOptions) run(ctx context.Context, args []string) error {
+	s, err := o.subject(ctx, args, o.group)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	_, members, err := o.selection(ctx, s, "replica", args[1:], "replica")
+	if err != nil {
+		return err
+	}
+	if members, err = o.choose(ctx, members, len(args) > 1); err != nil {
+		return err
+	}
+	var started []cluster.Member
+	result := o.tally(ctx, "reinitialize", members, func(m cluster.Member) (bool, error) {
+		ok, err := o.one(ctx, s, m)
+		if ok {
+			started = append(started, m)
+		}
+		return ok, err
+	})
+	if !o.wait || ctx.Err() != nil {
+		return result
+	}
+	err = s.control.AwaitReinitialize(ctx, started,
+		func(names []string) {
+			o.printf("Waiting for reinitialize to complete on: %s\n", strings.Join(names, ", "))
+		},
+		func(name string) { o.printf("Reinitialize is completed on: %s\n", name) })
+	if err != nil {
+		return err
+	}
+	return result
+}
+
+// choose asks for one member if none was named; with --force, naming none means doing nothing.
+func (o *reinitOptions) choose(ctx context.Context, members []cluster.Member, named bool) ([]cluster.Member, error) {
+	if o.force {
+		if !named {
+			o.hint("Nothing was done: --force needs the names of the members.")
+			return nil, nil
+		}
+		return members, nil
+	}
+	if !named {
+		question := fmt.Sprintf("Which member do you want to reinitialize [%s]?", strings.Join(ctl.Names(members), ", "))
+		name, err := o.ask.Text(ctx, question, "")
+		if err != nil {
+			return nil, err
+		}
+		if members, err = ctl.Pick(members, []string{name}, "replica"); err != nil {
+			return nil, ctl.Refusal{Text: name + " is not a member of cluster"}
+		}
+	}
+	return members, o.agreeMembers(ctx, "reinitialize", members)
+}
+
+func (o *reinitOptions) one(ctx context.Context, s *subject, m cluster.Member) (bool, error) {
+	for force := o.force; ; force = true {
+		answer, err := s.control.Reinitialize(ctx, m, force, o.fromLeader)
+		if err != nil {
+			return false, err
+		}
+		if answer.Status < http.StatusBadRequest {
+			o.printf("Success: reinitialize for member %s\n", m.Name)
+			return true, nil
+		}
+		o.printf("Failed: reinitialize for member %s, status code=%d, (%s)\n", m.Name, answer.Status, answer.Body)
+		if force || !answer.Busy() {
+			return false, nil
+		}
+		yes, err := o.ask.Confirm(ctx, "Do you want to cancel it and reinitialize anyway?")
+		if err != nil || !yes {
+			return false, err
+		}
+	}
+}

@@ -1,0 +1,164 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/ctl"
+)
+
+type restartOptions struct {
+	*env
+	group     integer
+	role      choice
+	any       bool
+	scheduled text
+	version   text
+	pending   bool
+	timeout   text
+	force     bool
+}
+
+func newRestart(e *env) *cobra.Command {
+	o := &restartOptions{env: e}
+	cmd := &cobra.Command{
+		Use: "restart [OPTIONS] CLUSTER_NAME [MEMBER_NAMES]...", Short: "Restart cluster member",
+		Args: positional(-1, "CLUSTER_NAME"), ValidArgsFunction: e.completeClusterMembers,
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+	}
+	groupOption(cmd, &o.group)
+	roleOption(cmd, &o.role, ctl.RoleNames)
+	toggle(cmd, &o.any, "Restart a single member only", "--any")
+	option(cmd, &o.scheduled, "TEXT", "Timestamp of a scheduled restart in unambiguous format (e.g. ISO 8601)", "--scheduled")
+	option(cmd, &o.version, "TEXT", "Restart if the PostgreSQL version is less than provided (e.g. 9.5.2)", "--pg-version")
+	toggle(cmd, &o.pending, "Restart if pending", "--pending")
+	option(cmd, &o.timeout, "TEXT", "Return error and fail over if necessary when restarting takes longer than this.", "--timeout")
+	forceOption(cmd, &o.force)
+	return cmd
+}
+
+func (o *restartOptions) run(ctx context.Context, args []string) error {
+	s, err := o.subject(ctx, args, o.group)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	v, members, err := o.selection(ctx, s, o.role.value, args[1:], "'"+o.role.value+"'")
+	if err != nil {
+		return err
+	}
+	at, err := o.time(ctx)
+	if err != nil {
+		return err
+	}
+	members = o.narrow(members, at)
+	if !o.force {
+		if err := o.confirm(ctx, members, at); err != nil {
+			return err
+		}
+	}
+	version, err := o.olderThan(ctx)
+	if err != nil {
+		return err
+	}
+	if !at.IsZero() && ctl.Paused(v) {
+		return ctl.Refusal{Text: "Can't schedule restart in the paused state"}
+	}
+	request := ctl.RestartOptions{Pending: o.pending, Version: version, At: at, Timeout: o.timeout.value}
+	return o.tally(ctx, "restart", members, func(m cluster.Member) (bool, error) { return o.one(ctx, s, m, request) })
+}
+
+func (o *restartOptions) time(ctx context.Context) (time.Time, error) {
+	when := o.scheduled.value
+	if !o.scheduled.given && !o.force {
+		var err error
+		question := fmt.Sprintf("When should the restart take place (e.g. %s) ", o.example())
+		if when, err = o.ask.Text(ctx, question, "now"); err != nil {
+			return time.Time{}, err
+		}
+	}
+	return ctl.ParseTime(when, o.now())
+}
+
+// narrow keeps the members that need a restart, unless that is found out later, and one at random if the
+// user does not mind which.
+func (o *restartOptions) narrow(members []cluster.Member, at time.Time) []cluster.Member {
+	if o.pending && at.IsZero() {
+		var flagged []cluster.Member
+		for _, m := range members {
+			if m.PendingRestart {
+				flagged = append(flagged, m)
+			}
+		}
+		members = flagged
+	}
+	if o.any && len(members) > 0 {
+		i := rand.IntN(len(members))
+		members = members[i : i+1]
+	}
+	return members
+}
+
+func (o *restartOptions) confirm(ctx context.Context, members []cluster.Member, at time.Time) error {
+	const refused = "Aborted scheduled restart"
+	if at.IsZero() {
+		return o.agreeMembers(ctx, "restart", members)
+	}
+	if o.pending {
+		return o.agree(ctx, "The nodes needing a restart will be identified at the scheduled time, and might be different "+
+			"from the ones showing pending restart right now. Is this fine?", refused)
+	}
+	when := strings.Replace(cluster.FormatISO(at), "T", " ", 1)
+	question := fmt.Sprintf("Are you sure you want to schedule restart of members %s at %s?", strings.Join(ctl.Names(members), ", "), when)
+	return o.agree(ctx, question, refused)
+}
+
+func (o *restartOptions) olderThan(ctx context.Context) (string, error) {
+	version := o.version.value
+	if !o.version.given && !o.force {
+		var err error
+		if version, err = o.ask.Text(ctx, "Restart if the PostgreSQL version is less than provided (e.g. 9.5.2) ", ""); err != nil {
+			return "", err
+		}
+	}
+	if version == "" {
+		return "", nil
+	}
+	return version, ctl.CheckVersion(version)
+}
+
+func (o *restartOptions) one(ctx context.Context, s *subject, m cluster.Member, r ctl.RestartOptions) (bool, error) {
+	if o.force && !r.At.IsZero() && m.ScheduledRestart != nil {
+		answer, err := s.control.CancelRestart(ctx, m)
+		if err != nil {
+			return false, err
+		}
+		if answer.Status >= http.StatusBadRequest {
+			o.printf("Failed: flush scheduled restart for member %s, status code=%d, (%s)\n", m.Name, answer.Status, answer.Body)
+		}
+	}
+	answer, err := s.control.Restart(ctx, m, r)
+	if err != nil {
+		return false, err
+	}
+	switch answer.Status {
+	case http.StatusOK:
+		o.printf("Success: restart on member %s\n", m.Name)
+		return true, nil
+	case http.StatusAccepted:
+		o.printf("Success: restart scheduled on member %s\n", m.Name)
+		return true, nil
+	case http.StatusConflict:
+		o.printf("Failed: another restart is already scheduled on member %s\n", m.Name)
+	default:
+		o.printf("Failed: restart for member %s, status code=%d, (%s)\n", m.Name, answer.Status, answer.Body)
+	}
+	return false, nil
+}

@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+)
+
+// controlCommands are the commands that patronictl has, too.
+func (e *env) controlCommands() []*cobra.Command {
+	return []*cobra.Command{
+		newFailover(e), newHistory(e), newList(e), newPause(e, true), newReinit(e), newReload(e), newRestart(e),
+		newPause(e, false), newShowConfig(e), newSwitchover(e), newTopology(e), newVersion(e),
+	}
+}
+
+func (e *env) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   e.name,
+		Short: "Command-line interface for interacting with hathi and Patroni clusters.",
+		// Options before the command are its own affair: a command may use the same letters otherwise.
+		TraverseChildren: true,
+		SilenceUsage:     true,
+		SilenceErrors:    true,
+		Args:             cobra.ArbitraryArgs,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.CompletionOptions.DisableDefaultCmd = e.contract()
+	root.Flags().SortFlags = false
+	option(root, &e.global.configFile, "TEXT", "Configuration file", "--config-file", "-c")
+	option(root, &e.global.dcsURL, "TEXT", "The DCS connect url", "--dcs-url", "--dcs", "-d")
+	toggle(root, &e.global.insecure, "Allow connections to SSL sites without certs", "--insecure", "-k")
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) > 0:
+			return usageError{text: "No such command '" + args[0] + "'."}
+		case cmd.Flags().NFlag() > 0:
+			return usageError{text: "Missing command."}
+		}
+		return cmd.Help()
+	}
+	root.SetIn(e.in)
+	root.SetOut(e.out)
+	root.SetErr(e.err)
+	root.SetHelpCommand(&cobra.Command{Use: "help", Hidden: true, Args: cobra.ArbitraryArgs, RunE: func(*cobra.Command, []string) error {
+		return usageError{text: "No such command 'help'."}
+	}})
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { printHelp(e.out, e.usageLine(cmd), cmd) })
+	root.AddCommand(e.controlCommands()...)
+	root.AddCommand(e.nodeCommands()...)
+	for _, cmd := range append(root.Commands(), root) {
+		cmd.Flags().SortFlags = false
+		helpFlag(cmd)
+	}
+	return root
+}
+
+// helpFlag puts --help last.
+func helpFlag(cmd *cobra.Command) {
+	short := "h"
+	if cmd.Flags().ShorthandLookup("h") != nil {
+		short = ""
+	}
+	cmd.Flags().BoolP("help", short, false, "Show this message and exit.")
+}

@@ -1,0 +1,261 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/agent"
+	"github.com/hathi-ha/hathi/pkg/api"
+	"github.com/hathi-ha/hathi/pkg/clock"
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/config"
+	"github.com/hathi-ha/hathi/pkg/dcs/etcd"
+	"github.com/hathi-ha/hathi/pkg/postgres"
+)
+
+// nodeAgent is the agent of a node with everything that it is wired to.
+type nodeAgent struct {
+	path   string
+	log    *slog.Logger
+	pg     *postgres.Instance
+	store  *etcd.Session
+	server *api.Server
+	agent  *agent.Agent
+	woken  chan struct{}
+
+	mu       sync.Mutex
+	local    *config.Config
+	dynamic  config.Dynamic
+	revision int64 // of the /config that dynamic was read from; zero: the cache or bootstrap.dcs
+	patroni  bool  // dynamic was read for a cluster with Patroni members
+}
+
+// runAgent runs the agent of a node until it ends, and gives the exit code.
+func runAgent(ctx context.Context, path string, log *slog.Logger, cfg *config.Config, guard agent.Guard) error {
+	// The agent lives beside a database that needs the memory more; a smaller heap costs it next to nothing.
+	debug.SetGCPercent(30)
+	n := &nodeAgent{path: path, log: log, local: cfg, woken: make(chan struct{}, 1)}
+	n.startDynamic()
+	effective, problems := config.Merge(cfg, n.dynamic, 0)
+	n.warn(problems)
+	var err error
+	if n.pg, err = postgres.New(postgresConfig(cfg, effective), log); err != nil {
+		return err
+	}
+	defer n.pg.Close()
+
+	client, err := openEtcd(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	n.store = etcd.NewSession(ctx, client, cfg.Scope, cfg.Name, clock.System{}, log)
+	defer n.store.Close()
+	peers, err := api.NewClient(peerOptions(cfg))
+	if err != nil {
+		return err
+	}
+	if err := n.nameIsFree(ctx, peers); err != nil {
+		return err
+	}
+	listener, err := api.Listen(ctx, cfg.RestAPI.Listen.String())
+	if err != nil {
+		return err
+	}
+	n.agent = agent.New(n.options(effective, peers, guard))
+	n.server, err = api.New(api.Options{
+		Node: n.agent, Store: n.store, Peers: peers, Clock: clock.System{}, Log: log, Version: version,
+		MergePatch: config.MergePatch, Validate: config.ValidateDynamic,
+	}, apiSettings(cfg))
+	if err != nil {
+		return err
+	}
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		if err := n.server.Serve(serving, listener); err != nil {
+			log.Error("the REST API has ended", "error", err)
+		}
+	}()
+	return n.run(ctx)
+}
+
+// run turns the loop and passes signals on to it.
+func (n *nodeAgent) run(ctx context.Context) error {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() {
+		for {
+			select {
+			case s := <-signals:
+				if s == syscall.SIGHUP {
+					n.agent.Reload()
+					continue
+				}
+				n.agent.Stop()
+			case <-ended:
+				return
+			}
+		}
+	}()
+	if message := n.agent.Run(ctx, n.woken); message != "" {
+		return errors.New(message)
+	}
+	return nil
+}
+
+func (n *nodeAgent) options(e config.Effective, peers *api.Client, guard agent.Guard) agent.Options {
+	cfg := n.local
+	o := agent.Options{
+		Scope: cfg.Scope, Name: cfg.Name, Tags: cfg.PublishedTags(), CanBootstrap: cfg.Bootstrap.Present,
+		ConnURL: connURL(e.Postgres, e.Postgres.ConnectAddress), APIURL: cfg.RestAPI.URL(), Version: version,
+		InitialConfig: n.initialConfig, Settings: n.settings, Configure: n.configure, Reload: n.reload,
+		Store: n.store, Postgres: n.pg, Peers: peers, Guard: guard, Clock: clock.System{}, Runtime: goroutines{}, Log: n.log,
+		Wake: func() {
+			select {
+			case n.woken <- struct{}{}:
+			default: // it is awake already
+			}
+		},
+	}
+	if !e.Postgres.ProxyAddress.IsZero() {
+		o.ProxyURL = connURL(e.Postgres, e.Postgres.ProxyAddress)
+	}
+	return o
+}
+
+// goroutines runs jobs as what they are.
+type goroutines struct{}
+
+func (goroutines) Go(_ string, f func()) { go f() }
+
+// openEtcd makes the client; only a look-up by DNS can fail for now and work later.
+func openEtcd(ctx context.Context, cfg *config.Config, log *slog.Logger) (*etcd.Client, error) {
+	for {
+		client, err := etcd.Open(ctx, etcdOptions(cfg))
+		if err == nil || cfg.Etcd.SRV == "" {
+			return client, err
+		}
+		log.Info("waiting on etcd", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(5 * time.Second): // DNS tells nobody about new records
+		}
+	}
+}
+
+// nameIsFree refuses to start beside a living agent of the same name. If etcd can't be asked in time the
+// agent starts all the same: it may have a running primary to look after.
+func (n *nodeAgent) nameIsFree(ctx context.Context, peers *api.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, cluster.DefaultSettings().RetryTimeout)
+	defer cancel()
+	view, err := n.store.Refresh(ctx)
+	if err != nil {
+		n.log.Warn("can't see yet whether the name is in use: waiting on etcd", "error", err)
+		return nil
+	}
+	m, ok := view.Member(n.local.Name)
+	if ok && m.APIURL != "" && peers.Liveness(ctx, m) {
+		return fmt.Errorf("Can't start; there is already a node named '%s' running (it answers at %s); "+ //nolint:staticcheck // wording of the contract
+			"give this node another name, or stop the other one", m.Name, m.APIURL)
+	}
+	return nil
+}
+
+func (n *nodeAgent) warn(problems config.Problems) {
+	for _, p := range problems {
+		n.log.Warn(p.String())
+	}
+}
+
+// startDynamic takes the configuration of the cluster as it was last known here, or as this node would
+// found it, until /config is read.
+func (n *nodeAgent) startDynamic() {
+	d, problems, err := config.ParseDynamic(n.initialConfig(), config.DynamicOptions{})
+	if err != nil {
+		n.log.Warn("could not use the remembered configuration of the cluster", "error", err)
+		d, _, _ = config.ParseDynamic([]byte("{}"), config.DynamicOptions{}) // an empty document has no mistakes
+	}
+	n.warn(problems)
+	n.dynamic = d
+}
+
+// initialConfig is what a founded cluster gets, or a cluster that has lost its /config: what this node last
+// saw, else what its file says.
+func (n *nodeAgent) initialConfig() []byte {
+	raw, err := config.ReadCache(absolute(n.local.Postgres.DataDir))
+	if err != nil {
+		n.log.Warn("could not read the remembered configuration of the cluster", "error", err)
+	}
+	if raw != nil && err == nil {
+		return raw
+	}
+	if n.local.Bootstrap.Present {
+		return n.local.Bootstrap.DCS
+	}
+	return []byte("{}")
+}
+
+// settings gives the cluster's settings from a view; the document is read again only when it has changed.
+func (n *nodeAgent) settings(v *cluster.View) cluster.Settings {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	patroni := config.HasPatroni(v.Members)
+	if v.Config.Present && (v.Config.Revision != n.revision || patroni != n.patroni) {
+		d, problems, err := config.ParseDynamic(v.Config.Raw, config.DynamicOptions{Previous: &n.dynamic, PatroniMembers: patroni})
+		if err != nil {
+			n.log.Error("the configuration of the cluster can't be read; the last one stays in force", "error", err)
+		} else {
+			n.dynamic = d
+		}
+		n.warn(problems)
+		n.revision, n.patroni = v.Config.Revision, patroni
+		if n.dynamic.Settings.SynchronousMode != cluster.SyncOff || n.dynamic.Settings.FailsafeMode || n.dynamic.Settings.StandbyCluster != nil {
+			n.log.Warn("synchronous_mode, failsafe_mode and standby_cluster have no effect: this version does not support them yet")
+		}
+	}
+	e, _ := config.Merge(n.local, n.dynamic, 0)
+	return e.Settings
+}
+
+// configure brings the configuration of the cluster to the server.
+func (n *nodeAgent) configure(ctx context.Context, _ *cluster.View) error {
+	n.mu.Lock()
+	cfg, dynamic := n.local, n.dynamic
+	n.mu.Unlock()
+	e, problems := config.Merge(cfg, dynamic, 0)
+	n.warn(problems)
+	if _, err := n.pg.Reconfigure(ctx, postgresConfig(cfg, e)); err != nil {
+		return err
+	}
+	if server := n.pg.Observe(ctx); server.Data != cluster.DataPresent {
+		return nil // nothing to remember it in yet
+	}
+	return config.WriteCache(absolute(cfg.Postgres.DataDir), dynamic.Adjusted())
+}
+
+// reload reads the files again. With a mistake in them the configuration stays as it is.
+func (n *nodeAgent) reload(ctx context.Context) error {
+	cfg, warnings, err := config.Load(n.path, os.Environ())
+	if err != nil {
+		return fmt.Errorf("keep the configuration as it is: %w", err)
+	}
+	n.warn(warnings)
+	n.mu.Lock()
+	n.local = cfg
+	n.mu.Unlock()
+	n.agent.SetTags(cfg.PublishedTags())
+	return n.server.Configure(ctx, apiSettings(cfg))
+}

@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hathi-ha/hathi/pkg/api"
+	"github.com/hathi-ha/hathi/pkg/config"
+	"github.com/hathi-ha/hathi/pkg/postgres"
+)
+
+// How the configuration reads in the words of the packages that use it.
+
+func postgresConfig(cfg *config.Config, e config.Effective) postgres.Config {
+	p := e.Postgres
+	return postgres.Config{
+		Scope: cfg.Scope, Name: cfg.Name,
+		DataDir: absolute(p.DataDir), ConfigDir: p.ConfigDir, ConfigBaseName: p.ConfigBaseName,
+		CustomConf: p.CustomConf, PassFile: passFile(p.PassFile), BinDir: p.BinDir, BinNames: p.BinNames,
+		ListenAddresses: p.ListenAddresses, Port: p.Port, Database: p.Database,
+		UseUnixSocket: p.UseUnixSocket, KerberosService: p.KerberosName,
+		Superuser: credentials(p.Superuser), Replication: credentials(p.Replication), Rewind: credentials(p.Rewind),
+		Parameters: parameters(p.Parameters), Controlled: parameters(e.Controlled), Recovery: parameters(p.Recovery),
+		HBA: p.PgHBA, Ident: p.PgIdent,
+		UseSlots: e.Settings.UseSlots, UsePgRewind: p.UsePgRewind, StartTimeout: p.PgCtlTimeout,
+		InitdbArgs: cfg.Bootstrap.Initdb, BasebackupArgs: p.Basebackup,
+		BootstrapHBA: cfg.Bootstrap.PgHBA, PostBootstrap: cfg.Bootstrap.PostBootstrap,
+		PrePromote: p.PrePromote, BeforeStop: p.BeforeStop, Callbacks: p.Callbacks,
+	}
+}
+
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
+// passFile is where the passwords of primary_conninfo go. Source: Patroni 4.1, postgresql/config.py: pgpass,
+// by default the file pgpass (without a dot) in the home directory.
+func passFile(path string) string {
+	if path == "" {
+		if home, err := os.UserHomeDir(); err == nil {
+			path = filepath.Join(home, "pgpass")
+		}
+	}
+	return absolute(path)
+}
+
+func credentials(c config.Credentials) postgres.Credentials {
+	return postgres.Credentials{Username: c.Username, Password: postgres.Secret(c.Password.Reveal()), TLS: parameters(c.Options)}
+}
+
+func parameters(list []config.Parameter) []postgres.Parameter {
+	out := make([]postgres.Parameter, len(list))
+	for i, p := range list {
+		out[i] = postgres.Parameter{Name: p.Name, Value: p.Value}
+	}
+	return out
+}
+
+func apiSettings(cfg *config.Config) api.Settings {
+	r := cfg.RestAPI
+	headers := map[string]string{}
+	for k, v := range r.HTTPExtraHeaders {
+		headers[k] = v
+	}
+	if r.CertFile != "" {
+		for k, v := range r.HTTPSExtraHeaders {
+			headers[k] = v
+		}
+	}
+	return api.Settings{
+		Username: r.Auth.Username, Password: r.Auth.Password.Reveal(),
+		Allowlist: r.Allowlist, AllowMembers: r.AllowlistIncludeMembers, Headers: headers, ServerTokens: r.ServerTokens,
+		TLS: api.TLS{CertFile: r.CertFile, KeyFile: r.KeyFile, CAFile: r.CAFile, Ciphers: r.Ciphers, VerifyClient: r.VerifyClient},
+	}
+}
+
+func peerOptions(cfg *config.Config) api.ClientOptions {
+	return api.ClientOptions{
+		Username: cfg.Ctl.Auth.Username, Password: cfg.Ctl.Auth.Password.Reveal(),
+		CertFile: cfg.Ctl.CertFile, KeyFile: cfg.Ctl.KeyFile, CAFile: cfg.Ctl.CACert, Version: version,
+	}
+}
+
+// connURL is what a member publishes as conn_url: the address that others connect to, without credentials.
+func connURL(p config.Postgres, address config.Address) string {
+	if address.IsZero() {
+		host, _, _ := strings.Cut(p.ListenAddresses, ",")
+		switch host {
+		case "", "*", "0.0.0.0", "127.0.0.1":
+			host = "localhost"
+		}
+		address = config.Address{Host: host, Port: p.Port}
+	}
+	return fmt.Sprintf("postgres://%s/%s", address, p.Database)
+}

@@ -1,0 +1,60 @@
+package cli
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/ctl"
+)
+
+// session is an open way to the clusters of one configuration.
+type session struct {
+	scope   string // of the configuration; empty: none
+	control *ctl.Control
+	// scopes lists the clusters of the namespace, for completion; nil: not possible.
+	scopes func(ctx context.Context) ([]string, error)
+	close  func()
+}
+
+// subject is the cluster that a command is about.
+type subject struct {
+	*session
+	name  string // as the user knows it
+	group *int   // Citus group, nil without Citus
+}
+
+// subject finds the cluster of a command: the first argument, else the configuration's scope.
+func (e *env) subject(ctx context.Context, args []string, group integer) (*subject, error) {
+	s, err := e.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	name := s.scope
+	if len(args) > 0 {
+		name = args[0]
+	}
+	if name == "" {
+		s.close()
+		return nil, worded("No cluster name given and no scope in the configuration")
+	}
+	return &subject{session: s, name: name, group: group.value}, nil
+}
+
+// key is the cluster's path below the namespace.
+func (s *subject) key() string {
+	if s.group != nil {
+		return s.name + "/" + strconv.Itoa(*s.group)
+	}
+	return s.name
+}
+
+func (s *subject) snapshot(ctx context.Context) (*cluster.View, error) {
+	return s.control.Store.Snapshot(ctx, s.key())
+}
+
+func (s *subject) describe(v *cluster.View) ctl.Cluster {
+	c := ctl.Describe(s.name, v)
+	c.Group = s.group
+	return c
+}

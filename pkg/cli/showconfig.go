@@ -1,0 +1,39 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hathi-ha/hathi/pkg/view"
+)
+
+type showConfigOptions struct {
+	*env
+	group integer
+}
+
+func newShowConfig(e *env) *cobra.Command {
+	o := &showConfigOptions{env: e}
+	cmd := &cobra.Command{
+		Use: "show-config [OPTIONS] [CLUSTER_NAME]", Short: "Show cluster configuration",
+		Args: positional(1), ValidArgsFunction: e.completeClusters,
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+	}
+	groupOption(cmd, &o.group)
+	return cmd
+}
+
+func (o *showConfigOptions) run(ctx context.Context, args []string) error {
+	s, err := o.subject(ctx, args, o.group)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	v, err := s.snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = o.out.Write(view.Document(v.Config))
+	return err
+}

@@ -1,0 +1,135 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// usageError is a command line that can't be understood.
+type usageError struct {
+	text string
+	bare bool // without the two lines on usage
+}
+
+func (u usageError) Error() string { return u.text }
+
+var (
+	// errAborted: the user left at a question.
+	errAborted = errors.New("aborted")
+	// errFailed: the operation failed or was refused, and the command has already said so.
+	errFailed = errors.New("failed")
+)
+
+// failed is for an operation that a member refused or could not do, after its line was printed:
+// patronictl ends with 0 there, and scripts rely on it.
+func (e *env) failed() error {
+	if e.contract() {
+		return nil
+	}
+	return errFailed
+}
+
+// execute runs one command line. This is the only place where errors become exit codes.
+func (e *env) execute(ctx context.Context, args []string) int {
+	root := e.root()
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	if s, ok := e.out.(*stream); ok && s.err != nil {
+		return 1 // nobody reads the output any more
+	}
+	if ctx.Err() != nil && err != nil && !errors.Is(err, errAborted) {
+		_, _ = fmt.Fprintln(e.err)
+		err = errAborted
+	}
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errFailed):
+		return 1
+	case errors.Is(err, errAborted):
+		_, _ = fmt.Fprintln(e.err, "Aborted!")
+		return 1
+	case errors.As(err, &usage) || flagError(err, &usage):
+		if !usage.bare {
+			if cmd.Name() == "help" {
+				cmd = cmd.Root() // the library's own command does not exist for users
+			}
+			_, _ = fmt.Fprintf(e.err, "Usage: %s\nTry '%s --help' for help.\n\n", e.usageLine(cmd), e.commandPath(cmd))
+		}
+		_, _ = fmt.Fprintln(e.err, "Error: "+usage.text)
+		return 2
+	}
+	_, _ = fmt.Fprintln(e.err, "Error: "+err.Error())
+	return 1
+}
+
+// usageLine shows how a command is called.
+func (e *env) usageLine(cmd *cobra.Command) string {
+	if !cmd.HasParent() {
+		return e.name + " [OPTIONS] COMMAND [ARGS]..."
+	}
+	return e.name + " " + cmd.Use
+}
+
+func (e *env) commandPath(cmd *cobra.Command) string {
+	if !cmd.HasParent() {
+		return e.name
+	}
+	return e.name + " " + cmd.Name()
+}
+
+// flagError puts the library's errors into the words of the contract.
+func flagError(err error, u *usageError) bool {
+	var unknown *pflag.NotExistError
+	var missing *pflag.ValueRequiredError
+	var invalid *pflag.InvalidValueError
+	var syntax *pflag.InvalidSyntaxError
+	switch {
+	case errors.As(err, &unknown):
+		name := "--" + unknown.GetSpecifiedName()
+		if unknown.GetSpecifiedShortnames() != "" {
+			name = "-" + unknown.GetSpecifiedName()
+		}
+		*u = usageError{text: "No such option: " + name}
+	case errors.As(err, &missing):
+		name := "--" + missing.GetSpecifiedName()
+		if missing.GetSpecifiedShortnames() != "" {
+			name = "-" + missing.GetSpecifiedName()
+		}
+		*u = usageError{text: fmt.Sprintf("Option '%s' requires an argument.", name), bare: true}
+	case errors.As(err, &invalid) && invalid.GetFlag().Value.Type() == "bool":
+		*u = usageError{text: fmt.Sprintf("Option '--%s' does not take a value.", invalid.GetFlag().Name), bare: true}
+	case errors.As(err, &invalid):
+		names := strings.Join(invalid.GetFlag().Annotations[namesKey], "' / '")
+		*u = usageError{text: fmt.Sprintf("Invalid value for '%s': %s", names, invalid.Unwrap())}
+	case errors.As(err, &syntax):
+		*u = usageError{text: syntax.Error()}
+	default:
+		return false
+	}
+	return true
+}
+
+// positional checks the number of arguments: those that are required, by name, and how many more there
+// may be, -1 for any number.
+func positional(more int, required ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) < len(required) {
+			return usageError{text: fmt.Sprintf("Missing argument '%s'.", required[len(args)])}
+		}
+		if limit := len(required) + more; more >= 0 && len(args) > limit {
+			extra, plural := args[limit:], ""
+			if len(extra) > 1 {
+				plural = "s"
+			}
+			return usageError{text: fmt.Sprintf("Got unexpected extra argument%s (%s)", plural, strings.Join(extra, " "))}
+		}
+		return nil
+	}
+}
