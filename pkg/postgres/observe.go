@@ -203,10 +203,13 @@ func (i *Instance) answer(ctx context.Context, s *cluster.Server) (*answer, erro
 			return nil, err
 		}
 		o.conn = c
+		if err := prepareMonitor(ctx, c, majorVersion(i.config().DataDir)); err != nil {
+			return nil, err
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, statementTimeout)
 	defer cancel()
-	return ask(ctx, o.conn, majorVersion(i.config().DataDir))
+	return ask(ctx, o.conn)
 }
 
 // replayTimeline gives the timeline that a standby is on. The WAL receiver knows; without one, what it last

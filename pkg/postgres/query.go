@@ -36,10 +36,10 @@ SELECT pg_catalog.json_build_object(
  'started', pg_catalog.pg_postmaster_start_time(), 'conf_loaded', pg_catalog.pg_conf_load_time()::text,
  'now', pg_catalog.clock_timestamp(),
  'senders', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
-   'user', a.usename, 'app', a.application_name, 'addr', pg_catalog.host(a.client_addr), 'state', s.state,
+   'user', pg_catalog.pg_get_userbyid(a.usesysid), 'app', a.application_name, 'addr', pg_catalog.host(a.client_addr), 'state', s.state,
    'sync', s.sync_state, 'prio', s.sync_priority, 'write', s.write_lsn, 'flush', s.flush_lsn, 'replay', s.replay_lsn)
    ORDER BY a.application_name, s.pid)
-   FROM pg_catalog.pg_stat_get_wal_senders() AS s JOIN pg_catalog.pg_stat_activity AS a ON a.pid = s.pid),
+   FROM pg_catalog.pg_stat_get_wal_senders() AS s JOIN pg_catalog.pg_stat_get_activity(NULL) AS a ON a.pid = s.pid),
  'slots', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
    'name', s.slot_name, 'type', s.slot_type, 'db', s.database, 'plugin', s.plugin, 'active', s.active,
    'restart', s.restart_lsn, 'confirmed', s.confirmed_flush_lsn, 'xmin', s.xmin::text, 'catalog_xmin', s.catalog_xmin::text,
@@ -121,14 +121,25 @@ type answerSlot struct {
 	WALStatus   string  `json:"wal_status"`
 }
 
+// monitorName is the prepared monitoring query: to plan it takes longer than to run it.
+const monitorName = "monitor"
+
+// prepareMonitor prepares the monitoring query on a new connection.
+func prepareMonitor(ctx context.Context, c *pgconn.PgConn, version int) error {
+	if _, err := c.Prepare(ctx, monitorName, monitoring(version), nil); err != nil {
+		return fmt.Errorf("prepare monitoring query: %w", err)
+	}
+	return nil
+}
+
 // ask sends the monitoring query.
-func ask(ctx context.Context, c *pgconn.PgConn, version int) (*answer, error) {
-	out, err := rows(ctx, c, monitoring(version))
-	if err != nil {
-		return nil, fmt.Errorf("monitoring query: %w", err)
+func ask(ctx context.Context, c *pgconn.PgConn) (*answer, error) {
+	r := c.ExecPrepared(ctx, monitorName, nil, nil, nil).Read()
+	if r.Err != nil {
+		return nil, fmt.Errorf("monitoring query: %w", r.Err)
 	}
 	a := &answer{took: time.Now()}
-	if err := json.Unmarshal([]byte(out[0][0]), a); err != nil {
+	if err := json.Unmarshal(r.Rows[0][0], a); err != nil {
 		return nil, fmt.Errorf("monitoring query: %w", err)
 	}
 	return a, nil

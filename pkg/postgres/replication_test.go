@@ -264,6 +264,28 @@ func TestSlots(t *testing.T) {
 	}
 }
 
+// TestStarting: a replica that waits for its archive says so, and StartReplica does not wait for ever.
+func TestStarting(t *testing.T) {
+	p := primary(t)
+	r := newInstance(t, newConfig(t, "node2"))
+	gate := filepath.Join(filepath.Dir(r.cfg.DataDir), "gate")
+	r.cfg.Recovery = []Parameter{{"restore_command", "while ! test -e " + gate + "; do sleep 0.01; done; false"}}
+	r.cfg.StartTimeout = 200 * time.Millisecond
+	must(t, r, r.Clone(t.Context(), address(p)))
+	must(t, r, r.StartReplica(t.Context(), address(p)))
+	s := r.Observe(t.Context())
+	if s.Answered || !s.Rejecting || s.State != cluster.StateStarting || s.Process != cluster.ProcessRunning || s.SilentFor != 0 || s.SystemID == "" {
+		t.Errorf("starting: %+v", s)
+	}
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = eventually(t, r, "streaming", func(s cluster.Server) bool { return s.ReceiverStatus == "streaming" })
+	if s.State != cluster.StateRunning || s.RestoreCommand == "" {
+		t.Errorf("started: %+v", s)
+	}
+}
+
 // TestSilent: a server that does not answer does not hold up its observer.
 func TestSilent(t *testing.T) {
 	p := primary(t)
