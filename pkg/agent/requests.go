@@ -209,3 +209,6 @@ func (a *Agent) Reload() {
 		a.configured = 0
 	})
 }
+
+// SetTags takes over new tags; they are published with the next turn. Only Options.Reload may call it.
+func (a *Agent) SetTags(tags cluster.Tags) { a.o.Tags = tags }

@@ -101,6 +101,8 @@ func TestDecide(t *testing.T) {
 		{"an answer about another leader does not count", []change{replica, oldPrimary, down("shut down"), judged(RewindNotNeeded), func(o *Observation) { o.Memory.RewindAgainst = "c" }}, CheckRewind{Leader: upB}, "comparing"},
 		{"whole cluster down, old primary", []change{unlocked, down("in production")}, CrashRecovery{}, "single user mode"},
 		{"whole cluster down, clean", []change{unlocked, down("shut down")}, StartReplica{}, "starting as a secondary"},
+		{"a fresh copy is not compared", []change{replica, oldPrimary, down("in production"), func(o *Observation) { o.Server.BackupLabel = true }}, StartReplica{Upstream: upB}, "starting as a secondary"},
+		{"a server whose recovery failed starts all the same", []change{replica, oldPrimary, down("in production"), func(o *Observation) { o.Memory.CrashRecoveryTried = true }}, StartReplica{Upstream: upB}, "starting as a secondary"},
 		{"failed starts are spaced", []change{replica, down("shut down in recovery"), func(o *Observation) { o.Memory.StartFailures, o.Memory.LastStart = 3, o.Now.Add(-time.Second) }}, Wait{}, "failed to start postgres"},
 
 		// A postmaster that does not answer.

@@ -70,20 +70,29 @@ func downReplica(o *Observation) *Decision {
 // can say whether that WAL is the leader's, or how far it goes in a race. With a backup_label the normal
 // start does it.
 func crashRecovery(o *Observation) *Decision {
-	c := o.Server.Control
-	if c == nil || o.Server.StandbySignal || o.Server.BackupLabel || o.Memory.CrashRecoveryTried {
-		return nil
-	}
-	switch c.State {
-	case "in production", "shutting down", "in crash recovery":
+	if unclean(o) && !o.Server.BackupLabel && !o.Memory.CrashRecoveryTried {
 		return act(CrashRecovery{}, "down-crash-recovery", "doing crash recovery in a single user mode")
 	}
 	return nil
 }
 
+// unclean reports whether the stopped server is a primary whose end of WAL nobody knows.
+func unclean(o *Observation) bool {
+	if o.Server.Control == nil || o.Server.StandbySignal {
+		return false
+	}
+	switch o.Server.Control.State {
+	case "in production", "shutting down", "in crash recovery":
+		return true
+	}
+	return false
+}
+
 // rejoin finds out whether the stopped server may simply follow the leader, and mends it if not.
 func rejoin(o *Observation) *Decision {
-	if !divergenceMatters(o) {
+	if !divergenceMatters(o) || o.Server.BackupLabel || unclean(o) {
+		// A copy that has not been started yet is part of the history it was taken from. A server whose crash
+		// recovery failed can't be judged before its own recovery has been at it; it is while it runs.
 		return nil
 	}
 	leader := upstreamOf(o, o.leader())

@@ -75,7 +75,7 @@ func ruleRestart(o *Observation) *Decision {
 // member_slots_ttl; the leader keeps that list in /status. Logical slots are left alone.
 // Source: Patroni 4.1, postgresql/slots.py.
 func ruleSlots(o *Observation) *Decision {
-	if !o.Settings.UseSlots || !o.Server.Answered || o.Server.Slots == nil {
+	if !o.Settings.UseSlots || !o.Server.Answered {
 		return nil
 	}
 	want := wantedSlots(o)
