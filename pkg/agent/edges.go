@@ -6,6 +6,7 @@ import (
 
 	"github.com/hathi-ha/hathi/pkg/clock"
 	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/guard"
 )
 
 // The edges of the agent: what it needs of the world, as the agent needs it. The simulator has an
@@ -89,13 +90,8 @@ type Guard interface {
 	Disarm(ctx context.Context) error
 }
 
-// Charge is what a guard watches over.
-type Charge struct {
-	PostmasterPID int // zero: not started yet; the guard looks for it in the data directory when it must fence
-	// Deadline is the earliest moment at which the leader key may be somebody else's.
-	Deadline clock.Instant
-	LeaseID  int64
-}
+// Charge is what a guard watches over; see there.
+type Charge = guard.Charge
 
 // Runtime runs jobs beside the loop: goroutines in the agent, coroutines of the scheduler in the simulator.
 type Runtime interface {

@@ -1,18 +1,57 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
+	"os/user"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hathi-ha/hathi/pkg/clock"
 	"github.com/hathi-ha/hathi/pkg/config"
+	"github.com/hathi-ha/hathi/pkg/dcs/etcd"
+	"github.com/hathi-ha/hathi/pkg/guard"
 	hathilog "github.com/hathi-ha/hathi/pkg/log"
+	"github.com/hathi-ha/hathi/pkg/privilege"
 )
 
-// version is hathi's own version; the build sets it.
-var version = "dev"
+// exited ends the process with a code and without a further word.
+type exited int
+
+func (e exited) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// personCode is the exit code of an agent that found something a person has to look at. Starting it again
+// would find the same.
+const personCode = 1
+
+// self is this program, also where the path to it leads through directories that only root may enter.
+const self = "/proc/self/exe"
+
+// newRun runs a node: the process becomes the guard, and the agent is its child.
+func newRun(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use: "run CONFIG", Short: "Run a node: its agent, its guard and its PostgreSQL", Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path := strings.Join(args, "")
+			o, err := guardOptions(path)
+			if err != nil {
+				return err
+			}
+			o.Agent = []string{self, "hathi", "agent", path}
+			code, err := guard.Supervise(context.WithoutCancel(cmd.Context()), o)
+			if err != nil {
+				return err
+			}
+			return exited(code)
+		},
+	}
+}
 
 // newAgent is the agent of a node. It is started by hathi run, never by a user.
 func newAgent(e *env) *cobra.Command {
@@ -23,9 +62,83 @@ func newAgent(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return runAgent(cmd.Context(), args[0], log, cfg, nullGuard{})
+			client, err := guard.Connect(log, []string{self, "hathi", "guard", args[0]})
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			return runAgent(context.WithoutCancel(cmd.Context()), args[0], log, cfg, client)
 		},
 	}
+}
+
+// newGuard is the guard that an agent starts when it has lost its own.
+func newGuard(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use: "guard CONFIG PID", Hidden: true, Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			pid, err := strconv.Atoi(args[1])
+			if err != nil {
+				return fmt.Errorf("process id of the agent: %w", err)
+			}
+			o, err := guardOptions(args[0])
+			if err != nil {
+				return err
+			}
+			o.Agent = []string{self, "hathi", "agent", args[0]}
+			const sock = 3 // see guard.Client
+			code, err := guard.Adopt(context.WithoutCancel(cmd.Context()), o, pid, sock)
+			if err != nil {
+				return err
+			}
+			return exited(code)
+		},
+	}
+}
+
+// guardOptions reads the configuration, so that mistakes end the node before anything is started, gives up
+// root, and says what there is to guard.
+func guardOptions(path string) (guard.Options, error) {
+	cfg, log, err := loadNode(path)
+	if err != nil {
+		return guard.Options{}, err
+	}
+	if err := dropRoot(cfg); err != nil {
+		return guard.Options{}, err
+	}
+	// The guard lives for a long time with very little.
+	debug.SetGCPercent(10)
+	debug.FreeOSMemory()
+	scope, name, store := cfg.Scope, cfg.Name, etcdOptions(cfg)
+	return guard.Options{
+		DataDir: absolute(cfg.Postgres.DataDir), PersonCode: personCode, Clock: clock.System{}, Log: log,
+		Release: func(ctx context.Context, lease int64) error {
+			client, err := etcd.Open(ctx, store)
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			_, err = client.ReleaseLeader(ctx, scope, name, lease)
+			return err
+		},
+	}, nil
+}
+
+// dropRoot becomes the user that owns the data directory, or postgres if there is none yet: PostgreSQL does
+// not run as root.
+func dropRoot(cfg *config.Config) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	owner := "postgres"
+	if info, err := os.Stat(cfg.Postgres.DataDir); err == nil {
+		if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 {
+			if u, err := user.LookupId(strconv.Itoa(int(st.Uid))); err == nil {
+				owner = u.Username
+			}
+		}
+	}
+	return privilege.DropTo(owner)
 }
 
 // loadNode reads the configuration of a node and makes its log.

@@ -72,7 +72,7 @@ func runAgent(ctx context.Context, path string, log *slog.Logger, cfg *config.Co
 	}
 	n.agent = agent.New(n.options(effective, peers, guard))
 	n.server, err = api.New(api.Options{
-		Node: n.agent, Store: n.store, Peers: peers, Clock: clock.System{}, Log: log, Version: version,
+		Node: n.agent, Store: n.store, Peers: peers, Clock: clock.System{}, Log: log, Version: Version,
 		MergePatch: config.MergePatch, Validate: config.ValidateDynamic,
 	}, apiSettings(cfg))
 	if err != nil {
@@ -119,7 +119,7 @@ func (n *nodeAgent) options(e config.Effective, peers *api.Client, guard agent.G
 	cfg := n.local
 	o := agent.Options{
 		Scope: cfg.Scope, Name: cfg.Name, Tags: cfg.PublishedTags(), CanBootstrap: cfg.Bootstrap.Present,
-		ConnURL: connURL(e.Postgres, e.Postgres.ConnectAddress), APIURL: cfg.RestAPI.URL(), Version: version,
+		ConnURL: connURL(e.Postgres, e.Postgres.ConnectAddress), APIURL: cfg.RestAPI.URL(), Version: Version,
 		InitialConfig: n.initialConfig, Settings: n.settings, Configure: n.configure, Reload: n.reload,
 		Store: n.store, Postgres: n.pg, Peers: peers, Guard: guard, Clock: clock.System{}, Runtime: goroutines{}, Log: n.log,
 		Wake: func() {

@@ -82,7 +82,7 @@ func apiSettings(cfg *config.Config) api.Settings {
 func peerOptions(cfg *config.Config) api.ClientOptions {
 	return api.ClientOptions{
 		Username: cfg.Ctl.Auth.Username, Password: cfg.Ctl.Auth.Password.Reveal(),
-		CertFile: cfg.Ctl.CertFile, KeyFile: cfg.Ctl.KeyFile, CAFile: cfg.Ctl.CACert, Version: version,
+		CertFile: cfg.Ctl.CertFile, KeyFile: cfg.Ctl.KeyFile, CAFile: cfg.Ctl.CACert, Version: Version,
 	}
 }
 

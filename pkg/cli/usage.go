@@ -47,9 +47,12 @@ func (e *env) execute(ctx context.Context, args []string) int {
 		err = errAborted
 	}
 	var usage usageError
+	var code exited
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &code):
+		return int(code)
 	case errors.Is(err, errFailed):
 		return 1
 	case errors.Is(err, errAborted):

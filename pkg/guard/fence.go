@@ -1,0 +1,134 @@
+package guard
+
+import (
+	"context"
+	"time"
+
+	"syscall"
+
+	"github.com/hathi-ha/hathi/pkg/clock"
+)
+
+// judge does what the plan asks for and gives the moment until which to rest.
+func (g *guard) judge(ctx context.Context) clock.Instant {
+	for {
+		now := g.o.Clock.Now()
+		s := situation{now: now, armed: g.armed, charge: g.charge, agentDead: g.agent == nil, stopping: g.stopping}
+		if g.armed {
+			s.serverDead = g.serverDead()
+			s.overdue = g.leaving && g.agent == nil
+		}
+		next, until := plan(s)
+		switch next {
+		case stepStop:
+			g.stopServer()
+		case stepKill:
+			g.kill(ctx)
+			return g.retire(now.Add(g.charge.margin()))
+		case stepRelease:
+			g.release(ctx)
+		case stepRest:
+			if g.armed && g.agent == nil && g.server == nil {
+				until = earliest(until, now.Add(lookAgain))
+			}
+			return g.retire(g.restart(until))
+		}
+	}
+}
+
+func earliest(a, b clock.Instant) clock.Instant {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// stopServer begins a clean shutdown.
+func (g *guard) stopServer() {
+	g.stopping = true
+	g.fenced = g.o.Clock.Now()
+	g.o.Log.Warn("the leader lock was not renewed in time, stopping PostgreSQL cleanly before it ends",
+		"left", g.charge.Deadline.Sub(g.fenced).Round(time.Millisecond))
+	if g.server == nil {
+		return // there are processes without a postmaster; they end when they are killed
+	}
+	if err := g.server.Signal(syscall.SIGINT); err != nil {
+		g.o.Log.Warn("could not stop PostgreSQL", "error", err)
+	}
+}
+
+// kill leaves nothing that could write. It is repeated until that is so.
+func (g *guard) kill(ctx context.Context) {
+	if g.fenced == 0 {
+		g.fenced = g.o.Clock.Now()
+	}
+	g.o.Log.Error("the leader lock may end now, killing PostgreSQL")
+	ctx, cancel := context.WithTimeout(ctx, max(time.Second, g.charge.margin()))
+	defer cancel()
+	if err := killServer(ctx, g.o.DataDir, g.server, g.charge.margin()/4); err != nil {
+		g.o.Log.Error("could not kill PostgreSQL", "error", err)
+		return
+	}
+	g.stopping = true // nothing is left; the plan goes on to the release
+	g.release(ctx)
+}
+
+// release gives the leader key up, after making sure that no child of the postmaster is left that could
+// acknowledge anything: they outlive a postmaster that was killed, for as long as they are busy.
+func (g *guard) release(ctx context.Context) {
+	killing, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := killServer(killing, g.o.DataDir, g.server, 0); err != nil {
+		g.o.Log.Error("not releasing the leader lock: could not kill the rest of PostgreSQL", "error", err)
+		return
+	}
+	lease, deadline := g.charge.Lease, g.charge.Deadline
+	g.disarm()
+	g.o.Log.Warn("nothing of PostgreSQL is left here, giving the leader lock up")
+	g.released.Add(1)
+	go func() { // the loop must go on: etcd may take its time
+		defer g.woken()
+		defer g.released.Add(-1)
+		g.tryRelease(ctx, lease, deadline)
+	}()
+}
+
+// tryRelease tries until the lease is over anyway.
+func (g *guard) tryRelease(ctx context.Context, lease int64, deadline clock.Instant) {
+	for {
+		left := deadline.Sub(g.o.Clock.Now())
+		if left <= 0 {
+			return
+		}
+		try, cancel := context.WithTimeout(ctx, min(left, 2*time.Second))
+		err := g.o.Release(try, lease)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		g.o.Log.Warn("could not give the leader lock up", "error", err)
+		time.Sleep(200 * time.Millisecond) // etcd does not tell when it can be reached again
+	}
+}
+
+// retire ends an agent that was frozen or stuck when the fence was carried out and has not been heard of
+// since: PostgreSQL is stopped, and only a living agent brings it back.
+func (g *guard) retire(until clock.Instant) clock.Instant {
+	if g.fenced == 0 || g.agent == nil {
+		return until
+	}
+	at := g.fenced.Add(g.charge.budget() + g.charge.Window)
+	if g.agent.Frozen() {
+		at = g.fenced
+	}
+	if g.armed || g.o.Clock.Now().Before(at) {
+		if g.armed {
+			return until // one thing after the other
+		}
+		return earliest(until, at)
+	}
+	g.o.Log.Error("the agent does not answer, killing it", "pid", g.agentPID)
+	g.fenced = 0
+	_ = g.agent.Signal(syscall.SIGKILL) // gone already is as good
+	return until
+}

@@ -1,0 +1,64 @@
+package guard
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hathi-ha/hathi/pkg/clock"
+)
+
+// The agent and the guard speak over a pair of sockets of type SOCK_SEQPACKET: each message is a packet,
+// and the end of the other process is the end of the stream.
+
+// message is one packet. The agent's are answered with an ack of the same number if they have one.
+type message struct {
+	Op         string        `json:"op"` // arm, extend, disarm, ping; ack
+	Seq        uint64        `json:"seq,omitempty"`
+	Postmaster int           `json:"pid,omitempty"`
+	Deadline   clock.Instant `json:"deadline,omitempty"`
+	Lease      int64         `json:"lease,omitempty"`
+}
+
+const maxMessage = 512
+
+// socketPair makes the two ends; both are closed at exec unless they are passed on.
+func socketPair() (ours, theirs int, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, -1, fmt.Errorf("make the sockets between guard and agent: %w", err)
+	}
+	return fds[0], fds[1], nil
+}
+
+// send never blocks: a frozen reader must not stop the writer.
+func send(fd int, m message) error {
+	raw, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", m.Op, err)
+	}
+	if err := unix.Sendto(fd, raw, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil); err != nil {
+		return fmt.Errorf("send %s: %w", m.Op, err)
+	}
+	return nil
+}
+
+// receive takes one packet. ok is false when there is none (then ended says whether there will never be one).
+func receive(fd, flags int) (m message, ok, ended bool) {
+	buf := make([]byte, maxMessage)
+	for {
+		n, _, err := unix.Recvfrom(fd, buf, flags)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.EAGAIN:
+			return m, false, false
+		case err != nil || n == 0:
+			return m, false, true
+		case json.Unmarshal(buf[:n], &m) != nil:
+			continue // not ours; nothing may be concluded from it
+		}
+		return m, true, false
+	}
+}
