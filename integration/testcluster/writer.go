@@ -6,6 +6,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -44,7 +45,7 @@ func (c *Cluster) StartWriter() *Writer {
 	}
 	dsn := fmt.Sprintf("host=%s port=%s user=postgres password=secret-super dbname=postgres sslmode=disable target_session_attrs=read-write",
 		strings.Join(hosts, ","), strings.Join(ports, ","))
-	w := c.start(dsn, "", 1)
+	w := c.start(dsn, "")
 	c.WaitFor(10*time.Second, "first acknowledged row", func() bool { return w.Count() > 0 })
 	return w
 }
@@ -55,9 +56,9 @@ func (c *Cluster) StartProbes() []*Writer {
 	c.T.Helper()
 	c.prepareTable()
 	var probes []*Writer
-	for i, n := range c.Nodes {
+	for _, n := range c.Nodes {
 		dsn := fmt.Sprintf("host=%s port=%d user=postgres password=secret-super dbname=postgres sslmode=disable", n.Listen, n.Port)
-		probes = append(probes, c.start(dsn, n.Name, int64(i+1)<<40))
+		probes = append(probes, c.start(dsn, n.Name))
 	}
 	return probes
 }
@@ -73,7 +74,11 @@ func (c *Cluster) prepareTable() {
 	}
 }
 
-func (c *Cluster) start(dsn, node string, first int64) *Writer {
+// writers counts all writers, so that no two use the same ids.
+var writers atomic.Int64
+
+func (c *Cluster) start(dsn, node string) *Writer {
+	first := writers.Add(1) << 32
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &Writer{urls: dsn, node: node, first: first, cancel: cancel, done: make(chan struct{}), errs: map[string]int{}}
 	c.T.Cleanup(func() { w.Stop() })

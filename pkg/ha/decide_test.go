@@ -103,6 +103,8 @@ func TestDecide(t *testing.T) {
 		{"whole cluster down, clean", []change{unlocked, down("shut down")}, StartReplica{}, "starting as a secondary"},
 		{"a fresh copy is not compared", []change{replica, oldPrimary, down("in production"), func(o *Observation) { o.Server.BackupLabel = true }}, StartReplica{Upstream: upB}, "starting as a secondary"},
 		{"a server whose recovery failed starts all the same", []change{replica, oldPrimary, down("in production"), func(o *Observation) { o.Memory.CrashRecoveryTried = true }}, StartReplica{Upstream: upB}, "starting as a secondary"},
+		{"just handed over, the new leader is waited for", []change{unlocked, down("shut down"), func(o *Observation) { o.Memory.UnlockedSince = o.Now.Add(-time.Second) }}, Wait{}, "waiting for a new leader"},
+		{"nobody takes over", []change{unlocked, down("shut down"), func(o *Observation) { o.Memory.UnlockedSince = o.Now.Add(-time.Minute) }}, StartReplica{}, "starting as a secondary"},
 		{"failed starts are spaced", []change{replica, down("shut down in recovery"), func(o *Observation) { o.Memory.StartFailures, o.Memory.LastStart = 3, o.Now.Add(-time.Second) }}, Wait{}, "failed to start postgres"},
 
 		// A postmaster that does not answer.

@@ -1,6 +1,8 @@
 package ha
 
 import (
+	"time"
+
 	"github.com/hathi-ha/hathi/pkg/cluster"
 )
 
@@ -50,6 +52,10 @@ func downLeader(o *Observation) *Decision {
 		"starting primary after failure").because("down-failover", "nobody is able to take over")
 }
 
+// successorWait is how long a stopped server waits for somebody to take the lock: after a switchover that
+// takes milliseconds, and then it can start once, with the right upstream.
+const successorWait = 2 * time.Second
+
 // downReplica: the server is to be a replica of whoever leads. Before it starts, its history is compared
 // with the leader's: a former primary may hold WAL that the leader never saw.
 func downReplica(o *Observation) *Decision {
@@ -57,6 +63,9 @@ func downReplica(o *Observation) *Decision {
 		return d
 	}
 	if !o.locked() {
+		if at := o.Memory.UnlockedSince.Add(successorWait); o.Memory.UnlockedSince != 0 && o.Now.Before(at) && len(o.Store.View.Members) > 1 {
+			return wait("down-wait-leader", "waiting for a new leader before starting").until(at)
+		}
 		// It takes part in the race from recovery, where nothing can be written.
 		return act(StartReplica{}, "down-unlocked", "starting as a secondary")
 	}
