@@ -36,7 +36,8 @@ func (c *Cluster) View() *cluster.View {
 	return dcs.DecodeView(answer.Header.Revision, kvs)
 }
 
-// LeaseLeft gives how much longer the leader's lease lives.
+// LeaseLeft gives how much longer the leader's lease lives. etcd tells whole seconds only, so the end of
+// one is waited for.
 func (c *Cluster) LeaseLeft() time.Duration {
 	c.T.Helper()
 	v := c.View()
@@ -48,13 +49,19 @@ func (c *Cluster) LeaseLeft() time.Duration {
 		c.T.Fatal(err)
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	answer, err := client.TimeToLive(ctx, clientv3.LeaseID(v.Leader.Lease))
-	if err != nil {
-		c.T.Fatal(err)
+	for last := int64(0); ; {
+		answer, err := client.TimeToLive(ctx, clientv3.LeaseID(v.Leader.Lease))
+		if err != nil {
+			c.T.Fatal(err)
+		}
+		if answer.TTL < last {
+			return time.Duration(answer.TTL+1) * time.Second // it has just lost a whole second
+		}
+		last = answer.TTL
+		time.Sleep(5 * time.Millisecond) // etcd has no event for this
 	}
-	return time.Duration(answer.TTL) * time.Second
 }
 
 // EtcdCalls gives the number of calls that the etcd members have answered so far.
@@ -67,7 +74,7 @@ func (c *Cluster) EtcdCalls() float64 {
 			c.T.Fatal(err)
 		}
 		for s := bufio.NewScanner(answer.Body); s.Scan(); {
-			if line := s.Text(); strings.HasPrefix(line, "grpc_server_msg_received_total{") {
+			if line := s.Text(); strings.HasPrefix(line, "grpc_server_started_total{") {
 				value, _ := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
 				sum += value
 			}

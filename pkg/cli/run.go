@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/hathi-ha/hathi/pkg/guard"
 	hathilog "github.com/hathi-ha/hathi/pkg/log"
 	"github.com/hathi-ha/hathi/pkg/privilege"
+	"github.com/hathi-ha/hathi/pkg/process"
 )
 
 // exited ends the process with a code and without a further word.
@@ -109,6 +111,8 @@ func guardOptions(path string) (guard.Options, error) {
 	// The guard lives for a long time with very little.
 	debug.SetGCPercent(10)
 	debug.FreeOSMemory()
+	// What the start needs of the program is over a little later; no event tells when.
+	time.AfterFunc(5*time.Second, process.TrimText)
 	scope, name, store := cfg.Scope, cfg.Name, etcdOptions(cfg)
 	return guard.Options{
 		DataDir: absolute(cfg.Postgres.DataDir), PersonCode: personCode, Clock: clock.System{}, Log: log,

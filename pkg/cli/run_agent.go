@@ -19,6 +19,7 @@ import (
 	"github.com/hathi-ha/hathi/pkg/config"
 	"github.com/hathi-ha/hathi/pkg/dcs/etcd"
 	"github.com/hathi-ha/hathi/pkg/postgres"
+	"github.com/hathi-ha/hathi/pkg/process"
 )
 
 // nodeAgent is the agent of a node with everything that it is wired to.
@@ -78,6 +79,8 @@ func runAgent(ctx context.Context, path string, log *slog.Logger, cfg *config.Co
 	if err != nil {
 		return err
 	}
+	debug.FreeOSMemory()
+	process.TrimText()
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() {
