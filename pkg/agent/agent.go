@@ -62,7 +62,6 @@ type Agent struct {
 	repeats    int
 	lastLine   string
 	published  published
-	adoptions  int
 	armed      armState
 	armedPID   int
 	// restartLimit is the time limit of the restart that was asked for; zero for the usual one.

@@ -47,8 +47,10 @@ func newWorld() *world {
 		Status:   cluster.Status{Present: true, Optime: 67393056},
 		Members: []cluster.Member{
 			{Name: "db1", ConnURL: "postgres://192.0.2.11:5432/postgres", APIURL: "http://192.0.2.11:8008/patroni", State: cluster.StateRunning, Timeline: 3},
-			{Name: "db2", ConnURL: "postgres://192.0.2.12:5432/postgres", APIURL: "http://192.0.2.12:8008/patroni", State: cluster.StateRunning,
-				ReplicationState: "streaming", Timeline: 3, Tags: cluster.Tags{"zone": "b"}, XLogLocation: 67393056, ReceiveLSN: 67393056, ReplayLSN: 67393056},
+			{
+				Name: "db2", ConnURL: "postgres://192.0.2.12:5432/postgres", APIURL: "http://192.0.2.12:8008/patroni", State: cluster.StateRunning,
+				ReplicationState: "streaming", Timeline: 3, Tags: cluster.Tags{"zone": "b"}, XLogLocation: 67393056, ReceiveLSN: 67393056, ReplayLSN: 67393056,
+			},
 		},
 	}
 	w.peers = map[string]cluster.PeerStatus{"db2": {Reachable: true, InRecovery: true, Position: 67393056}}

@@ -171,7 +171,8 @@ func (n *nodeAgent) nameIsFree(ctx context.Context, peers *api.Client) error {
 	}
 	m, ok := view.Member(n.local.Name)
 	if ok && m.APIURL != "" && peers.Liveness(ctx, m) {
-		return fmt.Errorf("Can't start; there is already a node named '%s' running (it answers at %s); "+ //nolint:staticcheck // wording of the contract
+		//lint:ignore ST1005 wording of the contract
+		return fmt.Errorf("Can't start; there is already a node named '%s' running (it answers at %s); "+
 			"give this node another name, or stop the other one", m.Name, m.APIURL)
 	}
 	return nil

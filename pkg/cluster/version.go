@@ -17,7 +17,8 @@ func ParseVersion(s string) (int, error) {
 	for i, p := range parts {
 		n, err := strconv.Atoi(p)
 		if err != nil || n < 0 {
-			return 0, fmt.Errorf("Invalid PostgreSQL version: %s", s) //nolint:staticcheck // wording of the contract
+			//lint:ignore ST1005 wording of the contract
+			return 0, fmt.Errorf("Invalid PostgreSQL version: %s", s)
 		}
 		numbers[i] = n
 	}
@@ -27,5 +28,6 @@ func ParseVersion(s string) (int, error) {
 	case len(numbers) == 3:
 		return numbers[0]*10000 + numbers[1]*100 + numbers[2], nil
 	}
-	return 0, fmt.Errorf("Invalid PostgreSQL version format: X.Y or X.Y.Z is accepted: %s", s) //nolint:staticcheck // wording of the contract
+	//lint:ignore ST1005 wording of the contract
+	return 0, fmt.Errorf("Invalid PostgreSQL version format: X.Y or X.Y.Z is accepted: %s", s)
 }

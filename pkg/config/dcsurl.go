@@ -33,7 +33,8 @@ func (c *Config) UseDCSURL(text string) error {
 	case "consul", "zookeeper", "exhibitor":
 		return fmt.Errorf("%s is not supported; hathi needs etcd3://host:port", scheme)
 	default:
-		return fmt.Errorf("Unknown dcs scheme: %s", scheme) //nolint:staticcheck // wording of the contract
+		//lint:ignore ST1005 wording of the contract
+		return fmt.Errorf("Unknown dcs scheme: %s", scheme)
 	}
 	if host == "" {
 		host = "localhost"

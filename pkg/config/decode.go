@@ -2,7 +2,6 @@ package config
 
 import (
 	"strings"
-	"time"
 )
 
 // otherStores are the stores that Patroni can use and hathi can't.
@@ -250,5 +249,3 @@ func (s *section) logFormat(name string) []LogField {
 	}
 	return fields
 }
-
-func secondsOf(n int64) time.Duration { return time.Duration(n) * time.Second }

@@ -164,8 +164,16 @@ func TestGUC(t *testing.T) {
 		a, b, unit string
 		want       bool
 	}{
-		{"1GB", "1024MB", "8kB", true}, {"131072", "1GB", "8kB", true}, {"60s", "1min", "ms", true}, {"1gb", "1GB", "kB", false},
-		{"0x10", "16", "", true}, {"010", "8", "", true}, {"1.5GB", "1536MB", "kB", true}, {"1e3", "1000", "", true}, {"5s", "5", "", false}, {"a", "a", "", true},
+		{"1GB", "1024MB", "8kB", true},
+		{"131072", "1GB", "8kB", true},
+		{"60s", "1min", "ms", true},
+		{"1gb", "1GB", "kB", false},
+		{"0x10", "16", "", true},
+		{"010", "8", "", true},
+		{"1.5GB", "1536MB", "kB", true},
+		{"1e3", "1000", "", true},
+		{"5s", "5", "", false},
+		{"a", "a", "", true},
 	} {
 		if got := EqualGUC(tt.a, tt.b, tt.unit); got != tt.want {
 			t.Errorf("EqualGUC(%s, %s, %s) = %v", tt.a, tt.b, tt.unit, got)

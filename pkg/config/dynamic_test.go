@@ -137,9 +137,16 @@ postgresql:
 		t.Errorf("parameters = %v, want %v", e.Postgres.Parameters, wantParams)
 	}
 	wantControlled := []Parameter{
-		{"wal_level", "logical"}, {"hot_standby", "on"}, {"max_connections", "64"}, {"max_wal_senders", "10"},
-		{"max_prepared_transactions", "0"}, {"max_locks_per_transaction", "64"}, {"track_commit_timestamp", "off"},
-		{"max_replication_slots", "10"}, {"max_worker_processes", "8"}, {"wal_log_hints", "on"},
+		{"wal_level", "logical"},
+		{"hot_standby", "on"},
+		{"max_connections", "64"},
+		{"max_wal_senders", "10"},
+		{"max_prepared_transactions", "0"},
+		{"max_locks_per_transaction", "64"},
+		{"track_commit_timestamp", "off"},
+		{"max_replication_slots", "10"},
+		{"max_worker_processes", "8"},
+		{"wal_log_hints", "on"},
 	}
 	if !reflect.DeepEqual(e.Controlled, wantControlled) {
 		t.Errorf("controlled = %v, want %v", e.Controlled, wantControlled)

@@ -60,11 +60,17 @@ func TestMemberIsWrittenAsPatroniWritesIt(t *testing.T) {
 			`"pending_restart_reason":{"max_connections":{"old_value":"40","new_value":"45"}},"xlog_location":50617336,"timeline":3,` +
 			`"scheduled_restart":{"schedule":"2027-02-03T04:05:06+00:00","role":"replica","restart_pending":true,"timeout":30,` +
 			`"postmaster_start_time":"2027-02-01 10:11:12.345678+00:00"},"pause":true}`},
-		{"stopped", cluster.Member{State: cluster.StateStopped, Role: cluster.RolePrimary, Version: "4.1.4"},
-			`{"conn_url":"","api_url":"","state":"stopped","role":"primary","version":"4.1.4"}`},
-		{"text beyond ASCII", cluster.Member{Tags: cluster.Tags{"ort": "Zürich <&> \U0001f418\n\x01\x7f", "n": []any{1.5, nil, int64(7)}}},
+		{
+			"stopped",
+			cluster.Member{State: cluster.StateStopped, Role: cluster.RolePrimary, Version: "4.1.4"},
+			`{"conn_url":"","api_url":"","state":"stopped","role":"primary","version":"4.1.4"}`,
+		},
+		{
+			"text beyond ASCII",
+			cluster.Member{Tags: cluster.Tags{"ort": "Zürich <&> \U0001f418\n\x01\x7f", "n": []any{1.5, nil, int64(7)}}},
 			`{"conn_url":"","api_url":"","state":"","role":"","version":"",` +
-				`"tags":{"n":[1.5,null,7],"ort":"Z\u00fcrich <&> \ud83d\udc18\n\u0001\u007f"}}`},
+				`"tags":{"n":[1.5,null,7],"ort":"Z\u00fcrich <&> \ud83d\udc18\n\u0001\u007f"}}`,
+		},
 	} {
 		got := dcs.EncodeMember(c.member)
 		if string(got) != c.want {
@@ -88,16 +94,20 @@ func TestDecodeMemberIsTolerant(t *testing.T) {
 		{"fields of wrong types", `{"conn_url":7,"state":["running"],"timeline":"x","tags":"no","xlog_location":-5,` +
 			`"pending_restart_reason":[1],"scheduled_restart":"soon","version":"4.1.4"}`, cluster.Member{Version: "4.1.4"}},
 		{"unknown fields", `{"state":"running","new":{"a":1}}`, cluster.Member{State: "running"}},
-		{"very old URL", `postgres://h:5432/postgres?application_name=http%3A%2F%2Fh%3A8008%2Fpatroni`,
-			cluster.Member{ConnURL: "postgres://h:5432/postgres", APIURL: "http://h:8008/patroni"}},
+		{
+			"very old URL", `postgres://h:5432/postgres?application_name=http%3A%2F%2Fh%3A8008%2Fpatroni`,
+			cluster.Member{ConnURL: "postgres://h:5432/postgres", APIURL: "http://h:8008/patroni"},
+		},
 		{"connection arguments", `{"conn_kwargs":{"host":"::1","port":5433}}`, cluster.Member{ConnURL: "postgres://[::1]:5433/postgres"}},
 		{"connection arguments without port", `{"conn_kwargs":{"host":"h"}}`, cluster.Member{ConnURL: "postgres://h:5432/postgres"}},
 		{"old word", `{"role":"master"}`, cluster.Member{Role: cluster.RolePrimary}},
 		{"checkpoint done", `{"checkpoint_after_promote":true}`, cluster.Member{}},
 		{"integer tag stays one", `{"tags":{"failover_priority":0}}`, cluster.Member{Tags: cluster.Tags{"failover_priority": int64(0)}}},
 		{"timeline too large", `{"timeline":99999999999}`, cluster.Member{}},
-		{"order of reasons", `{"pending_restart":true,"pending_restart_reason":{"z":{"old_value":"1","new_value":"2"},"a":{}}}`,
-			cluster.Member{PendingRestart: true, PendingRestartReason: []cluster.PendingRestart{{Parameter: "z", OldValue: "1", NewValue: "2"}, {Parameter: "a"}}}},
+		{
+			"order of reasons", `{"pending_restart":true,"pending_restart_reason":{"z":{"old_value":"1","new_value":"2"},"a":{}}}`,
+			cluster.Member{PendingRestart: true, PendingRestartReason: []cluster.PendingRestart{{Parameter: "z", OldValue: "1", NewValue: "2"}, {Parameter: "a"}}},
+		},
 	} {
 		c.want.Name = "db"
 		if got := dcs.DecodeMember("db", []byte(c.value)); !reflect.DeepEqual(got, c.want) {
@@ -138,8 +148,10 @@ func TestFailover(t *testing.T) {
 		name, value string
 		want        cluster.FailoverRequest
 	}{
-		{"switchover", `{"leader":"db1","member":"db2","scheduled_at":"2027-02-03T04:05:06+02:00"}`,
-			cluster.FailoverRequest{Leader: "db1", Candidate: "db2", ScheduledAt: at}},
+		{
+			"switchover", `{"leader":"db1","member":"db2","scheduled_at":"2027-02-03T04:05:06+02:00"}`,
+			cluster.FailoverRequest{Leader: "db1", Candidate: "db2", ScheduledAt: at},
+		},
 		{"blank instead of T", `{"leader":"db1","scheduled_at":"2027-02-03 04:05:06.000+0200"}`, cluster.FailoverRequest{Leader: "db1", ScheduledAt: at}},
 		{"legacy", `db1:db2`, cluster.FailoverRequest{Leader: "db1", Candidate: "db2"}},
 		{"none", `{}`, cluster.FailoverRequest{}},

@@ -3,9 +3,8 @@ package guard
 import (
 	"os"
 	"os/exec"
-	"time"
-
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 

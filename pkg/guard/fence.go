@@ -2,9 +2,8 @@ package guard
 
 import (
 	"context"
-	"time"
-
 	"syscall"
+	"time"
 
 	"github.com/hathi-ha/hathi/pkg/clock"
 )

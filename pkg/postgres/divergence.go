@@ -121,7 +121,8 @@ func (i *Instance) mustBePrimary(ctx context.Context, leader cluster.Upstream) e
 		return err
 	}
 	if out[0][0] != "f" {
-		return fmt.Errorf("Leader is still in_recovery and therefore can't be used for rewind (%s:%s)", leader.Host, leader.Port) //nolint:staticcheck // users grep it
+		//lint:ignore ST1005 users grep it
+		return fmt.Errorf("Leader is still in_recovery and therefore can't be used for rewind (%s:%s)", leader.Host, leader.Port)
 	}
 	return nil
 }

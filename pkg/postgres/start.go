@@ -77,6 +77,9 @@ func (i *Instance) boot(ctx context.Context, r role, timeout time.Duration, stat
 	switch {
 	case err == nil:
 		i.setState(cluster.StateRunning)
+		if err := saveConfigCopies(i.config()); err != nil {
+			i.log.Warn("could not copy the configuration files for base backups", "error", err)
+		}
 		i.fire(action)
 	case !h.Alive():
 		i.setState(cluster.StateStartFailed)

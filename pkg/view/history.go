@@ -16,8 +16,11 @@ func History(entries []cluster.HistoryEntry, f Format) ([]byte, error) {
 		list := []any{}
 		for _, e := range entries {
 			list = append(list, Object{
-				{"TL", uint64(e.Timeline)}, {"LSN", uint64(e.LSN)}, {"Reason", e.Reason},
-				{"Timestamp", e.Timestamp}, {"New Leader", e.NewLeader},
+				{"TL", uint64(e.Timeline)},
+				{"LSN", uint64(e.LSN)},
+				{"Reason", e.Reason},
+				{"Timestamp", e.Timestamp},
+				{"New Leader", e.NewLeader},
 			})
 		}
 		if f == FormatJSON {

@@ -1,0 +1,39 @@
+# make test is what CI runs. Everything else is listed by make help.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS  = -s -w -X github.com/hathi-ha/hathi/pkg/cli.Version=$(VERSION)
+
+# Tools of the lint, pinned; the go command fetches and caches them.
+GOFUMPT     = go run mvdan.cc/gofumpt@v0.12.0
+STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: help build test lint bench soak playground setup clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+build: ## bin/hathi, a static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/hathi ./cmd/hathi
+
+setup: ## install what the machine lacks
+	scripts/setup
+
+test: setup lint ## everything CI checks, on real etcd and PostgreSQL
+	go test -race -timeout 20m -p 2 ./...
+
+lint: ## gofumpt, go vet, staticcheck
+	@unformatted=$$($(GOFUMPT) -l cmd pkg integration); if [ -n "$$unformatted" ]; then echo "not gofumpt-clean:"; echo "$$unformatted"; exit 1; fi
+	go vet ./... && go vet -tags bench ./integration/bench
+	$(STATICCHECK) ./...
+
+bench: setup ## how long clients wait when something happens (about 25 minutes)
+	go test -v -tags bench -count=1 -timeout 90m -run TestBench ./integration/bench
+
+soak: ## simulate until told to stop
+	go run ./pkg/sim/cmd/soak
+
+playground: setup build ## a cluster of three nodes on this machine
+	bin/hathi playground
+
+clean: ## remove what was built
+	rm -rf bin dist
