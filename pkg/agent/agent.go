@@ -22,6 +22,8 @@ type Options struct {
 	APIURL       string       // published as api_url
 	ProxyURL     string       // published as proxy_url; may be empty
 	Version      string       // hathi's own version
+	// QuietHeartbeat leaves out a heartbeat line that says what the last one said.
+	QuietHeartbeat bool
 
 	// InitialConfig gives the document that a founded cluster gets as /config, and that a leader writes if
 	// the key was lost.

@@ -67,7 +67,7 @@ func (a *Agent) report(o ha.Observation, d ha.Decision) {
 	}
 	_, waiting := d.Action.(ha.Wait)
 	due := a.published.heartbeat == 0 || o.Now.Sub(a.published.heartbeat) >= a.settings.LoopWait-100*time.Millisecond
-	if line == a.lastLine && (!waiting || !due) {
+	if line == a.lastLine && (!waiting || !due || a.o.QuietHeartbeat) {
 		a.o.Log.Debug(line, "rule", ruleOf(d))
 		return
 	}

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/user"
 	"runtime/debug"
@@ -60,9 +59,20 @@ func newAgent(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use: "agent CONFIG", Hidden: true, Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, log, err := loadNode(args[0])
+			cfg, warnings, err := loadNode(args[0])
 			if err != nil {
 				return err
+			}
+			log, closeLog, err := hathilog.New(logOptions(cfg.Log))
+			if err != nil {
+				return err
+			}
+			defer closeLog()
+			for _, w := range warnings {
+				log.Warn(w.String())
+			}
+			for _, conflict := range cfg.TagConflicts {
+				log.Warn(conflict)
 			}
 			client, err := guard.Connect(log, []string{self, "hathi", "guard", args[0]})
 			if err != nil {
@@ -101,7 +111,12 @@ func newGuard(e *env) *cobra.Command {
 // guardOptions reads the configuration, so that mistakes end the node before anything is started, gives up
 // root, and says what there is to guard.
 func guardOptions(path string) (guard.Options, error) {
-	cfg, log, err := loadNode(path)
+	cfg, _, err := loadNode(path) // the agent logs the warnings
+	if err != nil {
+		return guard.Options{}, err
+	}
+	// A file is the agent's: two processes can't both rotate it.
+	log, _, err := hathilog.New(hathilog.Options{Level: cfg.Log.Level, JSON: cfg.Log.Type == "json", Static: cfg.Log.StaticFields})
 	if err != nil {
 		return guard.Options{}, err
 	}
@@ -145,20 +160,13 @@ func dropRoot(cfg *config.Config) error {
 	return privilege.DropTo(owner)
 }
 
-// loadNode reads the configuration of a node and makes its log.
-func loadNode(path string) (*config.Config, *slog.Logger, error) {
+// loadNode reads the configuration of a node.
+func loadNode(path string) (*config.Config, config.Problems, error) {
 	cfg, warnings, err := config.Load(path, os.Environ())
 	if err != nil {
 		return nil, nil, fmt.Errorf("the configuration has mistakes, nothing was started:\n%w", err)
 	}
-	log, _, err := hathilog.New(logOptions(cfg.Log))
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, w := range warnings {
-		log.Warn(w.String())
-	}
-	return cfg, log, nil
+	return cfg, warnings, nil
 }
 
 func logOptions(l config.Log) hathilog.Options {

@@ -37,6 +37,8 @@ type nodeAgent struct {
 	dynamic  config.Dynamic
 	revision int64 // of the /config that dynamic was read from; zero: the cache or bootstrap.dcs
 	patroni  bool  // dynamic was read for a cluster with Patroni members
+	// merged are the settings that dynamic and local come to; nil after either has changed.
+	merged *cluster.Settings
 }
 
 // runAgent runs the agent of a node until it ends, and gives the exit code.
@@ -123,7 +125,8 @@ func (n *nodeAgent) options(e config.Effective, peers *api.Client, guard agent.G
 	o := agent.Options{
 		Scope: cfg.Scope, Name: cfg.Name, Tags: cfg.PublishedTags(), CanBootstrap: cfg.Bootstrap.Present,
 		ConnURL: connURL(e.Postgres, e.Postgres.ConnectAddress), APIURL: cfg.RestAPI.URL(), Version: Version,
-		InitialConfig: n.initialConfig, Settings: n.settings, Configure: n.configure, Reload: n.reload,
+		QuietHeartbeat: cfg.Log.Deduplicate,
+		InitialConfig:  n.initialConfig, Settings: n.settings, Configure: n.configure, Reload: n.reload,
 		Store: n.store, Postgres: n.pg, Peers: peers, Guard: guard, Clock: clock.System{}, Runtime: goroutines{}, Log: n.log,
 		Wake: func() {
 			select {
@@ -225,13 +228,16 @@ func (n *nodeAgent) settings(v *cluster.View) cluster.Settings {
 			n.dynamic = d
 		}
 		n.warn(problems)
-		n.revision, n.patroni = v.Config.Revision, patroni
+		n.revision, n.patroni, n.merged = v.Config.Revision, patroni, nil
 		if n.dynamic.Settings.SynchronousMode != cluster.SyncOff || n.dynamic.Settings.FailsafeMode || n.dynamic.Settings.StandbyCluster != nil {
 			n.log.Warn("synchronous_mode, failsafe_mode and standby_cluster have no effect: this version does not support them yet")
 		}
 	}
-	e, _ := config.Merge(n.local, n.dynamic, 0)
-	return e.Settings
+	if n.merged == nil {
+		e, _ := config.Merge(n.local, n.dynamic, 0) // configure tells the problems
+		n.merged = &e.Settings
+	}
+	return *n.merged
 }
 
 // configure brings the configuration of the cluster to the server.
@@ -258,7 +264,7 @@ func (n *nodeAgent) reload(ctx context.Context) error {
 	}
 	n.warn(warnings)
 	n.mu.Lock()
-	n.local = cfg
+	n.local, n.merged = cfg, nil
 	n.mu.Unlock()
 	n.agent.SetTags(cfg.PublishedTags())
 	return n.server.Configure(ctx, apiSettings(cfg))
