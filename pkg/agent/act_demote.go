@@ -32,17 +32,20 @@ func (a *Agent) demote(ctx context.Context, o ha.Observation, mode ha.DemoteMode
 	})
 }
 
-// stopped ends a demotion after the server was stopped.
-func (a *Agent) stopped(ctx context.Context, err error, release bool) outcome {
+// stopped ends a demotion after the server was stopped, and releases the lock if that is asked for.
+func (a *Agent) stopped(ctx context.Context, stopErr error, release bool) outcome {
+	var err error
+	if stopErr == nil && release {
+		a.setProof(0)
+		_, err = a.o.Store.ReleaseLeader(ctx, nil)
+	}
 	return func(a *Agent) {
-		if err != nil {
-			a.failed("could not stop PostgreSQL", err)
+		if stopErr != nil {
+			a.failed("could not stop PostgreSQL", stopErr)
 			return
 		}
 		a.memory.Rewind = ha.RewindCheck
-		if release {
-			a.release(ctx, 0)
-		}
+		a.failed("could not release the leader lock", err)
 	}
 }
 
@@ -55,12 +58,10 @@ func (a *Agent) handOver(ctx context.Context, view *cluster.View) outcome {
 	if err != nil {
 		return a.stopped(ctx, err, false)
 	}
-	revision := view.Failover.Revision
 	if !a.received(ctx, view, lsn) {
 		return func(a *Agent) {
 			a.o.Log.Warn("nobody has received the shutdown checkpoint, the switchover is called off", "lsn", lsn.String())
-			_, err := a.o.Store.PutFailover(ctx, cluster.FailoverRequest{}, revision)
-			a.failed("could not clear the failover key", err)
+			a.memory.RefusedRequest = view.Failover.Revision
 		}
 	}
 	// Written here and not by the loop: the candidate waits for nothing but this.

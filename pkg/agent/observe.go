@@ -83,6 +83,9 @@ func (a *Agent) remember(o *ha.Observation) {
 	if v := o.Store.View; v != nil {
 		since(&m.InitializeEmptySince, o, v.Initialize.Present && v.Initialize.Value == "")
 		since(&m.UnlockedSince, o, !v.Locked())
+		if r := v.Failover; !r.Pending() || r.Revision != m.RequestRevision {
+			m.RequestSince, m.RequestRevision = o.Now, r.Revision
+		}
 		if v.Locked() {
 			m.FormerLeader = v.Leader.Name
 		}

@@ -26,6 +26,7 @@ func see(changes ...change) Observation {
 			Data: cluster.DataPresent, SystemID: systemID, Version: 150004, State: cluster.StateRunning,
 			Process: cluster.ProcessRunning, PostmasterPID: 100, Answered: true, Timeline: 2, FlushLSN: 1000,
 			RewindPossible: true,
+			Senders:        []cluster.Sender{{ApplicationName: "b", State: "streaming"}, {ApplicationName: "c", State: "streaming"}},
 		},
 		Peers: map[string]Peer{},
 	}

@@ -40,6 +40,10 @@ func TestDecide(t *testing.T) {
 		{"candidate lags too far", []change{request("a", "b"), answers("b", 1000), func(o *Observation) { o.Store.View.Status.Optime = 1 << 30 }}, ClearFailover{Revision: 20}, "no healthy members found"},
 		{"candidate can't be reached", []change{request("a", "b"), answers("b", 1000, unreachable)}, ClearFailover{Revision: 20}, "no healthy members found"},
 		{"candidate may not be promoted", []change{request("a", "b"), answers("b", 1000, tagged(cluster.Tags{"nofailover": true}))}, ClearFailover{Revision: 20}, "no healthy members found"},
+		{"candidate has lost its connection", []change{request("a", "b"), answers("b", 1000), noSenders, func(o *Observation) { o.Memory.RequestSince = o.Now }}, Wait{}, "waiting for a candidate to stream"},
+		{"candidate does not come back", []change{request("a", "b"), answers("b", 1000), noSenders, func(o *Observation) { o.Memory.RequestSince = o.Now.Add(-time.Minute) }}, ClearFailover{Revision: 20}, "no candidate streams"},
+		{"candidate streams from another replica", []change{request("a", "b"), answers("b", 1000), noSenders, func(o *Observation) { o.Store.View.Members[1].Tags = cluster.Tags{"replicatefrom": "c"} }}, Demote{Mode: DemoteGraceful}, "demoting myself"},
+		{"a change that was called off is not tried again", []change{request("a", "b"), answers("b", 1000), func(o *Observation) { o.Memory.RefusedRequest = 20 }}, ClearFailover{Revision: 20}, "called off"},
 		{"request for another leader", []change{request("x", "b")}, ClearFailover{Revision: 20}, "leader name does not match: x != a"},
 		{"request for the leader itself", []change{request("", "a")}, ClearFailover{Revision: 20}, "I am already the leader"},
 		{"pause needs a candidate", []change{paused, request("a", "")}, ClearFailover{Revision: 20}, "only to a specific candidate"},
@@ -103,6 +107,7 @@ func TestDecide(t *testing.T) {
 		{"whole cluster down, clean", []change{unlocked, down("shut down")}, StartReplica{}, "starting as a secondary"},
 		{"a fresh copy is not compared", []change{replica, oldPrimary, down("in production"), func(o *Observation) { o.Server.BackupLabel = true }}, StartReplica{Upstream: upB}, "starting as a secondary"},
 		{"a server whose recovery failed starts all the same", []change{replica, oldPrimary, down("in production"), func(o *Observation) { o.Memory.CrashRecoveryTried = true }}, StartReplica{Upstream: upB}, "starting as a secondary"},
+		{"a server that died in its first start as a replica starts again", []change{replica, down("in production")}, StartReplica{Upstream: upB}, "starting as a secondary"},
 		{"just handed over, the new leader is waited for", []change{unlocked, down("shut down"), func(o *Observation) { o.Memory.UnlockedSince = o.Now.Add(-time.Second) }}, Wait{}, "waiting for a new leader"},
 		{"nobody takes over", []change{unlocked, down("shut down"), func(o *Observation) { o.Memory.UnlockedSince = o.Now.Add(-time.Minute) }}, StartReplica{}, "starting as a secondary"},
 		{"failed starts are spaced", []change{replica, down("shut down in recovery"), func(o *Observation) { o.Memory.StartFailures, o.Memory.LastStart = 3, o.Now.Add(-time.Second) }}, Wait{}, "failed to start postgres"},
@@ -182,6 +187,8 @@ func judged(s RewindState) change {
 		o.Memory.Rewind, o.Memory.RewindAgainst, o.Memory.RewindAgainstTimeline = s, "b", 2
 	}
 }
+
+func noSenders(o *Observation) { o.Server.Senders = nil }
 
 func noStart(o *Observation) { o.Settings.PrimaryStartTimeout = 0 }
 

@@ -140,6 +140,11 @@ type Memory struct {
 	FrozenSince clock.Instant
 	// InitializeEmptySince is when /initialize was first seen empty; zero if it is not.
 	InitializeEmptySince clock.Instant
+	// RefusedRequest is the revision of a request that was tried and called off; zero if there is none.
+	RefusedRequest int64
+	// RequestSince is when the present request was first seen, RequestRevision which one that is.
+	RequestSince    clock.Instant
+	RequestRevision int64
 	// UnlockedSince is when the leader key was first seen to be gone; zero if somebody holds it.
 	UnlockedSince clock.Instant
 }

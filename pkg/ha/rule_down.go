@@ -97,11 +97,23 @@ func unclean(o *Observation) bool {
 	return false
 }
 
+// comparable reports whether the control file of the stopped server tells where its WAL ends.
+func comparable(o *Observation) bool {
+	if o.Server.Control == nil {
+		return false
+	}
+	switch o.Server.Control.State {
+	case "shut down", "shut down in recovery", "in archive recovery":
+		return true
+	}
+	return false
+}
+
 // rejoin finds out whether the stopped server may simply follow the leader, and mends it if not.
 func rejoin(o *Observation) *Decision {
-	if !divergenceMatters(o) || o.Server.BackupLabel || unclean(o) {
-		// A copy that has not been started yet is part of the history it was taken from. A server whose crash
-		// recovery failed can't be judged before its own recovery has been at it; it is while it runs.
+	if !divergenceMatters(o) || o.Server.BackupLabel || !comparable(o) {
+		// A copy that has not been started yet is part of the history it was taken from. A server whose end of
+		// WAL is not known has to recover first; it is compared while it runs.
 		return nil
 	}
 	leader := upstreamOf(o, o.leader())

@@ -1,6 +1,9 @@
 package ha
 
 import (
+	"strings"
+	"time"
+
 	"github.com/hathi-ha/hathi/pkg/cluster"
 )
 
@@ -44,6 +47,8 @@ func leaderRequest(o *Observation) *Decision {
 	switch {
 	case req.Leader != "" && req.Leader != o.Self.Name:
 		return drop("request-other-leader", "%s: leader name does not match: %s != %s", req.Action(), req.Leader, o.Self.Name)
+	case req.Revision != 0 && req.Revision == o.Memory.RefusedRequest:
+		return drop("request-called-off", "%s: called off, no candidate has received everything", req.Action())
 	case req.Candidate == o.Self.Name:
 		return drop("request-is-leader", "%s: I am already the leader, no need to %s", req.Action(), req.Action())
 	case !req.ScheduledAt.IsZero():
@@ -61,7 +66,30 @@ func leaderRequest(o *Observation) *Decision {
 	case len(names) == 0:
 		return drop("request-nobody", "%s: no healthy members found, %s is not possible", req.Action(), req.Action())
 	}
+	if !anyStreams(o, names) {
+		// Stopping now would leave them behind, and the change would be called off. A replica that has lost its
+		// connection is back within seconds; its member key or the next turn tells.
+		if at := o.Memory.RequestSince.Add(o.Settings.LoopWait); o.Now.Before(at) {
+			return wait("request-wait-streaming", "%s: waiting for a candidate to stream", req.Action()).until(min(at, o.Now.Add(100*time.Millisecond)))
+		}
+		return drop("request-nobody-streams", "%s: no candidate streams from this member, %s is not possible", req.Action(), req.Action())
+	}
 	return act(Demote{Mode: DemoteGraceful}, "request-demote", "%s: demoting myself", req.Action())
+}
+
+// anyStreams reports whether one of the members streams from this server, or may do so from another replica.
+func anyStreams(o *Observation, names []string) bool {
+	for _, name := range names {
+		if m, ok := o.Store.View.Member(name); ok && m.Tags.ReplicateFrom() != "" {
+			return true
+		}
+		for _, s := range o.Server.Senders {
+			if strings.EqualFold(s.ApplicationName, name) && s.State == "streaming" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // scheduled judges a request for a certain time: not yet, no more, or due now. In pause it stays as it is.

@@ -71,6 +71,10 @@ func findPostmaster(cfg Config) (*process.Handle, pidFile, error) {
 		if h != nil {
 			h.Close()
 		}
+		if exists("/proc", strconv.Itoa(f.pid)) {
+			// It has ended, but its parent has not taken notice. PostgreSQL asks kill(2), which says that it lives.
+			return nil, f, fmt.Errorf("%w (pid %d): it has ended and waits to be reaped", errStranger, f.pid)
+		}
 		return nil, f, nil
 	}
 	// The pidfd was opened first: what /proc tells afterwards is about the same process, or the process has
@@ -117,6 +121,16 @@ func isPostgres(pid int, cfg Config) (bool, error) {
 func sameOwner(a, b string) bool {
 	var sa, sb syscall.Stat_t
 	return syscall.Stat(a, &sa) == nil && syscall.Stat(b, &sb) == nil && sa.Uid == sb.Uid
+}
+
+// pastStranger gives what a new server needs in its environment so that it starts although postmaster.pid
+// names a process that exists. The error means that the process may be this server's.
+func pastStranger(cfg Config) ([]string, error) {
+	_, f, err := findPostmaster(cfg)
+	if errors.Is(err, errStranger) {
+		return []string{strangerEnv(f.pid)}, nil
+	}
+	return nil, err
 }
 
 // strangerEnv makes a new postmaster ignore a pid file that names a living stranger; the pid file itself is

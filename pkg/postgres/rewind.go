@@ -164,7 +164,11 @@ func (i *Instance) CrashRecovery(ctx context.Context) error {
 	}
 	args = append(args, "-c", "archive_mode=on", "-c", "archive_command=false", "template1")
 	i.log.Info("doing crash recovery in a single user mode")
-	out, err := i.run(ctx, command{path: cfg.program("postgres"), args: args})
+	past, err := pastStranger(cfg)
+	if err != nil {
+		return fmt.Errorf("crash recovery: %w", err)
+	}
+	out, err := i.run(ctx, command{path: cfg.program("postgres"), args: args, env: past})
 	if err != nil {
 		return fmt.Errorf("crash recovery in single-user mode: %w", err)
 	}

@@ -174,11 +174,11 @@ func (i *Instance) spawn(ctx context.Context, r role) (*process.Handle, error) {
 	cmd.Env = serverEnv(os.Environ())
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if _, f, err := findPostmaster(cfg); errors.Is(err, errStranger) {
-		cmd.Env = append(cmd.Env, strangerEnv(f.pid))
-	} else if err != nil {
+	past, err := pastStranger(cfg)
+	if err != nil {
 		return nil, err
 	}
+	cmd.Env = append(cmd.Env, past...)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
