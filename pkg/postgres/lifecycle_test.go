@@ -247,7 +247,12 @@ func TestStalePIDFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = stranger.Process.Kill(); _ = stranger.Wait() }()
-	for _, pid := range []int{1 << 22, stranger.Process.Pid, os.Getpid()} {
+	zombie := exec.Command("true")
+	if err := zombie.Start(); err != nil { // and not waited for: it has ended but is still there
+		t.Fatal(err)
+	}
+	defer func() { _ = zombie.Wait() }()
+	for _, pid := range []int{1 << 22, stranger.Process.Pid, zombie.Process.Pid, os.Getpid()} {
 		content := fmt.Sprintf("%d\n%s\n%d\n%d\n\n127.0.0.1\n  1234567 0\nready   \n", pid, i.cfg.DataDir, time.Now().Unix(), i.cfg.Port)
 		if err := os.WriteFile(filepath.Join(i.cfg.DataDir, "postmaster.pid"), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
