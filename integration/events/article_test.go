@@ -47,9 +47,7 @@ func TestArticle(t *testing.T) {
 	c.Etcd.Stop(0)
 	c.WaitFor(enough, "end of writes without etcd", func() bool { return readOnly(c) })
 	for _, n := range c.Nodes {
-		if got := rows(n); got != "3" {
-			t.Errorf("%s shows %s rows without etcd, want 3", n.Name, got)
-		}
+		c.WaitFor(enough, "three rows on "+n.Name+" without etcd", func() bool { return rows(n) == "3" })
 	}
 	c.Etcd.Start(0)
 	leader := c.WaitHealthy(enough)
