@@ -208,7 +208,7 @@ func (c *Cluster) TryHathi(stdin string, args ...string) (string, error) {
 func (c *Cluster) Describe() string {
 	out, _ := c.TryHathi("", "list")
 	for _, n := range c.Nodes {
-		out += "\n--- " + n.Name + "\n" + n.LogTail(60)
+		out += "\n--- " + n.Name + "\n" + n.LogTail(120)
 	}
 	return out
 }

@@ -86,6 +86,7 @@ postgresql:
     unix_socket_directories: %[14]s
     wal_keep_size: 64MB
     logging_collector: off
+    log_min_messages: log
   pg_hba:
     - local all all trust
     - host all all 0.0.0.0/0 md5
