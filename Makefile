@@ -7,7 +7,7 @@ LDFLAGS  = -s -w -X github.com/hathi-ha/hathi/pkg/cli.Version=$(VERSION)
 GOFUMPT     = go run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build test lint bench soak playground setup clean
+.PHONY: help build test lint bench soak playground setup clean docker-image docker-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -37,3 +37,14 @@ playground: setup build ## a cluster of three nodes on this machine
 
 clean: ## remove what was built
 	rm -rf bin dist
+
+DOCKER_BASE ?= hathi-base:bookworm
+PG_MAJOR    ?= 15
+
+docker-image: build ## images hathi and hathi-etcd, on DOCKER_BASE (made by debootstrap if it is the default)
+	@[ "$(DOCKER_BASE)" != hathi-base:bookworm ] || scripts/docker-base $(DOCKER_BASE)
+	docker build -q -f docker/Dockerfile --build-arg BASE_IMAGE=$(DOCKER_BASE) --build-arg PG_MAJOR=$(PG_MAJOR) -t hathi .
+	docker build -q -f docker/Dockerfile.etcd --build-arg BASE_IMAGE=$(DOCKER_BASE) -t hathi-etcd docker
+
+docker-test: docker-image ## the article's story in containers
+	integration/docker/test.sh
