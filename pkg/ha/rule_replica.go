@@ -1,6 +1,8 @@
 package ha
 
 import (
+	"time"
+
 	"github.com/hathi-ha/hathi/pkg/cluster"
 )
 
@@ -22,7 +24,11 @@ func ruleReplica(o *Observation) *Decision {
 			return d
 		}
 	}
-	return wait("replica", "no action. I am (%s), a secondary, and following a leader (%s)", o.Self.Name, o.leader().Name)
+	d := wait("replica", "no action. I am (%s), a secondary, and following a leader (%s)", o.Self.Name, o.leader().Name)
+	if o.Server.ReceiverStatus != "streaming" && target(o).Host != "" {
+		d.until(o.Now.Add(time.Second)) // nothing tells when a WAL receiver has found its upstream
+	}
+	return d
 }
 
 // replicaFollow points the server to its upstream. While the upstream's address is not known, what it
