@@ -1,0 +1,147 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/dcs"
+)
+
+// checker holds the cluster to its promises. The first that is broken ends the run.
+type checker struct {
+	w         *world
+	violation string
+
+	published position // what the newest /status speaks of
+	handed    position // what the last planned handover must not lose
+	handedAt  time.Duration
+	request   cluster.FailoverRequest
+	requestAt time.Duration
+}
+
+func (c *checker) violate(format string, args ...any) {
+	if c.violation == "" {
+		c.violation = fmt.Sprintf(format, args...)
+		c.w.tracef(nil, "BROKEN", "%s", c.violation)
+	}
+}
+
+// writable: never do two servers accept writes at the same moment.
+func (c *checker) writable() {
+	var names []string
+	for _, n := range c.w.nodes {
+		if n.server.acking {
+			names = append(names, n.name)
+		}
+	}
+	if len(names) > 1 {
+		c.violate("two servers accept writes: %v", names)
+	}
+}
+
+// writes: a server that begins to write does so on a timeline of its own.
+func (c *checker) writes(s *server) {
+	if s.pos.branch.owner != s.n.name {
+		c.violate("%s writes on timeline %d, which is that of %s", s.n.name, s.pos.branch.timeline, s.pos.branch.owner)
+	}
+}
+
+// acknowledged: a client was told that its write is done.
+func (c *checker) acknowledged(*server) { c.w.marks["acknowledged"]++ }
+
+// removed: a server throws data of its own away, which must not be the newest there is.
+func (c *checker) removed(s *server) {
+	if s.data && c.w.etcd.text(dcs.KeyLeader) == s.n.name {
+		c.violate("%s holds the leader key and throws its data away", s.n.name)
+	}
+}
+
+// gaveUp: an agent ended with an error that a person has to look at.
+func (c *checker) gaveUp(n *node, message string) { c.violate("%s gave up: %s", n.name, message) }
+
+// key sees every change in etcd.
+func (c *checker) key(kv dcs.KV, deleted bool) {
+	switch kv.Key {
+	case dcs.KeyLeader:
+		if !deleted && kv.CreateRevision == kv.ModRevision {
+			c.acquired(c.w.node(string(kv.Value)))
+		}
+	case dcs.KeyFailover:
+		req := cluster.FailoverRequest{}
+		if !deleted {
+			req = dcs.DecodeFailover(kv.Value)
+		}
+		if req.Pending() {
+			c.request, c.requestAt = req, c.w.now
+		}
+	case dcs.KeyStatus:
+		n := c.w.node(c.w.etcd.text(dcs.KeyLeader))
+		if s := dcs.DecodeStatus(kv.Value); n != nil && n.server.data && s.Optime != 0 {
+			c.published = n.server.pos.until(s.Optime)
+		}
+	}
+}
+
+// acquired: who takes the lock lacks no more of what the last leader published than the settings allow, and
+// nothing at all after a planned handover that nothing has disturbed.
+func (c *checker) acquired(n *node) {
+	s := n.server
+	if !s.data {
+		c.violate("%s has taken the lock without data", n.name)
+		return
+	}
+	if c.published.branch != nil {
+		lost := uint64(c.published.lsn - s.pos.shared(c.published))
+		if lost > c.w.base.MaximumLagOnFailover {
+			c.violate("%s has taken the lock %d bytes behind the published position", n.name, lost)
+		}
+	}
+	calm := c.w.active == 0 && c.w.now-c.w.strike > 15*time.Second
+	if c.handed.branch != nil && calm && !c.handed.within(s.pos) {
+		c.violate("%s has taken the lock after a planned handover and lacks what was handed over at %s", n.name, c.handed.lsn)
+	}
+	if c.handed.branch != nil && calm {
+		c.w.mark("switchover: handed over")
+	}
+	c.handed = position{}
+}
+
+// released: the lock is given up, so nothing may be left that could acknowledge a write.
+func (c *checker) released(n *node) {
+	s := n.server
+	if s.phase == phaseServing && s.primary || s.strays {
+		if !c.w.paused {
+			c.violate("%s gives the lock up while its server can write", n.name)
+		}
+		return
+	}
+	if s.control == "shut down" && c.request.Leader == n.name && c.w.now-c.requestAt < time.Minute {
+		c.handed, c.handedAt = s.pos, c.w.now
+	}
+}
+
+// healthy says what is missing to a healthy cluster, nothing if it is one: one primary, which holds the
+// key, and everybody else streams from it.
+func (c *checker) healthy() string {
+	leader := c.w.node(c.w.etcd.text(dcs.KeyLeader))
+	if leader == nil {
+		return "nobody holds the leader key"
+	}
+	if !leader.server.canAck() {
+		return "leader " + leader.name + " accepts no writes"
+	}
+	for _, n := range c.w.nodes {
+		s := n.server
+		switch {
+		case n.agent == nil:
+			return n.name + " has no agent"
+		case n == leader:
+		case s.phase != phaseServing || s.primary:
+			return n.name + " is no running replica"
+		case !s.connected || s.source() != leader.server:
+			return n.name + " does not stream from " + leader.name
+		}
+	}
+	return ""
+}

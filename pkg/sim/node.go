@@ -1,0 +1,254 @@
+package sim
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/agent"
+	"github.com/hathi-ha/hathi/pkg/clock"
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/ha"
+)
+
+// node is one machine.
+type node struct {
+	w      *world
+	number int
+	name   string
+	clock  *nodeClock
+	server *server
+	store  *store
+
+	agent   *runner // nil: none runs
+	fence   *fence
+	frozen  bool // everything on it stands still
+	dead    bool // switched off
+	leaving bool // the agent was told to end for good
+	deaths  int  // of the agent
+	life    int  // counts agents and switch-offs
+}
+
+// runner is one life of an agent: the process, and what drives its loop.
+type runner struct {
+	n     *node
+	p     *process
+	agent *agent.Agent
+	guard *client
+	woken bool
+	rest  *waiter // the loop waits here; nil while it turns
+}
+
+// startAgent begins a new life of the agent, which remembers nothing.
+func (n *node) startAgent() {
+	n.life++
+	p := &process{s: n.w.sched, name: n.name}
+	r := &runner{n: n, p: p, guard: &client{n: n}}
+	n.agent, n.store = r, newStore(n, p)
+	o := agent.Options{
+		Scope: "demo", Name: n.name, CanBootstrap: true, Version: "sim", QuietHeartbeat: true,
+		ConnURL: "postgres://" + n.name + ":5432/postgres", APIURL: "http://" + n.name + ":8008/patroni",
+		InitialConfig: func() []byte { return []byte(configRunning) }, Settings: n.w.settings,
+		Store: n.store, Postgres: &postgres{s: n.server}, Peers: &peers{n: n}, Guard: r.guard,
+		Clock: n.clock, Runtime: r, Log: slog.New(&handler{n: n}), Wake: r.wake, Decide: ha.Decide,
+	}
+	if n.w.plant != nil {
+		n.w.plant(&o)
+	}
+	decide := o.Decide
+	o.Decide = func(obs ha.Observation) ha.Decision {
+		d := decide(obs)
+		n.w.decided(n, d)
+		return d
+	}
+	r.agent = agent.New(o)
+	n.w.tracef(n, "agent", "starts")
+	p.spawn("loop", r.loop)
+	p.spawn("keeper", r.keep)
+}
+
+// loop turns the agent as Agent.Run does.
+func (r *runner) loop() {
+	ctx := context.Background()
+	for {
+		r.woken = false
+		next := r.agent.Turn(ctx)
+		if message, ended := r.agent.Ended(); ended {
+			r.n.agentEnded(message)
+			return
+		}
+		left := r.n.clock.when(next) - r.n.w.now
+		if left <= 0 || r.woken {
+			continue
+		}
+		r.rest = r.n.w.newWaiter()
+		r.rest.limit(left)
+		r.rest.wait()
+		r.rest = nil
+	}
+}
+
+func (r *runner) keep() {
+	for {
+		next := r.agent.Keep(context.Background())
+		r.n.w.sleep(max(time.Millisecond, r.n.clock.when(next)-r.n.w.now))
+	}
+}
+
+// wake is the agent's Options.Wake.
+func (r *runner) wake() {
+	r.woken = true
+	if rest := r.rest; rest != nil && !rest.fired {
+		if rest.timer != nil {
+			rest.timer.dead = true
+		}
+		r.n.w.after(r.n.w.between(0, 500*time.Microsecond), rest.fire)
+	}
+}
+
+// Go implements agent.Runtime.
+func (r *runner) Go(name string, f func()) { r.p.spawn(name, f) }
+
+// Pause is agent.Runtime's way to rest in virtual time.
+func (r *runner) Pause(ctx context.Context, d time.Duration) { _ = r.n.w.sleepContext(ctx, d) }
+
+// WithTimeout is agent.Runtime's way to end a context in virtual time.
+func (r *runner) WithTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	if d <= 0 {
+		cancel(context.DeadlineExceeded)
+	}
+	e := r.n.w.after(max(0, d), func() { r.p.run(func() { cancel(context.DeadlineExceeded) }) })
+	return ctx, func() {
+		e.dead = true
+		cancel(context.Canceled)
+	}
+}
+
+func (n *node) wake() {
+	if n.agent != nil {
+		n.agent.wake()
+	}
+}
+
+// serverChanged is Postgres.Changed.
+func (n *node) serverChanged() {
+	if n.agent != nil {
+		n.agent.p.run(n.agent.wake)
+	}
+}
+
+// agentEnded: the agent has ended by itself, for good.
+func (n *node) agentEnded(message string) {
+	n.w.tracef(n, "agent", "has ended %s", message)
+	if message != "" {
+		n.w.check.gaveUp(n, message)
+	}
+	n.leaving = true
+	n.dropAgent()
+}
+
+func (n *node) dropAgent() {
+	if n.agent == nil {
+		return
+	}
+	p := n.agent.p
+	n.agent, n.store = nil, nil
+	n.life++
+	n.server.acting = false
+	p.kill()
+	n.w.guards(n)
+}
+
+// crashAgent kills the agent. The guard starts the next one.
+func (n *node) crashAgent() {
+	if n.agent == nil {
+		return
+	}
+	n.w.tracef(n, "agent", "is dead")
+	n.dropAgent()
+	n.guardStartsAgent()
+}
+
+func (n *node) guardStartsAgent() {
+	life, delay := n.life, n.w.between(20*time.Millisecond, 200*time.Millisecond)
+	if n.w.chance(20) {
+		delay = n.w.between(time.Second, 40*time.Second) // it keeps dying
+	}
+	n.w.after(delay, func() {
+		n.fence.p.run(func() {
+			if n.life == life && !n.dead && !n.leaving {
+				n.startAgent()
+			}
+		})
+	})
+}
+
+// boot brings a machine up: a guard, and the agent that it starts.
+func (n *node) boot() {
+	n.dead, n.leaving = false, false
+	n.newGuard()
+	n.startAgent()
+}
+
+func (n *node) newGuard() *fence {
+	n.fence = newFence(n)
+	return n.fence
+}
+
+// switchOff loses everything that is not on disk.
+func (n *node) switchOff() {
+	n.w.tracef(n, "node", "is switched off")
+	n.dead = true
+	n.fence.p.kill()
+	n.dropAgent()
+	n.server.kill()
+}
+
+// freeze stops everything on the node. When it goes on the guard is the first to run: what a server that
+// wakes up after its deadline does in the milliseconds before that, no process on the same machine can
+// prevent; a hardware watchdog can.
+func (n *node) freeze() {
+	n.w.tracef(n, "node", "is frozen")
+	n.frozen = true
+	n.fence.p.frozen = true
+	if n.agent != nil {
+		n.agent.p.frozen = true
+	}
+	n.server.changed()
+}
+
+func (n *node) thaw() {
+	if !n.frozen {
+		return
+	}
+	n.w.tracef(n, "node", "goes on")
+	n.frozen = false
+	n.fence.p.thaw()
+	if n.fence.armed && n.clock.Now() >= n.fence.charge.Deadline {
+		n.server.kill()
+	}
+	n.fence.judge()
+	if n.agent != nil {
+		n.agent.p.thaw()
+	}
+	n.server.changed()
+}
+
+// settings reads /config. The document holds nothing but pause; the rest is the same in all of a run.
+func (w *world) settings(v *cluster.View) cluster.Settings {
+	s := w.base
+	s.Pause = string(v.Config.Raw) == configPaused
+	return s
+}
+
+// The two documents that are ever in /config.
+const (
+	configRunning = `{"pause":false}`
+	configPaused  = `{"pause":true}`
+)
+
+// systemID is that of the one cluster there is.
+const systemID = "7654321098765432100"
+
+var _ clock.Clock = (*nodeClock)(nil)

@@ -1,0 +1,376 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+)
+
+// postgres is what one agent does to its node's server; it implements agent.Postgres. What it has begun
+// goes on without it, as the processes of a real server do.
+type postgres struct {
+	s    *server
+	seen int // life of the server that the monitoring connection is to
+}
+
+// Changed implements agent.Postgres. The simulation wakes the loop itself.
+func (p *postgres) Changed() <-chan struct{} { return nil }
+
+// Observe implements agent.Postgres.
+func (p *postgres) Observe(context.Context) cluster.Server {
+	s := p.s
+	s.w.sleep(s.w.between(500*time.Microsecond, 4*time.Millisecond))
+	o := cluster.Server{Version: 150004, StandbySignal: s.standby, BackupLabel: s.label}
+	if s.data {
+		o.Data, o.SystemID, o.CheckpointTimeline, o.RewindPossible = cluster.DataPresent, systemID, s.checkpoint, true
+	}
+	if s.phase != phaseDown {
+		p.observeRunning(&o)
+	} else if s.data {
+		o.Timeline = s.pos.branch.timeline
+		o.Control = &cluster.Control{State: s.control, Timeline: o.Timeline, Checkpoint: s.pos.lsn, WalLogHints: true}
+		if s.standby {
+			o.Control.MinRecoveryLSN, o.Control.MinRecoveryTLI = s.pos.lsn, o.Timeline
+		}
+	}
+	if !s.acting {
+		switch {
+		case o.Answered:
+			s.state = cluster.StateRunning
+		case o.Rejecting && s.state != cluster.StateStopping:
+			s.state = cluster.StateStarting
+		}
+	}
+	o.State = s.state
+	return o
+}
+
+func (p *postgres) observeRunning(o *cluster.Server) {
+	s := p.s
+	o.Process, o.PostmasterPID, o.PostmasterStart = cluster.ProcessRunning, s.pid, s.started
+	if s.frozen {
+		o.Process = cluster.ProcessFrozen
+	}
+	if s.phase != phaseServing || s.frozen && p.seen != s.life {
+		o.Rejecting = !s.frozen
+		if s.frozen {
+			o.SilentFor = 1
+		}
+		return
+	}
+	p.seen = s.life
+	o.Answered, o.InRecovery, o.Timeline = true, !s.primary, s.pos.branch.timeline
+	for _, name := range s.slots {
+		o.Slots = append(o.Slots, cluster.Slot{Name: name, Type: "physical", RestartLSN: s.pos.lsn})
+	}
+	if s.primary {
+		o.FlushLSN, o.History, o.HistoryTime = s.pos.lsn, s.pos.branch.history(), s.promotedAt
+		for _, r := range s.w.nodes {
+			if r.server.connected && r.server.source() == s {
+				o.Senders = append(o.Senders, cluster.Sender{ApplicationName: r.name, State: "streaming", FlushLSN: r.server.pos.lsn})
+			}
+		}
+		return
+	}
+	o.ReceiveLSN, o.ReplayLSN, o.PrimaryConninfo = s.pos.lsn, s.pos.lsn, s.upstream
+	if s.connected {
+		o.ReceiverStatus, o.LatestEndLSN = "streaming", s.inFlight.lsn
+	}
+}
+
+// act says that a long call is at work; the result ends it.
+func (p *postgres) act(state cluster.State) func() {
+	p.s.acting, p.s.state = true, state
+	return func() { p.s.acting = false }
+}
+
+// Bootstrap implements agent.Postgres.
+func (p *postgres) Bootstrap(ctx context.Context) error {
+	s := p.s
+	defer p.act(cluster.StateInitdb)()
+	if err := s.w.sleepContext(ctx, s.w.between(time.Second, 2*time.Second)); err != nil {
+		return err
+	}
+	s.data, s.standby = true, false
+	s.w.newest++
+	s.pos = position{&branch{timeline: s.w.newest, owner: s.n.name}, 0x3000000}
+	s.start()
+	return p.ready(ctx, time.Minute)
+}
+
+// Clone implements agent.Postgres.
+func (p *postgres) Clone(ctx context.Context, from cluster.Upstream) error {
+	s := p.s
+	if s.data {
+		return errors.New("clone: the data directory is not empty")
+	}
+	u, err := p.reach(from, false)
+	if err != nil {
+		return err
+	}
+	defer p.act(cluster.StateCreatingReplica)()
+	defer func() { s.state = cluster.StateStopped }()
+	for end := s.w.now + s.w.between(time.Second, copyTime); s.w.now < end; {
+		if err := s.w.sleepContext(ctx, 200*time.Millisecond); err != nil {
+			return err
+		}
+		if u, err = p.reach(from, false); err != nil {
+			return err
+		}
+	}
+	s.data, s.label, s.standby, s.upstream, s.pos = true, true, true, cluster.Upstream{}, u.pos
+	s.control, s.checkpoint = "in production", u.checkpoint
+	if !u.primary {
+		s.control = "in archive recovery"
+	}
+	return nil
+}
+
+// copyTime is the longest that a base backup takes.
+const copyTime = 6 * time.Second
+
+// reach finds the server of an address and makes sure that a query to it would be answered.
+func (p *postgres) reach(to cluster.Upstream, primary bool) (*server, error) {
+	p.s.w.sleep(p.s.w.between(time.Millisecond, 10*time.Millisecond))
+	for _, n := range p.s.w.nodes {
+		if n.name != to.Host {
+			continue
+		}
+		u := n.server
+		switch {
+		case !p.s.w.net.linked(p.s.n.number, n.number) || n.frozen:
+			p.s.w.sleep(2 * time.Second)
+			return nil, fmt.Errorf("connect to %s: timeout", to.Host)
+		case u.phase != phaseServing || u.frozen:
+			return nil, fmt.Errorf("connect to %s: refused", to.Host)
+		case primary && !u.primary:
+			return nil, fmt.Errorf("%s is in recovery", to.Host)
+		}
+		return u, nil
+	}
+	return nil, fmt.Errorf("connect to %q: no such host", to.Host)
+}
+
+// RemoveData implements agent.Postgres.
+func (p *postgres) RemoveData(context.Context) error {
+	if p.s.phase != phaseDown {
+		return errors.New("remove data: the server runs")
+	}
+	p.s.w.check.removed(p.s)
+	p.s.data, p.s.standby, p.s.slots, p.s.label = false, false, nil, false
+	return nil
+}
+
+// MoveDataAside implements agent.Postgres.
+func (p *postgres) MoveDataAside(ctx context.Context) error { return p.RemoveData(ctx) }
+
+// StartPrimary implements agent.Postgres.
+func (p *postgres) StartPrimary(ctx context.Context, timeout time.Duration) error {
+	return p.boot(ctx, timeout)
+}
+
+// StartReplica implements agent.Postgres.
+func (p *postgres) StartReplica(ctx context.Context, upstream cluster.Upstream) error {
+	if p.s.phase != phaseDown {
+		return errors.New("start replica: postgres runs already")
+	}
+	if !p.s.data {
+		return errors.New("start replica: no database")
+	}
+	p.s.standby, p.s.upstream = true, upstream
+	return p.boot(ctx, time.Minute)
+}
+
+func (p *postgres) boot(ctx context.Context, timeout time.Duration) error {
+	s := p.s
+	if s.phase != phaseDown {
+		return errors.New("start: postgres runs already")
+	}
+	defer p.act(cluster.StateStarting)()
+	s.kill() // what is left of an earlier one
+	s.w.sleep(s.w.between(5*time.Millisecond, 20*time.Millisecond))
+	if s.w.faulty && s.w.chance(2) {
+		s.state = cluster.StateStartFailed
+		return errors.New("start: it just did not work")
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.start()
+	return p.ready(ctx, timeout)
+}
+
+// ready waits until the server that was just started accepts connections.
+func (p *postgres) ready(ctx context.Context, timeout time.Duration) error {
+	s := p.s
+	life := s.life
+	for end := s.w.now + timeout; s.w.now < end; s.w.sleep(5 * time.Millisecond) {
+		switch {
+		case s.life != life || s.phase == phaseDown:
+			s.state = cluster.StateStartFailed
+			return errors.New("start: the postmaster has ended")
+		case s.phase == phaseServing:
+			s.state = cluster.StateRunning
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		}
+	}
+	return errors.New("postgres is still starting")
+}
+
+// Stop implements agent.Postgres.
+func (p *postgres) Stop(ctx context.Context, mode cluster.StopMode, checkpoint bool) (cluster.LSN, error) {
+	defer p.act(cluster.StateStopping)()
+	p.stop(ctx, mode, checkpoint)
+	p.s.state = cluster.StateStopped
+	if p.s.control == "shut down" {
+		return p.s.pos.lsn, nil
+	}
+	return 0, nil
+}
+
+func (p *postgres) stop(ctx context.Context, mode cluster.StopMode, checkpoint bool) {
+	s := p.s
+	life := s.life
+	runs := func() bool { return s.phase != phaseDown && s.life == life }
+	if runs() && mode == cluster.StopFast {
+		if checkpoint && s.phase == phaseServing {
+			s.w.sleep(s.w.between(10*time.Millisecond, 400*time.Millisecond))
+		}
+		for runs() && ctx.Err() == nil {
+			s.fastStop()
+			s.w.sleep(5 * time.Millisecond)
+		}
+	}
+	if runs() {
+		s.w.sleep(s.w.between(5*time.Millisecond, 60*time.Millisecond))
+		if mode != cluster.StopKill && s.w.chance(10) {
+			s.w.sleep(2 * time.Second) // the grace after SIGQUIT
+		}
+	}
+	s.kill()
+}
+
+// Restart implements agent.Postgres.
+func (p *postgres) Restart(ctx context.Context, timeout time.Duration) error {
+	p.stop(ctx, cluster.StopFast, true)
+	return p.boot(ctx, timeout)
+}
+
+// Promote implements agent.Postgres.
+func (p *postgres) Promote(ctx context.Context) error {
+	s := p.s
+	if s.phase != phaseServing || s.primary {
+		return errors.New("promote: not a running replica")
+	}
+	s.w.sleep(time.Millisecond)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	life := s.life
+	s.w.tracef(s.n, "pg", "promotion begins")
+	s.later(s.w.between(20*time.Millisecond, 200*time.Millisecond), func() {
+		if s.phase == phaseServing && !s.primary {
+			s.promote()
+		}
+	})
+	for !s.primary {
+		switch {
+		case s.life != life || s.phase != phaseServing:
+			return errors.New("promote: the server has ended")
+		case ctx.Err() != nil:
+			return ctx.Err()
+		}
+		s.w.sleep(5 * time.Millisecond)
+	}
+	return nil
+}
+
+// Follow implements agent.Postgres.
+func (p *postgres) Follow(_ context.Context, upstream cluster.Upstream) error {
+	s := p.s
+	if s.phase == phaseDown || !s.standby {
+		return errors.New("follow: only a running replica can follow")
+	}
+	s.w.sleep(s.w.between(2*time.Millisecond, 20*time.Millisecond))
+	s.upstream, s.connected = upstream, false
+	return nil
+}
+
+// Checkpoint implements agent.Postgres.
+func (p *postgres) Checkpoint(ctx context.Context) error {
+	s := p.s
+	life := s.life
+	if err := s.w.sleepContext(ctx, s.w.between(50*time.Millisecond, time.Second)); err != nil {
+		return err
+	}
+	if s.life != life || s.phase != phaseServing {
+		return errors.New("checkpoint: the server has ended")
+	}
+	s.checkpoint = s.pos.branch.timeline
+	return nil
+}
+
+// CrashRecovery implements agent.Postgres.
+func (p *postgres) CrashRecovery(ctx context.Context) error {
+	s := p.s
+	if s.phase != phaseDown {
+		return errors.New("crash recovery: postgres runs")
+	}
+	s.kill()
+	if err := s.w.sleepContext(ctx, s.w.between(200*time.Millisecond, 2*time.Second)); err != nil {
+		return err
+	}
+	s.standby, s.control, s.state = false, "shut down", cluster.StateStopped
+	s.pos.lsn += 120
+	s.checkpoint = s.pos.branch.timeline
+	return nil
+}
+
+// CheckDivergence implements agent.Postgres.
+func (p *postgres) CheckDivergence(_ context.Context, leader cluster.Upstream) (cluster.Divergence, error) {
+	s := p.s
+	u, err := p.reach(leader, true)
+	if err != nil {
+		return cluster.Divergence{}, err
+	}
+	return cluster.Divergence{
+		Needed: !s.pos.within(u.pos), LeaderTimeline: u.pos.branch.timeline,
+		LocalTimeline: s.pos.branch.timeline, LocalLSN: s.pos.lsn,
+	}, nil
+}
+
+// Rewind implements agent.Postgres.
+func (p *postgres) Rewind(ctx context.Context, leader cluster.Upstream) error {
+	s := p.s
+	if _, err := p.reach(leader, true); err != nil {
+		return err
+	}
+	p.stop(ctx, cluster.StopFast, false)
+	if err := s.w.sleepContext(ctx, s.w.between(200*time.Millisecond, copyTime/2)); err != nil {
+		return err
+	}
+	u, err := p.reach(leader, true)
+	if err != nil {
+		return err
+	}
+	if u.checkpoint != u.pos.branch.timeline {
+		return fmt.Errorf("rewind: the leader's checkpoint is on timeline %d", u.checkpoint)
+	}
+	s.w.check.removed(s)
+	s.pos = s.pos.until(s.pos.shared(u.pos))
+	s.standby, s.control, s.upstream, s.state = true, "in archive recovery", cluster.Upstream{}, cluster.StateStopped
+	s.checkpoint = u.checkpoint
+	return nil
+}
+
+// SyncSlots implements agent.Postgres.
+func (p *postgres) SyncSlots(_ context.Context, create, drop []string, _ map[string]cluster.LSN) error {
+	p.s.w.sleep(p.s.w.between(time.Millisecond, 5*time.Millisecond))
+	p.s.syncSlots(create, drop)
+	return nil
+}

@@ -1,0 +1,270 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+)
+
+// phase is what the postmaster of a server does.
+type phase int
+
+const (
+	phaseDown phase = iota // there is none
+	phaseStarting
+	phaseServing
+	phaseStopping // a fast shutdown: no client is left, WAL still goes out
+)
+
+// server is the PostgreSQL of one node: what is on its disk, and the processes, which outlive the agent.
+type server struct {
+	w *world
+	n *node
+
+	// On disk.
+	data       bool
+	label      bool // a base backup that was not started yet
+	pos        position
+	standby    bool // standby.signal
+	upstream   cluster.Upstream
+	control    string // state in the control file
+	checkpoint cluster.Timeline
+	slots      []string
+	promotedAt time.Time
+
+	// Processes.
+	phase   phase
+	primary bool // not in recovery; only while serving or stopping
+	frozen  bool // SIGSTOP to the postmaster; its children go on
+	strays  bool // backends without a postmaster, which may still acknowledge
+	pid     int
+	started time.Time
+	life    int // counts starts and ends; what was planned for another life does not happen
+	acking  bool
+
+	// What the controlling side makes of it.
+	state  cluster.State
+	acting bool
+
+	// Streaming.
+	connected bool
+	inFlight  position // what the upstream had at the last look; arrives with the next
+}
+
+// canAck reports whether a client could be told now that its write is done.
+func (s *server) canAck() bool {
+	return !s.n.frozen && (s.phase == phaseServing && s.primary || s.strays)
+}
+
+// changed follows every change of the server: it is when promises are broken.
+func (s *server) changed() {
+	now := s.canAck()
+	if now == s.acking {
+		return
+	}
+	s.acking = now
+	if now {
+		s.w.tracef(s.n, "pg", "accepts writes on timeline %d at %s", s.pos.branch.timeline, s.pos.lsn)
+	} else {
+		s.w.tracef(s.n, "pg", "accepts no writes, at %s", s.pos.lsn)
+	}
+	s.w.check.writable()
+}
+
+// later plans something for this life of the server; it waits while the postmaster or the node is frozen.
+func (s *server) later(d time.Duration, f func()) {
+	life := s.life
+	var try func()
+	try = func() {
+		switch {
+		case s.life != life:
+		case s.frozen || s.n.frozen:
+			s.w.after(glance, try)
+		default:
+			f()
+		}
+	}
+	s.w.after(d, try)
+}
+
+// start starts a postmaster. What it becomes is decided by standby.signal.
+func (s *server) start() {
+	s.life++
+	s.w.pids++
+	s.phase, s.frozen, s.strays, s.pid, s.primary = phaseStarting, false, false, s.w.pids, false
+	s.started = s.n.clock.Wall()
+	if !s.standby {
+		s.control = "in production"
+	}
+	s.w.tracef(s.n, "pg", "starting (standby %v) at %d %s", s.standby, s.pos.branch.timeline, s.pos.lsn)
+	s.changed()
+	s.n.serverChanged()
+	recovery := s.w.between(50*time.Millisecond, 300*time.Millisecond)
+	if s.w.chance(10) {
+		recovery = s.w.between(time.Second, 6*time.Second)
+	}
+	s.later(recovery, s.ready)
+}
+
+// ready: the server accepts connections.
+func (s *server) ready() {
+	s.phase, s.primary, s.label = phaseServing, !s.standby, false
+	s.control = "in archive recovery"
+	if s.primary {
+		s.control, s.checkpoint = "in production", s.pos.branch.timeline
+		s.w.check.writes(s)
+	}
+	s.changed()
+	s.connected = false
+}
+
+// ended: the postmaster is gone.
+func (s *server) ended(control string) {
+	s.life++
+	s.phase, s.primary, s.frozen, s.connected, s.control = phaseDown, false, false, false, control
+	s.changed()
+	s.w.guards(s.n)
+	s.n.serverChanged()
+}
+
+// crash ends the postmaster without a word. Backends of a primary notice only when they are idle next.
+func (s *server) crash() {
+	if s.phase == phaseDown {
+		return
+	}
+	wasPrimary := s.primary && s.phase == phaseServing
+	s.strays = s.strays || wasPrimary
+	if s.strays {
+		life := s.life + 1
+		s.w.after(s.w.between(10*time.Millisecond, 3*time.Second), func() {
+			if s.life == life {
+				s.strays = false
+				s.changed()
+			}
+		})
+	}
+	if !s.acting {
+		s.state = cluster.StateCrashed
+	}
+	s.ended(s.crashed())
+}
+
+// crashed is what the control file of a server says that did not shut down.
+func (s *server) crashed() string {
+	if s.standby && !s.primary {
+		return "in archive recovery"
+	}
+	return "in production"
+}
+
+// kill leaves nothing of the server.
+func (s *server) kill() {
+	s.strays = false
+	if s.phase != phaseDown {
+		if !s.acting {
+			s.state = cluster.StateCrashed
+		}
+		s.ended(s.crashed())
+	}
+	s.changed()
+}
+
+// fastStop begins a fast shutdown; it ends by itself when the replicas that are connected have everything.
+func (s *server) fastStop() {
+	if s.phase == phaseStopping || s.phase == phaseDown {
+		return
+	}
+	if s.frozen {
+		return // the signal waits; whoever sent it gives up or kills
+	}
+	serving := s.phase == phaseServing
+	s.phase = phaseStopping
+	s.changed()
+	if s.primary {
+		s.pos.lsn += 120 // the shutdown checkpoint
+	}
+	var try func()
+	try = func() {
+		for _, r := range s.w.nodes {
+			if t := r.server; t.connected && t.source() == s && t.pos != s.pos && t.phase == phaseServing {
+				s.later(5*time.Millisecond, try)
+				return
+			}
+		}
+		switch {
+		case s.primary:
+			s.ended("shut down")
+		case serving:
+			s.ended("shut down in recovery")
+		default:
+			s.ended(s.crashed())
+		}
+	}
+	s.later(s.w.between(20*time.Millisecond, 150*time.Millisecond), try)
+}
+
+// promote takes the server out of recovery onto a timeline of its own. PostgreSQL numbers it one above the
+// highest it knows of. Two servers may then give the same number to different histories, if the first was
+// cut off before anybody heard of its promotion; the simulation numbers around that and counts it.
+func (s *server) promote() {
+	t := s.pos.branch.timeline + 1
+	if t <= s.w.newest {
+		s.w.mark("pg: a timeline id would have been used twice")
+		t = s.w.newest + 1
+	}
+	s.w.newest = t
+	s.pos = position{&branch{timeline: t, parent: s.pos.branch, fork: s.pos.lsn, owner: s.n.name}, s.pos.lsn + 120}
+	s.standby, s.primary, s.connected, s.control = false, true, false, "in production"
+	s.promotedAt = s.n.clock.Wall()
+	s.w.tracef(s.n, "pg", "promoted to timeline %d at %s", t, s.pos.branch.fork)
+	s.w.check.writes(s)
+	s.changed()
+}
+
+// write lets a client commit.
+func (s *server) write() {
+	if !s.canAck() {
+		return
+	}
+	s.pos.lsn += cluster.LSN(8192 + s.w.rand.IntN(32768))
+	s.w.check.acknowledged(s)
+}
+
+// source is the server that this one is told to stream from; nil if there is none.
+func (s *server) source() *server {
+	for _, n := range s.w.nodes {
+		if n.name == s.upstream.Host && n != s.n {
+			return n.server
+		}
+	}
+	return nil
+}
+
+// stream moves WAL once: what the upstream had at the last look has arrived now.
+func (s *server) stream() time.Duration {
+	u := s.source()
+	fits := u != nil && s.phase == phaseServing && !s.primary && !s.n.frozen && !u.n.frozen && u.data &&
+		(u.phase == phaseServing || u.phase == phaseStopping && s.connected) &&
+		(s.connected || !u.frozen && !s.frozen) && s.w.net.linked(s.n.number, u.n.number) && s.pos.within(u.pos)
+	if !fits {
+		s.connected = false
+		return s.w.between(100*time.Millisecond, time.Second)
+	}
+	if s.connected && s.pos.within(s.inFlight) && s.inFlight.within(u.pos) {
+		s.pos = s.inFlight
+	}
+	s.connected, s.inFlight = true, u.pos
+	way := [2]int{u.n.number, s.n.number}
+	return s.w.between(20*time.Millisecond, 120*time.Millisecond) + s.w.net.slow[way]
+}
+
+// syncSlots creates and drops replication slots.
+func (s *server) syncSlots(create, drop []string) {
+	s.slots = slices.DeleteFunc(s.slots, func(name string) bool { return slices.Contains(drop, name) })
+	for _, name := range create {
+		if !slices.Contains(s.slots, name) {
+			s.slots = append(s.slots, name)
+		}
+	}
+}

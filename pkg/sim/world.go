@@ -1,0 +1,224 @@
+package sim
+
+import (
+	"cmp"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/agent"
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/ha"
+)
+
+// Options say what to run. The zero value is seed 0 with the usual length.
+type Options struct {
+	Seed uint64
+	// Faulty is how long faults happen before they heal; zero is five minutes of virtual time.
+	Faulty time.Duration
+	// Trace keeps every event of the run, which makes it several times slower.
+	Trace bool
+	// Plant may change what an agent is made of before it starts: the place for planted mistakes.
+	Plant func(*agent.Options)
+}
+
+// Result is what became of a run.
+type Result struct {
+	Seed uint64
+	// Violation is the first broken promise; empty if all held.
+	Violation string
+	Trace     []string       // the events in order; nil without Options.Trace
+	Hash      uint64         // of the trace
+	Rules     map[string]int // how often each rule of package ha decided
+	Marks     map[string]int // how often something worth knowing happened
+	Simulated time.Duration  // virtual time of the whole cluster
+}
+
+// world is one simulated cluster.
+type world struct {
+	*sched
+	rand  *rand.Rand
+	net   *network
+	etcd  *etcd
+	nodes []*node
+	check *checker
+	base  cluster.Settings
+	plant func(*agent.Options)
+
+	faulty  bool // faults may happen
+	paused  bool // a user has paused the cluster
+	active  int  // faults that have not healed
+	strike  time.Duration
+	newest  cluster.Timeline
+	pids    int
+	serial  int
+	tracing bool
+	trace   []string
+	rules   map[string]int
+	marks   map[string]int
+}
+
+// Run simulates one cluster: it comes up, faults happen, they heal, and it must come back. The same options
+// give the same result, to the letter. It is safe for concurrent use.
+func Run(o Options) Result {
+	w := newWorld(o)
+	w.play(cmp.Or(o.Faulty, 5*time.Minute))
+	for _, n := range w.nodes {
+		if n.agent != nil {
+			n.agent.p.kill()
+		}
+	}
+	r := Result{
+		Seed: o.Seed, Violation: w.check.violation, Trace: w.trace, Rules: w.rules, Marks: w.marks,
+		Simulated: w.now,
+	}
+	h := fnv.New64a()
+	for _, line := range w.trace {
+		_, _ = h.Write([]byte(line)) // never fails
+	}
+	r.Hash = h.Sum64()
+	return r
+}
+
+func newWorld(o Options) *world {
+	r := rand.New(rand.NewPCG(o.Seed, 0x68617468692d6861))
+	w := &world{
+		sched: &sched{}, rand: r, net: newNetwork(r), plant: o.Plant, tracing: o.Trace,
+		rules: map[string]int{}, marks: map[string]int{}, base: chooseSettings(r),
+	}
+	w.check = &checker{w: w}
+	w.etcd = &etcd{w: w, up: true, skew: w.skew(), leases: map[int64]*lease{}}
+	count := []int{2, 3, 3, 3, 3, 4, 5}[r.IntN(7)]
+	for i := range count {
+		w.nodes = append(w.nodes, w.newNode(i))
+	}
+	w.tracef(nil, "sim", "seed %d: %d nodes, ttl %s, loop_wait %s, retry_timeout %s, primary_start_timeout %s",
+		o.Seed, count, w.base.TTL, w.base.LoopWait, w.base.RetryTimeout, w.base.PrimaryStartTimeout)
+	return w
+}
+
+func (w *world) newNode(i int) *node {
+	n := &node{w: w, number: i, name: "node" + strconv.Itoa(i+1), dead: true}
+	n.clock = &nodeClock{s: w.sched, offset: w.between(time.Hour, 1000*time.Hour), skew: w.skew()}
+	n.server = &server{w: w, n: n, state: cluster.StateStopped}
+	n.newGuard()
+	w.after(w.between(0, 2*time.Second), n.boot)
+	w.after(w.between(0, time.Second), func() { w.streams(n.server) })
+	w.after(w.between(0, time.Second), func() { w.clients(n.server) })
+	return n
+}
+
+// skew is up to 500 millionths, in either direction.
+func (w *world) skew() int64 { return w.rand.Int64N(1049) - 524 }
+
+// chooseSettings gives the settings of a run: they keep to the rule of the documentation,
+// loop_wait + 2*retry_timeout <= ttl.
+func chooseSettings(r *rand.Rand) cluster.Settings {
+	s := cluster.DefaultSettings()
+	times := [][3]time.Duration{{30, 10, 10}, {30, 10, 10}, {20, 5, 5}, {20, 10, 5}, {15, 5, 3}, {60, 10, 10}}
+	t := times[r.IntN(len(times))]
+	s.TTL, s.LoopWait, s.RetryTimeout = t[0]*time.Second, t[1]*time.Second, t[2]*time.Second
+	s.PrimaryStartTimeout = []time.Duration{300 * time.Second, 300 * time.Second, 20 * time.Second, 0}[r.IntN(4)]
+	s.UsePgRewind = r.IntN(4) != 0
+	s.RemoveDataDirOnDivergedTimeline = !s.UsePgRewind
+	s.RemoveDataDirOnRewindFailure = true
+	s.CheckTimeline = r.IntN(2) == 0
+	return s
+}
+
+// play is the whole run.
+func (w *world) play(faulty time.Duration) {
+	if !w.settle("the cluster does not come up", 2*time.Minute) {
+		return
+	}
+	w.faulty = true
+	end := w.now + faulty
+	w.disturb(end)
+	for w.check.violation == "" && w.step(end) {
+	}
+	w.faulty = false
+	w.heal()
+	w.settle("the cluster does not come back after the faults have healed", w.bound())
+}
+
+// bound is how long the cluster may take to come back: the lease of somebody who is gone, a few turns, a
+// copy of the data, and the pause before an attempt that follows a row of failed ones.
+func (w *world) bound() time.Duration {
+	return w.base.TTL + 5*w.base.LoopWait + 2*copyTime + 40*time.Second + w.base.TTL
+}
+
+// settle lets time pass until the cluster is healthy.
+func (w *world) settle(failure string, limit time.Duration) bool {
+	for end := w.now + limit; w.now < end; {
+		next := min(end, w.now+time.Second)
+		for w.check.violation == "" && w.step(next) {
+		}
+		if w.check.violation != "" {
+			return false
+		}
+		if w.check.healthy() == "" {
+			return true
+		}
+	}
+	w.check.violate("%s within %s: %s", failure, limit, w.check.healthy())
+	return false
+}
+
+// streams moves WAL to a server again and again.
+func (w *world) streams(s *server) {
+	w.after(s.stream(), func() { w.streams(s) })
+}
+
+// clients write to a server whenever it accepts that.
+func (w *world) clients(s *server) {
+	s.write()
+	w.after(w.between(50*time.Millisecond, 400*time.Millisecond), func() { w.clients(s) })
+}
+
+// guards lets the guard of a node look, after a moment.
+func (w *world) guards(n *node) { w.after(w.between(0, time.Millisecond), n.fence.judge) }
+
+func (w *world) etcdHost() int { return len(w.nodes) }
+
+func (w *world) node(name string) *node {
+	for _, n := range w.nodes {
+		if n.name == name {
+			return n
+		}
+	}
+	return nil
+}
+
+func (w *world) between(low, high time.Duration) time.Duration { return between(w.rand, low, high) }
+
+// chance is true that often in a hundred.
+func (w *world) chance(percent int) bool { return w.rand.IntN(100) < percent }
+
+// mark counts something that tests want to have happened.
+func (w *world) mark(what string) { w.marks[what]++ }
+
+// decided counts and traces the decision of an agent.
+func (w *world) decided(n *node, d ha.Decision) {
+	if len(d.Reasons) == 0 {
+		w.check.violate("%s decided without a reason", n.name)
+		return
+	}
+	w.rules[d.Reasons[0].Rule]++
+	if _, waiting := d.Action.(ha.Wait); !waiting {
+		w.tracef(n, "decides", "%s: %T: %s", d.Reasons[0].Rule, d.Action, d.Reasons[0].Text)
+	}
+}
+
+// tracef notes an event; n is nil for what concerns no single node.
+func (w *world) tracef(n *node, what, format string, args ...any) {
+	if !w.tracing {
+		return
+	}
+	name := "-"
+	if n != nil {
+		name = n.name
+	}
+	w.trace = append(w.trace, fmt.Sprintf("%11.4f %-6s %-7s %s", w.now.Seconds(), name, what, fmt.Sprintf(format, args...)))
+}
