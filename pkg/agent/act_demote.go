@@ -124,6 +124,16 @@ func (a *Agent) pause(ctx context.Context, d time.Duration) {
 	}
 }
 
+// within gives a context that ends after a time.
+func (a *Agent) within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if r, ok := a.o.Runtime.(interface {
+		WithTimeout(context.Context, time.Duration) (context.Context, context.CancelFunc)
+	}); ok {
+		return r.WithTimeout(ctx, d)
+	}
+	return context.WithTimeout(ctx, d)
+}
+
 // shutDown stops the primary because the agent ends, and leaves the lock to the others.
 func (a *Agent) shutDown(ctx context.Context) outcome {
 	lsn, err := a.o.Postgres.Stop(ctx, StopFast, true)
@@ -148,7 +158,7 @@ func (a *Agent) goOffline(ctx context.Context) outcome {
 	stop := ctx
 	if left := a.lockProven().Sub(a.o.Clock.Now()) - guardTakesOver; a.lockProven() != clock.Instant(0) {
 		var cancel context.CancelFunc
-		stop, cancel = context.WithTimeout(ctx, max(left, 0))
+		stop, cancel = a.within(ctx, max(left, 0))
 		defer cancel()
 	}
 	if _, err := a.o.Postgres.Stop(stop, StopFast, false); err != nil {
