@@ -172,7 +172,8 @@ func (n *node) crashAgent() {
 
 func (n *node) guardStartsAgent() {
 	life, delay := n.life, n.w.between(20*time.Millisecond, 200*time.Millisecond)
-	if n.w.chance(20) {
+	// In pause no guard is armed; an agent that stayed away until after its end would leave a primary alone.
+	if n.w.chance(20) && !n.w.paused {
 		delay = n.w.between(time.Second, 40*time.Second) // it keeps dying
 	}
 	n.w.after(delay, func() {

@@ -41,6 +41,10 @@ func (w *world) pause(*node) {
 }
 
 func (w *world) resume() {
+	if w.paused && w.faulty && w.check.healthy() != "" {
+		w.after(time.Second, w.resume)
+		return
+	}
 	if w.paused {
 		w.tracef(nil, "USER", "resume")
 		w.paused = false

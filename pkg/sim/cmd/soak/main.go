@@ -23,6 +23,7 @@ func run(args []string, out, errs io.Writer) int {
 	flags.SetOutput(errs)
 	seed := flags.Int64("seed", -1, "replay this `seed` with its whole trace")
 	from := flags.Uint64("from", 1, "begin with this `seed`")
+	all := flags.Bool("all", false, "go on after a failure, and only name the seeds that fail")
 	count := flags.Uint64("n", 0, "end after so many `seeds`; 0 runs until interrupted")
 	if err := flags.Parse(args); err != nil {
 		return 2
@@ -30,7 +31,7 @@ func run(args []string, out, errs io.Writer) int {
 	if *seed >= 0 {
 		return replay(uint64(*seed), out)
 	}
-	return soak(*from, *count, out)
+	return soak(*from, *count, *all, out)
 }
 
 // replay runs one seed and prints its trace.
@@ -51,12 +52,13 @@ func replay(seed uint64, out io.Writer) int {
 const report = 10 * time.Second
 
 // soak runs seeds until a signal, a failure or the end of the count.
-func soak(from, count uint64, out io.Writer) int {
+func soak(from, count uint64, all bool, out io.Writer) int {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	begin, last := time.Now(), time.Now()
 	var simulated time.Duration
 	var done uint64
+	failed := 0
 	rules, marks := map[string]int{}, map[string]int{}
 	progress := func() {
 		spent := time.Since(begin)
@@ -69,15 +71,19 @@ func soak(from, count uint64, out io.Writer) int {
 			progress()
 			summary(out, "rules", rules)
 			summary(out, "marks", marks)
-			return 0
+			return failed
 		default:
 		}
 		r := sim.Run(sim.Options{Seed: from + done})
 		simulated += r.Simulated
 		add(rules, r.Rules)
 		add(marks, r.Marks)
-		if r.Violation != "" {
+		if r.Violation != "" && !all {
 			return replay(r.Seed, out)
+		}
+		if r.Violation != "" {
+			fmt.Fprintf(out, "seed %d: %s\n", r.Seed, r.Violation)
+			failed = 1
 		}
 		if time.Since(last) >= report {
 			last = time.Now()
@@ -87,7 +93,7 @@ func soak(from, count uint64, out io.Writer) int {
 	progress()
 	summary(out, "rules", rules)
 	summary(out, "marks", marks)
-	return 0
+	return failed
 }
 
 func add(to, from map[string]int) {
