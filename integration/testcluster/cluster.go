@@ -28,6 +28,10 @@ type Options struct {
 	DCS string
 	// Node is further YAML at the top level of the file of each node.
 	Node string
+	// EtcdAt are host:port of an etcd that the test has started itself; then none is started here.
+	EtcdAt []string
+	// Place puts a node somewhere else than on loopback, by its Listen and Wrap, before anything is written.
+	Place func(i int, n *Node)
 }
 
 // Cluster is a cluster of real processes.
@@ -77,10 +81,12 @@ func Prepare(t testing.TB, o Options) *Cluster {
 		}
 		os.RemoveAll(dir)
 	})
-	c.Etcd = testetcd.Start(t, o.Etcd)
+	if len(o.EtcdAt) == 0 {
+		c.Etcd = testetcd.Start(t, o.Etcd)
+	}
 	ports := freePorts(t, 2*o.Nodes)
 	for i := range o.Nodes {
-		c.Nodes = append(c.Nodes, c.newNode(fmt.Sprintf("node%d", i+1), ports[2*i], ports[2*i+1]))
+		c.Nodes = append(c.Nodes, c.newNode(i, ports[2*i], ports[2*i+1]))
 	}
 	return c
 }
@@ -213,7 +219,16 @@ func (c *Cluster) Describe() string {
 	return out
 }
 
-func (c *Cluster) newNode(name string, pgPort, restPort int) *Node {
+// etcdAddresses gives host:port of the members of etcd.
+func (c *Cluster) etcdAddresses() []string {
+	if c.Etcd == nil {
+		return c.o.EtcdAt
+	}
+	return c.Etcd.Addresses()
+}
+
+func (c *Cluster) newNode(i, pgPort, restPort int) *Node {
+	name := fmt.Sprintf("node%d", i+1)
 	cred, err := privilege.Credential("postgres")
 	if err != nil {
 		c.T.Fatal(err)
@@ -227,6 +242,9 @@ func (c *Cluster) newNode(name string, pgPort, restPort int) *Node {
 		Config: filepath.Join(c.Dir, name+".yml"), cred: cred, bin: c.bin,
 	}
 	n.Data = filepath.Join(n.Dir, "data")
+	if c.o.Place != nil {
+		c.o.Place(i, n)
+	}
 	if err := n.prepare(pgBin); err != nil {
 		c.T.Fatal(err)
 	}

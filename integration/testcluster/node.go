@@ -92,7 +92,7 @@ postgresql:
     - host all all 0.0.0.0/0 md5
     - host replication replicator 0.0.0.0/0 md5
 %[15]s
-`, n.c.Scope, n.Name, n.Listen, n.RESTPort, strings.Join(n.c.Etcd.Addresses(), ", "),
+`, n.c.Scope, n.Name, n.Listen, n.RESTPort, strings.Join(n.c.etcdAddresses(), ", "),
 		o.TTL, o.LoopWait, o.Retry, indent(o.DCS, "    "),
 		n.Port, n.Data, pgBin, filepath.Join(n.Dir, "pgpass"), n.Dir, o.Node)
 }
@@ -117,6 +117,9 @@ func (n *Node) Run() {
 	n.cmd.Stdout, n.cmd.Stderr, n.cmd.Dir = log, log, n.Dir
 	n.cmd.Env = append(os.Environ(), "HOME="+n.Dir)
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: n.cred, Setsid: true}
+	if len(n.Wrap) > 0 {
+		n.cmd.SysProcAttr.Credential = nil // entering a namespace needs root; hathi run gives it up itself
+	}
 	if err := n.cmd.Start(); err != nil {
 		n.c.T.Fatalf("start %s: %v", n.Name, err)
 	}

@@ -17,7 +17,7 @@ import (
 
 // View reads the cluster's keys from etcd; nil while etcd does not answer.
 func (c *Cluster) View() *cluster.View {
-	client, err := clientv3.New(clientv3.Config{Endpoints: c.Etcd.Endpoints(), DialTimeout: time.Second, Logger: zap.NewNop()})
+	client, err := clientv3.New(clientv3.Config{Endpoints: c.etcdAddresses(), DialTimeout: time.Second, Logger: zap.NewNop()})
 	if err != nil {
 		return nil
 	}
@@ -44,7 +44,7 @@ func (c *Cluster) LeaseLeft() time.Duration {
 	if v == nil || v.Leader.Lease == 0 {
 		c.T.Fatal("no leader lease to look at")
 	}
-	client, err := clientv3.New(clientv3.Config{Endpoints: c.Etcd.Endpoints(), DialTimeout: time.Second, Logger: zap.NewNop()})
+	client, err := clientv3.New(clientv3.Config{Endpoints: c.etcdAddresses(), DialTimeout: time.Second, Logger: zap.NewNop()})
 	if err != nil {
 		c.T.Fatal(err)
 	}
