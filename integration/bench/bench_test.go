@@ -68,16 +68,15 @@ func report(t *testing.T, rows []row) {
 		fmt.Printf("| %s | %.2f %s | %s | %s |\n", r.Event, r.Median, r.Unit, r.Must, r.Patroni)
 	}
 	fmt.Println("\nNot measured: what a network between machines adds; disks other than this machine's; Patroni itself (its figures are from an earlier run on the same kind of machine).")
-	path := os.Getenv("BENCH_OUT")
-	if path == "" {
-		return
-	}
 	text, err := json.MarshalIndent(rows, "", "  ")
-	if err == nil {
-		err = os.WriteFile(path, append(text, '\n'), 0o644)
-	}
 	if err != nil {
-		t.Errorf("write %s: %v", path, err)
+		t.Fatal(err)
+	}
+	fmt.Printf("\n%s\n", text)
+	if path := os.Getenv("BENCH_OUT"); path != "" {
+		if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil {
+			t.Errorf("write %s: %v", path, err)
+		}
 	}
 }
 
