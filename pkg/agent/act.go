@@ -25,7 +25,7 @@ func (a *Agent) act(ctx context.Context, o ha.Observation, d ha.Decision) bool {
 	case ha.ProveLock:
 		_ = a.renew(ctx, a.settings) // logged there; the store's health tells the rest
 	case ha.ReleaseLeader:
-		a.release(ctx, x.Optime)
+		a.release(ctx, o, x.Optime)
 	case ha.Follow:
 		a.failed("could not follow "+x.Upstream.Member, a.o.Postgres.Follow(ctx, x.Upstream))
 	case ha.SyncSlots:
@@ -166,7 +166,15 @@ func (a *Agent) acquire(ctx context.Context, o ha.Observation) {
 }
 
 // release gives the leader key up. The server must not be able to write any more.
-func (a *Agent) release(ctx context.Context, optime cluster.LSN) {
+func (a *Agent) release(ctx context.Context, o ha.Observation, optime cluster.LSN) {
+	if o.Server.Process == cluster.ProcessNone {
+		// The postmaster is gone, but children of one that was killed go on serving for a while; the next
+		// primary must not be promoted beside them.
+		if _, err := a.o.Postgres.Stop(ctx, StopKill, false); err != nil {
+			a.failed("could not kill what is left of PostgreSQL, keeping the leader lock", err)
+			return
+		}
+	}
 	a.setProof(0)
 	if _, err := a.o.Store.ReleaseLeader(ctx, a.lastStatus(optime)); err != nil {
 		a.failed("could not release the leader lock", err)

@@ -60,7 +60,7 @@ func (a *Agent) actJob(ctx context.Context, o ha.Observation, d ha.Decision) boo
 	case ha.Demote:
 		return a.demote(ctx, o, x.Mode)
 	case ha.StartPrimary:
-		return a.startPrimary(ctx, x.Timeout)
+		return a.startPrimary(ctx, o, x.Timeout)
 	case ha.StartReplica:
 		return a.startReplica(ctx, x.Upstream)
 	case ha.CrashRecovery:
@@ -96,7 +96,7 @@ func (a *Agent) actJob(ctx context.Context, o ha.Observation, d ha.Decision) boo
 func (a *Agent) promote(ctx context.Context, o ha.Observation) bool {
 	if err := a.arm(ctx, o.Server.PostmasterPID); err != nil {
 		a.failed("not promoting because no guard could be armed; releasing the leader lock", err)
-		a.release(ctx, 0)
+		a.release(ctx, o, 0)
 		return true
 	}
 	a.memory.CheckpointPending = true
@@ -109,12 +109,12 @@ func (a *Agent) promote(ctx context.Context, o ha.Observation) bool {
 	})
 }
 
-func (a *Agent) startPrimary(ctx context.Context, timeout time.Duration) bool {
+func (a *Agent) startPrimary(ctx context.Context, o ha.Observation, timeout time.Duration) bool {
 	// The process id is not known yet: the guard finds the postmaster by its data directory.
 	a.armed = armUnknown
 	if err := a.arm(ctx, 0); err != nil {
 		a.failed("not starting as primary because no guard could be armed; releasing the leader lock", err)
-		a.release(ctx, 0)
+		a.release(ctx, o, 0)
 		return true
 	}
 	return a.start(ctx, ha.JobStartPrimary, "", func(ctx context.Context) outcome {

@@ -128,7 +128,7 @@ func guardOptions(path string) (guard.Options, error) {
 	debug.FreeOSMemory()
 	// What the start needs of the program is over a little later; no event tells when.
 	time.AfterFunc(5*time.Second, process.TrimText)
-	scope, name, store := cfg.Scope, cfg.Name, etcdOptions(cfg)
+	store := etcdOptions(cfg)
 	return guard.Options{
 		DataDir: absolute(cfg.Postgres.DataDir), PersonCode: personCode, Clock: clock.System{}, Log: log,
 		Release: func(ctx context.Context, lease int64) error {
@@ -137,8 +137,7 @@ func guardOptions(path string) (guard.Options, error) {
 				return err
 			}
 			defer client.Close()
-			_, err = client.ReleaseLeader(ctx, scope, name, lease)
-			return err
+			return client.RevokeLease(ctx, lease)
 		},
 	}, nil
 }

@@ -26,6 +26,9 @@ type Charge struct {
 	LeaseID  int64
 }
 
+// errRefused: the guard is well and says no.
+var errRefused = errors.New("the guard refuses")
+
 // ackTimeout is how long a guard may take to confirm. It does nothing but answer, so one that needs longer is
 // frozen or gone.
 const ackTimeout = time.Second
@@ -42,7 +45,7 @@ type Client struct {
 	sock   int
 	guard  *process.Handle
 	seq    uint64
-	acks   chan uint64
+	acks   chan message
 	charge *Charge // as last armed; nil: disarmed
 	closed bool
 }
@@ -65,12 +68,12 @@ func Connect(log *slog.Logger, command []string) (*Client, error) {
 
 // use takes another guard into use; c.mu is held, or nobody knows c yet.
 func (c *Client) use(sock int, h *process.Handle) {
-	c.sock, c.guard, c.acks = sock, h, make(chan uint64, 16)
+	c.sock, c.guard, c.acks = sock, h, make(chan message, 16)
 	go c.listen(sock, c.acks)
 }
 
 // listen takes in the answers of one guard until it ends, and then sees to another one.
-func (c *Client) listen(sock int, acks chan<- uint64) {
+func (c *Client) listen(sock int, acks chan<- message) {
 	for {
 		m, ok, ended := receive(sock, 0)
 		if ended {
@@ -78,7 +81,7 @@ func (c *Client) listen(sock int, acks chan<- uint64) {
 		}
 		if ok && m.Op == "ack" {
 			select {
-			case acks <- m.Seq:
+			case acks <- m:
 			default: // nobody waits for it any more
 			}
 		}
@@ -101,8 +104,8 @@ func (c *Client) Arm(ctx context.Context, charge Charge) error {
 	defer c.mu.Unlock()
 	c.charge = &charge
 	err := c.confirmed(ctx, armMessage(charge))
-	if err == nil {
-		return nil
+	if err == nil || errors.Is(err, errRefused) {
+		return err
 	}
 	c.log.Warn("the guard does not answer, starting another one", "error", err)
 	if err := c.replace(); err != nil { // which arms it
@@ -160,8 +163,12 @@ func (c *Client) confirmed(ctx context.Context, m message) error {
 	defer t.Stop()
 	for {
 		select {
-		case seq := <-c.acks:
-			if seq == m.Seq {
+		case ack := <-c.acks:
+			switch {
+			case ack.Seq != m.Seq: // of an earlier message that was given up
+			case ack.Refused != "":
+				return fmt.Errorf("%w to %s: %s", errRefused, m.Op, ack.Refused)
+			default:
 				return nil
 			}
 		case <-t.C:

@@ -85,9 +85,12 @@ func (g *guard) release(ctx context.Context) {
 	g.disarm()
 	g.o.Log.Warn("nothing of PostgreSQL is left here, giving the leader lock up")
 	g.released.Add(1)
+	// An agent that lives may start PostgreSQL again while this is under way; on this lease it must not.
+	g.releasing.Store(lease)
 	go func() { // the loop must go on: etcd may take its time
 		defer g.woken()
 		defer g.released.Add(-1)
+		defer g.releasing.CompareAndSwap(lease, 0)
 		g.tryRelease(ctx, lease, deadline)
 	}()
 }

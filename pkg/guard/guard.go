@@ -23,8 +23,8 @@ type Options struct {
 	Agent []string
 	// DataDir is PostgreSQL's data directory, by which its processes are found.
 	DataDir string
-	// Release gives the leader key up if it hangs on the lease. It is called only when nothing is left here
-	// that could write, and may take until ctx ends.
+	// Release ends the lease, and with it the leader key. It is called only when nothing is left here that could
+	// write, and may take until ctx ends.
 	Release func(ctx context.Context, lease int64) error
 	// PersonCode is the exit code with which the agent says that a person has to look; then it is not started
 	// again. Zero means a clean end and is never started again.
@@ -57,6 +57,8 @@ type guard struct {
 	exitCode int
 	signals  chan os.Signal
 	released atomic.Int32 // releases under way
+	// releasing is the lease that is being given up, zero if none is. No server may start to write under it.
+	releasing atomic.Int64
 }
 
 // Supervise runs as the parent of the agent until the agent has ended for good, and gives the exit code for
@@ -222,8 +224,13 @@ func (g *guard) messages() {
 
 func (g *guard) message(m message) {
 	g.fenced = 0
+	refused := ""
 	switch m.Op {
 	case "arm":
+		if m.Lease != 0 && m.Lease == g.releasing.Load() {
+			refused = "the lease is being given up"
+			break
+		}
 		g.arm(m)
 	case "extend":
 		if g.armed && !g.stopping && m.Deadline > g.charge.Deadline {
@@ -233,7 +240,7 @@ func (g *guard) message(m message) {
 		g.disarm()
 	}
 	if m.Seq != 0 {
-		if err := send(g.sock, message{Op: "ack", Seq: m.Seq}); err != nil {
+		if err := send(g.sock, message{Op: "ack", Seq: m.Seq, Refused: refused}); err != nil {
 			g.o.Log.Warn("could not answer the agent", "error", err)
 		}
 	}

@@ -19,6 +19,7 @@ type message struct {
 	Postmaster int           `json:"pid,omitempty"`
 	Deadline   clock.Instant `json:"deadline,omitempty"`
 	Lease      int64         `json:"lease,omitempty"`
+	Refused    string        `json:"refused,omitempty"` // in an ack: why it was not done
 }
 
 const maxMessage = 512

@@ -56,8 +56,10 @@ func plan(s situation) (step, clock.Instant) {
 		// The postmaster is gone and nobody is there to start it again, or we stopped it ourselves because the
 		// agent had not moved the deadline. Whoever gets the key next need not wait for the lease.
 		return stepRelease, 0
+	case s.serverDead && s.now.Before(kill):
+		return stepRest, kill // the agent has stopped it, or is starting it again; it knows why
 	case s.serverDead:
-		return stepRest, 0 // the agent has stopped it, or is starting it again; it knows why
+		return stepRest, s.now.Add(lookAgain)
 	case !s.now.Before(kill):
 		return stepKill, 0
 	case s.stopping:

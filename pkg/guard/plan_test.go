@@ -29,7 +29,8 @@ func TestPlan(t *testing.T) {
 		{"woken long after the deadline", situation{armed: true, charge: in(-time.Hour)}, stepKill, 0},
 		{"clean shutdown done", situation{armed: true, charge: in(3 * time.Second), stopping: true, serverDead: true}, stepRelease, 0},
 		{"agent and postmaster dead", situation{armed: true, charge: in(20 * time.Second), agentDead: true, serverDead: true}, stepRelease, 0},
-		{"postmaster dead, agent alive", situation{armed: true, charge: in(20 * time.Second), serverDead: true}, stepRest, 0},
+		{"postmaster dead, agent alive", situation{armed: true, charge: in(20 * time.Second), serverDead: true}, stepRest, 19150 * time.Millisecond},
+		{"postmaster dead past its time, agent alive", situation{armed: true, charge: in(100 * time.Millisecond), serverDead: true}, stepRest, lookAgain},
 		{"the guard has to end", situation{armed: true, charge: in(20 * time.Second), agentDead: true, overdue: true}, stepStop, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {

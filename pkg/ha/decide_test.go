@@ -22,7 +22,7 @@ func TestDecide(t *testing.T) {
 		// The leader.
 		{"leader at rest", nil, Wait{}, "no action. I am (a), the leader with the lock"},
 		{"leader in pause", []change{paused}, Wait{}, "PAUSE: no action. I am (a), the leader with the lock"},
-		{"leader still a replica is promoted", []change{replica, func(o *Observation) { o.Store.View.Leader.Name = "a"; o.Store.LockProven = o.Now.Add(time.Second) }}, Promote{}, "promoted self to leader because I had the session lock"},
+		{"leader still a replica is promoted", []change{replica, func(o *Observation) { o.Store.View.Leader.Name = "a"; o.Store.LockProven = o.Now.Add(10 * time.Second) }}, Promote{}, "promoted self to leader because I had the session lock"},
 		{"nobody is promoted in pause", []change{replica, paused, func(o *Observation) { o.Store.View.Leader.Name = "a"; o.Store.LockProven = o.Now.Add(time.Second) }}, ReleaseLeader{}, "removed leader lock"},
 		{"lock not yet proven", []change{func(o *Observation) { o.Store.LockProven = 0 }}, ProveLock{}, "proving"},
 		{"proof run out while frozen", []change{func(o *Observation) { o.Now = o.Store.LockProven }}, ProveLock{}, "proving"},
@@ -80,6 +80,12 @@ func TestDecide(t *testing.T) {
 		{"no race in pause", []change{orphan, paused}, Wait{}, "PAUSE: no action. I am (a)"},
 		{"named candidate takes the lock", []change{orphan, request("b", "a")}, AcquireLeader{}, "promoted self"},
 		{"named candidate takes the lock in pause", []change{orphan, paused, request("b", "a")}, AcquireLeader{}, "promoted self"},
+		{"nobody is promoted under a proof that is nearly over", []change{replica, func(o *Observation) { o.Store.View.Leader.Name = "a"; o.Store.LockProven = o.Now.Add(time.Second) }}, ProveLock{}, "proving"},
+		{"no start either", []change{down("in production"), func(o *Observation) { o.Store.LockProven = o.Now.Add(time.Second) }}, ProveLock{}, "proving"},
+		{"named for a switchover, but too far behind", []change{orphan, request("b", "a"), answers("c", 3<<20), func(o *Observation) { o.Store.View.Status.Optime = 3 << 20 }}, Wait{}, "i am not the healthiest node"},
+		{"named for a failover, too far behind", []change{orphan, request("", "a"), func(o *Observation) { o.Store.View.Status.Optime = 3 << 20 }}, AcquireLeader{}, "promoted self"},
+		{"far ahead on a branch that the cluster has left", []change{orphan, deadBranch}, Wait{}, "i am not the healthiest node"},
+		{"who is far ahead on such a branch does not count", []change{orphan, answers("b", 0, unreachable), answers("c", 9<<20, func(p *Peer) { p.Timeline = 1 })}, AcquireLeader{}, "promoted self"},
 		{"another candidate is asked", []change{orphan, request("b", "c")}, AskPeers{Names: []string{"c"}}, "asking the candidate"},
 		{"another candidate is healthy", []change{orphan, request("b", "c"), answers("c", 1000)}, Wait{}, "i am not the healthiest node"},
 		{"another candidate is gone", []change{orphan, request("b", "c"), answers("c", 0, unreachable)}, AcquireLeader{}, "promoted self"},
@@ -189,6 +195,12 @@ func judged(s RewindState) change {
 }
 
 func noSenders(o *Observation) { o.Server.Senders = nil }
+
+// deadBranch puts the member far along timeline 1, which the cluster left at 500.
+func deadBranch(o *Observation) {
+	o.Server.Timeline, o.Server.ReceiveLSN = 1, 9<<20
+	o.Store.View.Status.Optime = 3 << 20
+}
 
 func noStart(o *Observation) { o.Settings.PrimaryStartTimeout = 0 }
 

@@ -61,17 +61,28 @@ func successors(o *Observation, candidate string, without bool) ([]string, *Deci
 	}
 	var names []string
 	for _, p := range answers {
-		if limitation(p) == "" && p.InRecovery && !tooFarBehind(o, p.Position) && !oldTimeline(o, p.Timeline) {
+		if limitation(p) == "" && p.InRecovery && !tooFarBehind(o, p.Position, p.Timeline) && !oldTimeline(o, p.Timeline) {
 			names = append(names, p.Name)
 		}
 	}
 	return names, nil
 }
 
-// tooFarBehind compares a position with the last one the leader published. The promise of asynchronous
-// mode is exactly this bound.
-func tooFarBehind(o *Observation, position cluster.LSN) bool {
-	return position.Behind(o.Store.View.Status.Optime) > o.Settings.MaximumLagOnFailover
+// tooFarBehind compares a position on a timeline with the last one the leader published. The promise of
+// asynchronous mode is exactly this bound.
+func tooFarBehind(o *Observation, position cluster.LSN, t cluster.Timeline) bool {
+	return known(o, position, t).Behind(o.Store.View.Status.Optime) > o.Settings.MaximumLagOnFailover
+}
+
+// known gives how much of a position counts. WAL on an old timeline behind the point at which the cluster
+// left it is nobody's any more: however far it goes, nothing that the last leader wrote is in it.
+func known(o *Observation, position cluster.LSN, t cluster.Timeline) cluster.LSN {
+	for _, e := range o.Store.View.History.Entries {
+		if t != 0 && e.Timeline == t {
+			return min(position, e.LSN)
+		}
+	}
+	return position
 }
 
 // oldTimeline: with check_timeline, a member that is not on the cluster's timeline, or can't say on which,

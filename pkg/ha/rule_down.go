@@ -31,6 +31,9 @@ func ruleDown(o *Observation) *Decision {
 // is, so it is started again where it stands; only if that fails, or if the cluster prefers it so
 // (primary_start_timeout 0), the lock goes to another.
 func downLeader(o *Observation) *Decision {
+	if d := proveForMore(o); d != nil {
+		return d
+	}
 	switch {
 	case o.Memory.StartFailures > 0:
 		return act(ReleaseLeader{}, "down-start-failed",

@@ -31,6 +31,9 @@ func leaderPromote(o *Observation) *Decision {
 	if o.paused() && o.Store.View.Failover.Candidate != o.Self.Name {
 		return act(ReleaseLeader{}, "leader-paused-release", "removed leader lock because postgres is not running as primary")
 	}
+	if d := proveForMore(o); d != nil {
+		return d
+	}
 	return act(Promote{}, "leader-promote", "promoted self to leader because I had the session lock")
 }
 

@@ -35,7 +35,7 @@ func ruleRace(o *Observation) *Decision {
 			return d
 		}
 	}
-	return raceHealthiest(o, raceSet(o), true)
+	return raceHealthiest(o, raceSet(o))
 }
 
 // racePaused: in pause only a running primary takes the lock, or a replica that was named.
@@ -73,15 +73,18 @@ func racePrimary(o *Observation) *Decision {
 // Source: Patroni 4.1, ha.py, manual_failover_process_no_leader.
 func raceRequest(o *Observation) *Decision {
 	req, view := o.Store.View.Failover, o.Store.View
-	if req.Candidate == o.Self.Name {
+	// Who was named for a planned change takes the lock at once, unless the old leader did not get to hand over
+	// and this member lacks what it had: Patroni looks at nothing here. A manual failover is an order.
+	lags := tooFarBehind(o, o.Server.Position(), o.Server.Timeline) || oldTimeline(o, o.Server.Timeline)
+	if req.Candidate == o.Self.Name && (req.Leader == "" || !lags) {
 		return act(AcquireLeader{}, "race-candidate", "promoted self to leader by acquiring session lock")
 	}
-	if m, ok := view.Member(req.Candidate); ok && req.Candidate != "" {
+	if m, ok := view.Member(req.Candidate); ok && m.Name != o.Self.Name {
 		answers, question := ask(o, []cluster.Member{m}, "race-ask-candidate", "asking the candidate "+m.Name)
 		if question != nil {
 			return question
 		}
-		if limitation(answers[0]) == "" {
+		if limitation(answers[0]) == "" && !tooFarBehind(o, answers[0].Position, answers[0].Timeline) {
 			return wait("race-other-candidate", "following a different leader because i am not the healthiest node").
 				because("race-other-candidate", "%s: to %s, i am %s", req.Action(), m.Name, o.Self.Name).
 				until(o.Now.Add(raceRetry))
@@ -104,7 +107,7 @@ func raceRequest(o *Observation) *Decision {
 			others = append(others, m)
 		}
 	}
-	return raceHealthiest(o, others, false)
+	return raceHealthiest(o, others)
 }
 
 // raceSet is everybody whose answer counts: the members of the view, the former leader among them as long
@@ -121,16 +124,16 @@ func raceSet(o *Observation) []cluster.Member {
 
 // raceHealthiest takes the lock if nobody who can be reached is better placed. Several members may pass;
 // then the key, which only one can create, decides.
-func raceHealthiest(o *Observation, others []cluster.Member, checkLag bool) *Decision {
+func raceHealthiest(o *Observation, others []cluster.Member) *Decision {
 	stand := func(rule, format string, args ...any) *Decision {
 		return wait(rule, "following a different leader because i am not the healthiest node").
 			because(rule, format, args...).until(o.Now.Add(raceRetry))
 	}
-	mine := o.Server.Position()
+	mine := known(o, o.Server.Position(), o.Server.Timeline)
 	switch {
 	case mine == 0:
 		return stand("race-no-position", "my own WAL position is unknown")
-	case checkLag && tooFarBehind(o, mine):
+	case tooFarBehind(o, mine, o.Server.Timeline):
 		return stand("race-lag", "My wal position exceeds maximum replication lag").until(lagRetry(o))
 	case oldTimeline(o, o.Server.Timeline):
 		return stand("race-timeline", "My timeline %d is behind last known cluster timeline %d",
@@ -141,14 +144,15 @@ func raceHealthiest(o *Observation, others []cluster.Member, checkLag bool) *Dec
 		return question
 	}
 	for _, p := range answers {
+		theirs := known(o, p.Position, p.Timeline)
 		switch {
 		case limitation(p) != "":
 			continue
 		case !p.InRecovery:
 			return stand("race-primary-alive", "Primary (%s) is still alive", p.Name)
-		case p.Position > mine:
+		case theirs > mine:
 			return stand("race-behind", "Wal position of %s is ahead of my wal position", p.Name)
-		case p.Position == mine && p.Tags.FailoverPriority() > o.Self.Tags.FailoverPriority() && p.Name != o.Memory.FormerLeader:
+		case theirs == mine && p.Tags.FailoverPriority() > o.Self.Tags.FailoverPriority() && p.Name != o.Memory.FormerLeader:
 			return stand("race-priority", "%s has equally tolerable WAL position and priority %d, while this node has priority %d",
 				p.Name, p.Tags.FailoverPriority(), o.Self.Tags.FailoverPriority())
 		}

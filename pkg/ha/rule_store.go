@@ -54,3 +54,12 @@ func ruleUnprovenLock(o *Observation) *Decision {
 	}
 	return act(ProveLock{}, "prove-lock", "proving that the leader lock is mine")
 }
+
+// proveForMore asks for a fresh proof before a server is made a primary under one that is nearly over: it would
+// have to be stopped at once, and the guard might not yet know it.
+func proveForMore(o *Observation) *Decision {
+	if o.Store.LockProven.Sub(o.Now) >= o.Settings.TTL/4 {
+		return nil
+	}
+	return act(ProveLock{}, "prove-lock", "proving that the leader lock is mine")
+}

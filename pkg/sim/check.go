@@ -98,6 +98,7 @@ func (c *checker) acquired(n *node) {
 		}
 	}
 	calm := c.w.active == 0 && c.w.now-c.w.strike > 15*time.Second
+	calm = calm && c.w.now-c.handedAt < 10*time.Second
 	if c.handed.branch != nil && calm && !c.handed.within(s.pos) {
 		c.violate("%s has taken the lock after a planned handover and lacks what was handed over at %s", n.name, c.handed.lsn)
 	}
@@ -116,7 +117,7 @@ func (c *checker) released(n *node) {
 		}
 		return
 	}
-	if s.control == "shut down" && c.request.Leader == n.name && c.w.now-c.requestAt < time.Minute {
+	if s.control == "shut down" && !n.leaving && c.request.Leader == n.name && c.w.now-c.requestAt < time.Minute {
 		c.handed, c.handedAt = s.pos, c.w.now
 	}
 }

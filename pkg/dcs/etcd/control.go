@@ -103,3 +103,17 @@ func (c *Client) ReleaseLeader(ctx context.Context, scope, name string, lease in
 	})
 	return out.ok, err
 }
+
+// RevokeLease ends a lease with all keys on it: the leader key, if it hangs there, and the member key. A lease
+// that is gone already is as good. It is for whoever acts in the place of an agent that no longer may: unlike
+// the deletion of the key, it can't hit a later reign, because a lease never comes back.
+func (c *Client) RevokeLease(ctx context.Context, lease int64) error {
+	err := c.call(ctx, c.once(), fmt.Sprintf("revoke lease %x", lease), func(ctx context.Context, a *attempt) error {
+		_, err := c.lease.LeaseRevoke(ctx, &pb.LeaseRevokeRequest{ID: lease}, a.unary()...)
+		return err
+	})
+	if isLeaseLost(err) {
+		return nil
+	}
+	return err
+}
