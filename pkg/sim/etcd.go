@@ -117,6 +117,14 @@ func (e *etcd) expire(id int64) {
 		return // nobody is there to count; see restart
 	}
 	e.w.tracef(nil, "etcd", "lease %d has expired", id)
+	e.revoke(id)
+}
+
+// revoke ends a lease, if it is there, with everything that hangs on it.
+func (e *etcd) revoke(id int64) {
+	if l := e.leases[id]; l != nil {
+		l.end.dead = true
+	}
 	delete(e.leases, id)
 	for _, kv := range slices.Clone(e.kvs) {
 		if kv.Lease == id {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/hathi-ha/hathi/pkg/agent"
 	"github.com/hathi-ha/hathi/pkg/clock"
-	"github.com/hathi-ha/hathi/pkg/dcs"
 	"github.com/hathi-ha/hathi/pkg/guard"
 )
 
@@ -22,7 +21,9 @@ type fence struct {
 	stopping bool
 	working  bool // a kill is under way
 	fenced   bool // and the agent has not been heard of since
-	timer    *event
+	// releasing is the lease that is being given up, zero if none is.
+	releasing int64
+	timer     *event
 }
 
 func newFence(n *node) *fence {
@@ -90,28 +91,48 @@ func (f *fence) work(what string) {
 			lease, deadline := f.charge.LeaseID, f.charge.Deadline
 			f.n.server.kill()
 			f.armed, f.stopping = false, false
+			f.releasing = lease
 			f.release(lease, deadline)
 			f.follow()
 		})
 	})
 }
 
-// release deletes the leader key if it hangs on the lease, and tries until the lease is over anyway.
+// release ends the lease, and tries until it is over anyway. No server is armed on it meanwhile.
 func (f *fence) release(id int64, deadline clock.Instant) {
 	w, n := f.n.w, f.n
 	if !n.clock.Now().Before(deadline) {
+		f.released(id)
 		return
 	}
+	answered := false
 	if there, ok := w.net.carry(n.number, w.etcdHost()); ok {
 		w.after(there, func() {
-			kv := w.etcd.get(dcs.KeyLeader)
-			if w.etcd.up && kv != nil && kv.Lease == id && string(kv.Value) == n.name {
-				w.etcd.remove(dcs.KeyLeader)
+			if !w.etcd.up {
+				return
+			}
+			w.etcd.revoke(id)
+			if back, ok := w.net.carry(w.etcdHost(), n.number); ok {
+				w.after(back, func() {
+					answered = true
+					f.p.run(func() { f.released(id) })
+				})
 			}
 		})
-		return
 	}
-	w.after(2*time.Second, func() { f.p.run(func() { f.release(id, deadline) }) })
+	w.after(2*time.Second, func() {
+		f.p.run(func() {
+			if !answered {
+				f.release(id, deadline)
+			}
+		})
+	})
+}
+
+func (f *fence) released(id int64) {
+	if f.releasing == id {
+		f.releasing = 0
+	}
 }
 
 // retire ends an agent that is frozen after a fence: only a living one brings the server back.
@@ -135,7 +156,7 @@ type client struct {
 }
 
 // errGuard is what is left to say when no guard can be had.
-var errGuard = errors.New("the guard does not answer")
+var errGuard = errors.New("the guard refuses or does not answer")
 
 // alive gives a guard that answers: the one there is, or another one if that is dead or frozen.
 func (c *client) alive() *fence {
@@ -157,7 +178,10 @@ func (c *client) Arm(_ context.Context, charge agent.Charge) error {
 	c.charge = &charge
 	f := c.alive()
 	c.n.w.sleep(c.n.w.between(50*time.Microsecond, time.Millisecond))
-	if f.p.dead || f.p.frozen {
+	for f.working && !f.p.frozen && !f.p.dead {
+		c.n.w.sleep(time.Millisecond) // it does one thing after the other
+	}
+	if f.p.dead || f.p.frozen || f.releasing == charge.LeaseID {
 		return errGuard
 	}
 	f.arm(charge)
