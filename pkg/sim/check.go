@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hathi-ha/hathi/pkg/clock"
 	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/dcs"
 )
@@ -49,6 +50,18 @@ func (c *checker) writes(s *server) {
 
 // acknowledged: a client was told that its write is done.
 func (c *checker) acknowledged(*server) { c.w.marks["acknowledged"]++ }
+
+// deadline: what the guard counts to must not lie behind the moment at which etcd may let the lease go.
+func (c *checker) deadline(n *node, id int64, deadline clock.Instant) {
+	l, ok := c.w.etcd.leases[id]
+	if !ok || !c.w.etcd.up {
+		return
+	}
+	skews := l.ttl / 500 // two clocks that are each wrong by a thousandth
+	if at := n.clock.when(deadline); at > l.earliest+skews {
+		c.violate("%s: the guard's deadline lies behind the end of the lease by %s", n.name, at-l.earliest)
+	}
+}
 
 // removed: a server throws data of its own away, which must not be the newest there is.
 func (c *checker) removed(s *server) {

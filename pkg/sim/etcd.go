@@ -23,8 +23,9 @@ type etcd struct {
 
 // lease is one lease of etcd.
 type lease struct {
-	ttl time.Duration
-	end *event
+	ttl      time.Duration
+	earliest time.Duration // true moment before which it does not end
+	end      *event
 }
 
 // put writes a key.
@@ -107,6 +108,7 @@ func (e *etcd) keep(id int64) bool {
 	}
 	// Expired leases are looked for every 500 ms. Source: etcd 3.6, server/lease/lessor.go.
 	ttl := l.ttl - time.Duration(int64(l.ttl)>>20*e.skew)
+	l.earliest = e.w.now + ttl
 	l.end = e.w.after(ttl+e.w.between(0, 500*time.Millisecond), func() { e.expire(id) })
 	return true
 }

@@ -189,6 +189,7 @@ func (c *client) Arm(_ context.Context, charge agent.Charge) error {
 }
 
 func (f *fence) arm(charge guard.Charge) {
+	f.n.w.check.deadline(f.n, charge.LeaseID, charge.Deadline)
 	f.heard()
 	f.armed, f.stopping, f.charge = true, false, charge
 	f.window = max(0, charge.Deadline.Sub(f.n.clock.Now()))
@@ -208,6 +209,7 @@ func (c *client) Extend(deadline clock.Instant) {
 	}
 	f.heard()
 	if f.armed && !f.stopping && deadline > f.charge.Deadline {
+		c.n.w.check.deadline(c.n, c.n.store.lease.ID, deadline)
 		f.charge.Deadline, f.window = deadline, deadline.Sub(f.n.clock.Now())
 		f.judge()
 	}

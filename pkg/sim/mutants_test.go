@@ -1,0 +1,170 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/agent"
+	"github.com/hathi-ha/hathi/pkg/clock"
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/dcs"
+	"github.com/hathi-ha/hathi/pkg/ha"
+)
+
+// mutantSeeds is how many seeds may be needed to find a planted mistake.
+const mutantSeeds = 150
+
+// TestMutants plants mistakes one at a time, in the rules or at an edge, and demands that each is found: a
+// simulation that finds nothing shows nothing.
+func TestMutants(t *testing.T) {
+	for _, m := range mutants {
+		t.Run(m.name, func(t *testing.T) {
+			for seed := range uint64(mutantSeeds) {
+				if r := Run(Options{Seed: seed, Plant: m.plant}); r.Violation != "" {
+					if !strings.Contains(r.Violation, m.breaks) {
+						continue
+					}
+					t.Logf("found with seed %d: %s", seed, r.Violation)
+					return
+				}
+			}
+			t.Errorf("not found in %d seeds", mutantSeeds)
+		})
+	}
+}
+
+// tail gives the end of the trace of a seed.
+func tail(seed uint64, plant func(*agent.Options)) string {
+	trace := Run(Options{Seed: seed, Trace: true, Plant: plant}).Trace
+	return strings.Join(trace[max(0, len(trace)-60):], "\n")
+}
+
+const twoPrimaries = "two servers accept writes"
+
+var mutants = []struct {
+	name   string
+	breaks string // what the mistake is found by
+	plant  func(*agent.Options)
+}{
+	{"the lag check is forgotten", "behind the published position", func(o *agent.Options) {
+		decide(o, func(obs *ha.Observation) { obs.Settings.MaximumLagOnFailover = 1 << 60 }, nil)
+	}},
+	{"a promotion does not wait for the lock", twoPrimaries, func(o *agent.Options) {
+		decide(o, nil, func(obs ha.Observation, d *ha.Decision) {
+			if _, ok := d.Action.(ha.AcquireLeader); ok && obs.Server.InRecovery {
+				d.Action = ha.Promote{}
+			}
+		})
+	}},
+	{"a primary goes on when etcd is lost, and no guard is armed", twoPrimaries, func(o *agent.Options) {
+		o.Guard = unarmed{}
+		decide(o, nil, func(_ ha.Observation, d *ha.Decision) {
+			if x, ok := d.Action.(ha.Demote); ok && x.Mode == ha.DemoteOffline {
+				d.Action = ha.Wait{}
+			}
+		})
+	}},
+	{"no guard is ever armed", twoPrimaries, func(o *agent.Options) { o.Guard = unarmed{} }},
+	{"the lease counts from when the answer came", "deadline lies behind the end of the lease", func(o *agent.Options) {
+		o.Store = &lateCount{Store: o.Store, clock: o.Clock}
+	}},
+	{"the key is released before the server has stopped", "gives the lock up while its server can write", func(o *agent.Options) {
+		o.Postgres = &earlyStop{Postgres: o.Postgres, runtime: o.Runtime}
+	}},
+	{"a returning primary starts as a primary", twoPrimaries, func(o *agent.Options) {
+		decide(o, nil, func(obs ha.Observation, d *ha.Decision) {
+			if _, ok := d.Action.(ha.CrashRecovery); ok && !obs.Stopping {
+				d.Action = ha.StartPrimary{Timeout: time.Minute}
+			}
+		})
+	}},
+	{"a renewal that may have been applied counts as applied", twoPrimaries, func(o *agent.Options) {
+		o.Store = &hopeful{Store: o.Store, clock: o.Clock}
+	}},
+	{"a primary ignores that another member holds the lock", twoPrimaries, func(o *agent.Options) {
+		o.Guard = unarmed{}
+		decide(o, nil, func(_ ha.Observation, d *ha.Decision) {
+			if x, ok := d.Action.(ha.Demote); ok && x.Mode == ha.DemoteNoLock {
+				d.Action = ha.Wait{}
+			}
+		})
+	}},
+	{"a diverged server follows without being rewound", "does not come back", func(o *agent.Options) {
+		decide(o, func(obs *ha.Observation) {
+			obs.Server.RewindPossible, obs.Settings.RemoveDataDirOnDivergedTimeline = false, false
+		}, nil)
+	}},
+}
+
+// decide puts something before and after the rules.
+func decide(o *agent.Options, before func(*ha.Observation), after func(ha.Observation, *ha.Decision)) {
+	rules := o.Decide
+	o.Decide = func(obs ha.Observation) ha.Decision {
+		if before != nil {
+			before(&obs)
+		}
+		d := rules(obs)
+		if after != nil {
+			after(obs, &d)
+		}
+		return d
+	}
+}
+
+// unarmed is a guard that says yes and does nothing.
+type unarmed struct{}
+
+func (unarmed) Arm(context.Context, agent.Charge) error { return nil }
+func (unarmed) Extend(clock.Instant)                    {}
+func (unarmed) Disarm(context.Context) error            { return nil }
+
+// lateCount takes the life of a lease from the arrival of the answer.
+type lateCount struct {
+	dcs.Store
+	clock clock.Clock
+}
+
+func (s *lateCount) Renew(ctx context.Context, ttl time.Duration, lead bool) (dcs.Lease, bool, error) {
+	l, holds, err := s.Store.Renew(ctx, ttl, lead)
+	if err == nil {
+		l.Expires = s.clock.Now().Add(ttl)
+	}
+	return l, holds, err
+}
+
+// earlyStop says that the server has stopped before it has.
+type earlyStop struct {
+	agent.Postgres
+	runtime agent.Runtime
+}
+
+func (p *earlyStop) Stop(ctx context.Context, mode agent.StopMode, checkpoint bool) (cluster.LSN, error) {
+	server := p.Observe(ctx)
+	p.runtime.Go("stop", func() { _, _ = p.Postgres.Stop(context.WithoutCancel(ctx), mode, checkpoint) })
+	return server.Position(), nil
+}
+
+// hopeful takes a renewal that got no answer for one that was done.
+type hopeful struct {
+	dcs.Store
+	clock clock.Clock
+}
+
+func (s *hopeful) Renew(ctx context.Context, ttl time.Duration, lead bool) (dcs.Lease, bool, error) {
+	sent := s.clock.Now()
+	l, holds, err := s.Store.Renew(ctx, ttl, lead)
+	if errors.Is(err, dcs.ErrMaybe) {
+		return dcs.NewLease(l.ID, ttl, sent), lead, nil
+	}
+	return l, holds, err
+}
+
+// Latest hides that etcd does not answer, as everything seems to have worked.
+func (s *hopeful) Latest() (*cluster.View, dcs.Health) {
+	v, h := s.Store.Latest()
+	h.FailingSince = 0
+	return v, h
+}
