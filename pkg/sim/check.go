@@ -52,9 +52,12 @@ func (c *checker) writes(s *server) {
 func (c *checker) acknowledged(*server) { c.w.marks["acknowledged"]++ }
 
 // deadline: what the guard counts to must not lie behind the moment at which etcd may let the lease go.
-func (c *checker) deadline(n *node, id int64, deadline clock.Instant) {
-	l, ok := c.w.etcd.leases[id]
-	if !ok || !c.w.etcd.up {
+func (c *checker) deadline(n *node, deadline clock.Instant) {
+	if n.store == nil || !c.w.etcd.up {
+		return
+	}
+	l, ok := c.w.etcd.leases[n.store.lease.ID]
+	if !ok {
 		return
 	}
 	skews := l.ttl / 500 // two clocks that are each wrong by a thousandth

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hathi-ha/hathi/pkg/agent"
 	"github.com/hathi-ha/hathi/pkg/clock"
+	"github.com/hathi-ha/hathi/pkg/dcs"
 	"github.com/hathi-ha/hathi/pkg/guard"
 )
 
@@ -111,6 +112,9 @@ func (f *fence) release(id int64, deadline clock.Instant) {
 			if !w.etcd.up {
 				return
 			}
+			if kv := w.etcd.get(dcs.KeyLeader); kv != nil && string(kv.Value) == n.name && kv.Lease != id {
+				w.mark("guard: ends a lease that the lock does not hang on")
+			}
 			w.etcd.revoke(id)
 			if back, ok := w.net.carry(w.etcdHost(), n.number); ok {
 				w.after(back, func() {
@@ -189,7 +193,7 @@ func (c *client) Arm(_ context.Context, charge agent.Charge) error {
 }
 
 func (f *fence) arm(charge guard.Charge) {
-	f.n.w.check.deadline(f.n, charge.LeaseID, charge.Deadline)
+	f.n.w.check.deadline(f.n, charge.Deadline)
 	f.heard()
 	f.armed, f.stopping, f.charge = true, false, charge
 	f.window = max(0, charge.Deadline.Sub(f.n.clock.Now()))
@@ -209,7 +213,7 @@ func (c *client) Extend(deadline clock.Instant) {
 	}
 	f.heard()
 	if f.armed && !f.stopping && deadline > f.charge.Deadline {
-		c.n.w.check.deadline(c.n, c.n.store.lease.ID, deadline)
+		c.n.w.check.deadline(c.n, deadline)
 		f.charge.Deadline, f.window = deadline, deadline.Sub(f.n.clock.Now())
 		f.judge()
 	}
