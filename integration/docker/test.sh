@@ -4,6 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
+# Any free port of the host will do.
+export NODE1_POSTGRES_PORT=0 NODE1_REST_PORT=0 NODE2_POSTGRES_PORT=0 NODE2_REST_PORT=0
+
 compose() { if docker compose version >/dev/null 2>&1; then docker compose -f docker/compose.yml "$@"; else docker-compose -f docker/compose.yml "$@"; fi; }
 fail() { echo "FAIL: $*" >&2; docker logs node1 2>&1 | tail -40 >&2; docker logs node2 2>&1 | tail -40 >&2; exit 1; }
 # within SECONDS WHAT COMMAND...: until the command succeeds
@@ -12,6 +15,9 @@ sql() { docker exec "$1" psql -U postgres -d postgres -Atc "$2"; }
 lists() { docker exec "$1" hathi list | grep -Eq "$2"; }
 rows() { [ "$(sql "$1" 'SELECT count(*) FROM employees')" = "$2" ]; }
 recovering() { [ "$(sql "$1" 'SELECT pg_is_in_recovery()')" = "$2" ]; }
+# answers CONTAINER PATH PATTERN: what the REST API says to the host
+answers() { local port; port=$(docker port "$1" 8008/tcp | sed 's/.*://'); exec 3<>"/dev/tcp/127.0.0.1/$port" && printf 'GET %s HTTP/1.0\r\n\r\n' "$2" >&3 && grep -q "$3" <&3; }
+healthy() { [ "$(docker inspect -f '{{.State.Health.Status}}' "$1")" = healthy ]; }
 
 trap 'compose down -v >/dev/null 2>&1' EXIT
 compose up -d
@@ -20,6 +26,9 @@ lists node1 '^\| node1 .*Leader' || docker exec node1 hathi switchover --force -
 within 30 "node1 as leader" lists node1 'node1 .*Leader .*running'
 within 30 "node2 streaming" lists node1 'node2 .*Replica .*streaming'
 
+within 10 "REST from outside: node1 is the primary" answers node1 / '"role": "primary"'
+within 10 "REST from outside: node2 is a replica" answers node2 /replica '"role": "replica"'
+within 30 "a healthy container node2" healthy node2
 [ "$(docker exec node1 id -un)" = postgres ] || fail "node1 runs as root"
 sql node1 "CREATE TABLE employees (id serial PRIMARY KEY, name text NOT NULL, role text NOT NULL, salary numeric(10,2))" >/dev/null
 sql node1 "INSERT INTO employees (name, role, salary) VALUES ('saka', 'DBA', 100), ('yoko', 'Developer', 200)" >/dev/null
