@@ -115,15 +115,16 @@ func (a *Agent) arm(ctx context.Context, pid int) error {
 		return nil // in pause nothing is fenced, as nothing is promoted or demoted
 	}
 	proven := a.lockProven()
-	if a.armed == armOn && a.armedPID == pid {
+	lease := a.o.Store.Lease().ID
+	if a.armed == armOn && a.armedPID == pid && a.armedLease == lease {
 		a.o.Guard.Extend(proven)
 		return nil
 	}
-	charge := Charge{PostmasterPID: pid, Deadline: proven, LeaseID: a.o.Store.Lease().ID}
+	charge := Charge{PostmasterPID: pid, Deadline: proven, LeaseID: lease}
 	if err := a.o.Guard.Arm(ctx, charge); err != nil {
 		return err
 	}
-	a.armed, a.armedPID = armOn, pid
+	a.armed, a.armedPID, a.armedLease = armOn, pid, lease
 	return nil
 }
 
@@ -134,7 +135,7 @@ func (a *Agent) fence(ctx context.Context, o ha.Observation) {
 	if o.Job != nil || !a.holds(o) || !o.Server.IsPrimary() || !o.Now.Before(o.Store.LockProven) {
 		return
 	}
-	if a.armed != armOn || a.armedPID != o.Server.PostmasterPID {
+	if a.armed != armOn || a.armedPID != o.Server.PostmasterPID || a.armedLease != a.o.Store.Lease().ID {
 		a.failed("no guard is armed for the running primary", a.arm(ctx, o.Server.PostmasterPID))
 	}
 }

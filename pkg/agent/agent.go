@@ -66,6 +66,7 @@ type Agent struct {
 	published  published
 	armed      armState
 	armedPID   int
+	armedLease int64
 	// restartLimit is the time limit of the restart that was asked for; zero for the usual one.
 	restartLimit time.Duration
 

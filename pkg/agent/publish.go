@@ -133,7 +133,7 @@ func (a *Agent) role(o ha.Observation) cluster.Role {
 // judge their lag by it, and every change wakes them.
 func (a *Agent) putStatus(ctx context.Context, o ha.Observation) {
 	fresh := a.published.statusAt == 0
-	if !fresh && !a.due(o, a.published.statusAt) {
+	if !fresh && !a.due(o, a.published.statusAt) || !historyPublished(o) {
 		return
 	}
 	s := &o.Server
@@ -150,6 +150,17 @@ func (a *Agent) putStatus(ctx context.Context, o ha.Observation) {
 		return
 	}
 	a.published.statusAt = o.Now
+}
+
+// historyPublished reports whether /history tells of the server's timeline. A position on a timeline of which
+// others know nothing could not be compared with theirs.
+func historyPublished(o ha.Observation) bool {
+	known, own := o.Store.View.History, o.Server.History
+	if len(own) == 0 || len(known.Entries) == 0 {
+		return known.Present && len(own) == len(known.Entries)
+	}
+	a, b := own[len(own)-1], known.Entries[len(known.Entries)-1]
+	return a.Timeline == b.Timeline && a.LSN == b.LSN
 }
 
 // retain gives the slots of members, present ones and those that were seen within member_slots_ttl. The

@@ -86,23 +86,22 @@ func (g *guard) release(ctx context.Context) {
 	g.o.Log.Warn("nothing of PostgreSQL is left here, giving the leader lock up")
 	g.released.Add(1)
 	// An agent that lives may start PostgreSQL again while this is under way; on this lease it must not.
-	g.releasing.Store(lease)
+	g.givenUp.Store(lease)
 	go func() { // the loop must go on: etcd may take its time
 		defer g.woken()
 		defer g.released.Add(-1)
-		defer g.releasing.CompareAndSwap(lease, 0)
 		g.tryRelease(ctx, lease, deadline)
 	}()
 }
 
-// tryRelease tries until the lease is over anyway.
+// tryRelease tries until etcd has answered, because no server is armed under the lease any more; or, when the
+// guard is ending, until the lease is over anyway.
 func (g *guard) tryRelease(ctx context.Context, lease int64, deadline clock.Instant) {
 	for {
-		left := deadline.Sub(g.o.Clock.Now())
-		if left <= 0 {
+		if g.forsaken.Load() && g.o.Clock.Now().After(deadline) {
 			return
 		}
-		try, cancel := context.WithTimeout(ctx, min(left, 2*time.Second))
+		try, cancel := context.WithTimeout(ctx, 2*time.Second)
 		err := g.o.Release(try, lease)
 		cancel()
 		if err == nil || ctx.Err() != nil {

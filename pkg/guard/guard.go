@@ -57,8 +57,11 @@ type guard struct {
 	exitCode int
 	signals  chan os.Signal
 	released atomic.Int32 // releases under way
-	// releasing is the lease that is being given up, zero if none is. No server may start to write under it.
-	releasing atomic.Int64
+	// givenUp is the newest lease that was given up, or is being; zero if none was. No server may ever be armed
+	// under it again: the answer to our request may be on its way while the agent still believes in the lease.
+	givenUp atomic.Int64
+	// forsaken: the guard is ending, and a release that etcd does not answer is left to the lease's own end.
+	forsaken atomic.Bool
 }
 
 // Supervise runs as the parent of the agent until the agent has ended for good, and gives the exit code for
@@ -147,6 +150,7 @@ func (g *guard) run(ctx context.Context) int {
 			return 1
 		}
 		until := g.judge(ctx)
+		g.forsaken.Store(g.leaving)
 		if g.leaving && !g.armed && g.agent == nil && g.released.Load() == 0 {
 			return g.exitCode
 		}
@@ -227,8 +231,8 @@ func (g *guard) message(m message) {
 	refused := ""
 	switch m.Op {
 	case "arm":
-		if m.Lease != 0 && m.Lease == g.releasing.Load() {
-			refused = "the lease is being given up"
+		if m.Lease != 0 && m.Lease == g.givenUp.Load() {
+			refused = "the lease was given up"
 			break
 		}
 		g.arm(m)

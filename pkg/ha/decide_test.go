@@ -86,6 +86,8 @@ func TestDecide(t *testing.T) {
 		{"named for a failover, too far behind", []change{orphan, request("", "a"), func(o *Observation) { o.Store.View.Status.Optime = 3 << 20 }}, AcquireLeader{}, "promoted self"},
 		{"far ahead on a branch that the cluster has left", []change{orphan, deadBranch}, Wait{}, "i am not the healthiest node"},
 		{"who is far ahead on such a branch does not count", []change{orphan, answers("b", 0, unreachable), answers("c", 9<<20, func(p *Peer) { p.Timeline = 1 })}, AcquireLeader{}, "promoted self"},
+		{"who can't lead for its timeline blocks nobody", []change{orphan, answers("b", 0, unreachable), answers("c", 9<<20, func(p *Peer) { p.Timeline = 1 }), func(o *Observation) { o.Settings.CheckTimeline = true }}, AcquireLeader{}, "promoted self"},
+		{"a lost branch that no history names", []change{orphan, lostBranch}, Wait{}, "i am not the healthiest node"},
 		{"another candidate is asked", []change{orphan, request("b", "c")}, AskPeers{Names: []string{"c"}}, "asking the candidate"},
 		{"another candidate is healthy", []change{orphan, request("b", "c"), answers("c", 1000)}, Wait{}, "i am not the healthiest node"},
 		{"another candidate is gone", []change{orphan, request("b", "c"), answers("c", 0, unreachable)}, AcquireLeader{}, "promoted self"},
@@ -199,6 +201,13 @@ func noSenders(o *Observation) { o.Server.Senders = nil }
 // deadBranch puts the member far along timeline 1, which the cluster left at 500.
 func deadBranch(o *Observation) {
 	o.Server.Timeline, o.Server.ReceiveLSN = 1, 9<<20
+	o.Store.View.Status.Optime = 3 << 20
+}
+
+// lostBranch puts the member far along timeline 3, which the cluster, now on 4, never had.
+func lostBranch(o *Observation) {
+	o.Store.View.History.Entries = []cluster.HistoryEntry{{Timeline: 1, LSN: 500}, {Timeline: 2, LSN: 900}, {Timeline: 4, LSN: 1000}}
+	o.Server.Timeline, o.Server.ReceiveLSN = 3, 9<<20
 	o.Store.View.Status.Optime = 3 << 20
 }
 

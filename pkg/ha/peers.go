@@ -75,14 +75,21 @@ func tooFarBehind(o *Observation, position cluster.LSN, t cluster.Timeline) bool
 }
 
 // known gives how much of a position counts. WAL on an old timeline behind the point at which the cluster
-// left it is nobody's any more: however far it goes, nothing that the last leader wrote is in it.
+// left it is nobody's any more: however far it goes, nothing that the last leader wrote is in it. A timeline
+// that is older than the cluster's and not among its ancestors is a branch that was lost; it can't have left
+// the cluster's line later than the ancestor before it ended.
 func known(o *Observation, position cluster.LSN, t cluster.Timeline) cluster.LSN {
-	for _, e := range o.Store.View.History.Entries {
-		if t != 0 && e.Timeline == t {
-			return min(position, e.LSN)
+	history := o.Store.View.History
+	if t == 0 || t >= history.Timeline() {
+		return position
+	}
+	limit := cluster.LSN(0)
+	for _, e := range history.Entries {
+		if e.Timeline <= t {
+			limit = e.LSN
 		}
 	}
-	return position
+	return min(position, limit)
 }
 
 // oldTimeline: with check_timeline, a member that is not on the cluster's timeline, or can't say on which,

@@ -14,7 +14,7 @@ func ruleLeader(o *Observation) *Decision {
 		return nil
 	}
 	for _, rule := range []func(*Observation) *Decision{
-		leaderPromote, leaderRequest, leaderKeys, leaderCheckpoint, leaderHistory, ruleRestart, ruleSlots,
+		leaderPromote, leaderRequest, leaderKeys, leaderHistory, leaderCheckpoint, ruleRestart, ruleSlots,
 	} {
 		if d := rule(o); d != nil {
 			return d
@@ -114,7 +114,7 @@ func scheduled(o *Observation, req cluster.FailoverRequest) (*Decision, bool) {
 
 // leaderRest are the rules after the request, while the request waits for its time.
 func leaderRest(o *Observation) *Decision {
-	for _, rule := range []func(*Observation) *Decision{leaderKeys, leaderCheckpoint, leaderHistory, ruleRestart, ruleSlots} {
+	for _, rule := range []func(*Observation) *Decision{leaderKeys, leaderHistory, leaderCheckpoint, ruleRestart, ruleSlots} {
 		if d := rule(o); d != nil {
 			return d
 		}

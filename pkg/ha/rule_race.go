@@ -146,8 +146,8 @@ func raceHealthiest(o *Observation, others []cluster.Member) *Decision {
 	for _, p := range answers {
 		theirs := known(o, p.Position, p.Timeline)
 		switch {
-		case limitation(p) != "":
-			continue
+		case limitation(p) != "", oldTimeline(o, p.Timeline):
+			continue // it can't become the leader, so it must not keep others from it
 		case !p.InRecovery:
 			return stand("race-primary-alive", "Primary (%s) is still alive", p.Name)
 		case theirs > mine:
