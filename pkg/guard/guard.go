@@ -237,7 +237,9 @@ func (g *guard) message(m message) {
 		}
 		g.arm(m)
 	case "extend":
-		if g.armed && !g.stopping && m.Deadline > g.charge.Deadline {
+		// Packets come in the order in which they were sent, and the newest proof counts even if it is shorter:
+		// a smaller ttl moves the leader key to a lease that ends sooner.
+		if g.armed && !g.stopping {
 			g.charge.Deadline, g.charge.Window = m.Deadline, m.Deadline.Sub(g.o.Clock.Now())
 		}
 	case "disarm":
