@@ -212,7 +212,7 @@ func (c *client) Extend(deadline clock.Instant) {
 		return
 	}
 	f.heard()
-	if f.armed && !f.stopping && deadline > f.charge.Deadline {
+	if f.armed && !f.stopping {
 		c.n.w.check.deadline(c.n, deadline)
 		f.charge.Deadline, f.window = deadline, deadline.Sub(f.n.clock.Now())
 		f.judge()
