@@ -319,3 +319,22 @@ func (n *Node) SQL(query string) (string, error) {
 	}
 	return "", nil
 }
+
+// ExitCode is the exit code of hathi run after it has ended.
+func (n *Node) ExitCode() int {
+	<-n.done
+	return n.cmd.ProcessState.ExitCode()
+}
+
+// Own gives files to the user that the node runs as.
+func (n *Node) Own(paths ...string) {
+	n.c.T.Helper()
+	if n.cred == nil {
+		return
+	}
+	for _, p := range paths {
+		if err := os.Chown(p, int(n.cred.Uid), int(n.cred.Gid)); err != nil {
+			n.c.T.Fatal(err)
+		}
+	}
+}
