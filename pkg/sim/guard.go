@@ -22,9 +22,9 @@ type fence struct {
 	stopping bool
 	working  bool // a kill is under way
 	fenced   bool // and the agent has not been heard of since
-	// releasing is the lease that is being given up, zero if none is.
-	releasing int64
-	timer     *event
+	// given is the newest lease that was given up, zero if none was.
+	given int64
+	timer *event
 }
 
 func newFence(n *node) *fence {
@@ -89,23 +89,18 @@ func (f *fence) work(what string) {
 			if f.n.fence != f || !f.armed {
 				return
 			}
-			lease, deadline := f.charge.LeaseID, f.charge.Deadline
 			f.n.server.kill()
 			f.armed, f.stopping = false, false
-			f.releasing = lease
-			f.release(lease, deadline)
+			f.given = f.charge.LeaseID
+			f.release(f.given)
 			f.follow()
 		})
 	})
 }
 
-// release ends the lease, and tries until it is over anyway. No server is armed on it meanwhile.
-func (f *fence) release(id int64, deadline clock.Instant) {
+// release ends the lease, and tries until etcd has answered. No server is armed on it ever again.
+func (f *fence) release(id int64) {
 	w, n := f.n.w, f.n
-	if !n.clock.Now().Before(deadline) {
-		f.released(id)
-		return
-	}
 	answered := false
 	if there, ok := w.net.carry(n.number, w.etcdHost()); ok {
 		w.after(there, func() {
@@ -117,26 +112,17 @@ func (f *fence) release(id int64, deadline clock.Instant) {
 			}
 			w.etcd.revoke(id)
 			if back, ok := w.net.carry(w.etcdHost(), n.number); ok {
-				w.after(back, func() {
-					answered = true
-					f.p.run(func() { f.released(id) })
-				})
+				w.after(back, func() { answered = true })
 			}
 		})
 	}
 	w.after(2*time.Second, func() {
 		f.p.run(func() {
 			if !answered {
-				f.release(id, deadline)
+				f.release(id)
 			}
 		})
 	})
-}
-
-func (f *fence) released(id int64) {
-	if f.releasing == id {
-		f.releasing = 0
-	}
 }
 
 // retire ends an agent that is frozen after a fence: only a living one brings the server back.
@@ -185,7 +171,7 @@ func (c *client) Arm(_ context.Context, charge agent.Charge) error {
 	for f.working && !f.p.frozen && !f.p.dead {
 		c.n.w.sleep(time.Millisecond) // it does one thing after the other
 	}
-	if f.p.dead || f.p.frozen || f.releasing == charge.LeaseID {
+	if f.p.dead || f.p.frozen || f.given != 0 && f.given == charge.LeaseID {
 		return errGuard
 	}
 	f.arm(charge)

@@ -22,6 +22,7 @@ const mutantSeeds = 150
 func TestMutants(t *testing.T) {
 	for _, m := range mutants {
 		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
 			for seed := range uint64(mutantSeeds) {
 				if r := Run(Options{Seed: seed, Plant: m.plant}); r.Violation != "" {
 					if !strings.Contains(r.Violation, m.breaks) {

@@ -25,7 +25,6 @@ type node struct {
 	frozen  bool // everything on it stands still
 	dead    bool // switched off
 	leaving bool // the agent was told to end for good
-	deaths  int  // of the agent
 	life    int  // counts agents and switch-offs
 }
 
