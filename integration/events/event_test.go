@@ -1,6 +1,7 @@
 package events
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -59,6 +60,19 @@ func TestEvents(t *testing.T) {
 			l.Destroy()
 			l.Run()
 		}, promise{moves: false}},
+		{"guard frozen, then agent killed", func(c *testcluster.Cluster, l *testcluster.Node) {
+			postmaster, agent, guard := l.Postmaster(), l.Agent(), l.Guard()
+			testcluster.Freeze(guard)
+			c.WaitFor(enough, "another guard", func() bool { return strings.Contains(l.Log(), "the guard is frozen or gone") })
+			testcluster.Kill(agent)
+			c.WaitFor(enough, "another agent, started by that guard", func() bool { a := l.Agent(); return a != 0 && a != agent })
+			c.WaitHealthy(enough)
+			if l.Postmaster() != postmaster {
+				t.Errorf("PostgreSQL was not adopted")
+			}
+			l.Destroy()
+			l.Run()
+		}, promise{}},
 		{"agent and postmaster killed", func(c *testcluster.Cluster, l *testcluster.Node) {
 			// If the guard sees the agent's death before the postmaster's, it has started another agent by then, and
 			// that one starts PostgreSQL again; otherwise another member takes over.

@@ -181,10 +181,8 @@ func rest(ctx context.Context, d time.Duration) {
 // Lost gives the acknowledged rows that the present leader does not have.
 func (c *Cluster) Lost(writers ...*Writer) []Ack {
 	c.T.Helper()
-	leader := c.Leader()
-	if leader == nil {
-		c.T.Fatal("no leader to count the rows on")
-	}
+	var leader *Node
+	c.WaitFor(30*time.Second, "leader to count the rows on", func() bool { leader = c.Leader(); return leader != nil })
 	text, err := leader.SQL("SELECT coalesce(string_agg(id::text, ','), '') FROM acked")
 	if err != nil {
 		c.T.Fatalf("read the rows: %v", err)

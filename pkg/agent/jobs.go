@@ -170,6 +170,7 @@ func (a *Agent) checkRewind(ctx context.Context, o ha.Observation, leader cluste
 				return
 			}
 			m.RewindAgainst, m.RewindAgainstTimeline = leader.Member, max(div.LeaderTimeline, timeline)
+			m.RewindLSN = div.LocalLSN
 			m.Rewind = ha.RewindNotNeeded
 			if div.Needed {
 				m.Rewind = ha.RewindNeeded

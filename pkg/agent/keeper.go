@@ -41,10 +41,28 @@ func stuckAfter(s cluster.Settings) time.Duration {
 	return max(s.LoopWait+2*s.RetryTimeout, 10*time.Second)
 }
 
+// capProof: a renewal with a smaller TTL moves the leader key to a lease that ends sooner. From before it is
+// sent nothing may be believed for longer than that lease can live, or whoever is frozen in between would go
+// on under the old one.
+func (a *Agent) capProof(ttl time.Duration) {
+	lease := a.o.Store.Lease()
+	until := a.o.Clock.Now().Add(ttl)
+	a.mu.Lock()
+	shorter := lease.ID != 0 && ttl < lease.TTL && until < a.proof.until
+	if shorter {
+		a.proof.until = until
+	}
+	a.mu.Unlock()
+	if shorter {
+		a.o.Guard.Extend(until)
+	}
+}
+
 // renew does one renewal and takes down what it proves.
 func (a *Agent) renew(ctx context.Context, s cluster.Settings) error {
 	view, _ := a.o.Store.Latest()
 	lead := view != nil && view.Leader.Name == a.o.Name
+	a.capProof(s.TTL)
 	lease, holds, err := a.o.Store.Renew(ctx, s.TTL, lead)
 	if err != nil {
 		a.failed("could not renew the lease", err)

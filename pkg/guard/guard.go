@@ -90,12 +90,12 @@ func Adopt(ctx context.Context, o Options, agentPID, sock int) (int, error) {
 	if err := process.SetSubreaper(); err != nil {
 		o.Log.Warn("orphans of the agent will not be reaped here", "error", err)
 	}
-	h, err := process.Open(agentPID)
-	if err != nil {
-		return 1, fmt.Errorf("adopt the agent: %w", err)
+	g.sock, g.agentPID, g.born = sock, agentPID, o.Clock.Now()
+	if g.agent, err = process.Open(agentPID); err != nil {
+		g.agentEnded(-1) // it has died meanwhile; what it has sent is still there
+	} else {
+		g.watchProcess(g.agent)
 	}
-	g.sock, g.agent, g.agentPID, g.born = sock, h, agentPID, o.Clock.Now()
-	g.watchProcess(h)
 	return g.run(ctx), nil
 }
 

@@ -57,6 +57,7 @@ func TestDecide(t *testing.T) {
 		{"replica follows the member of its tag", []change{replica, func(o *Observation) { o.Self.Tags = cluster.Tags{"replicatefrom": "c"} }}, Follow{Upstream: cluster.Upstream{Member: "c", Host: "c", Port: "5432"}}, "following c"},
 		{"replica streaming on an older timeline is not bothered", []change{replica, func(o *Observation) { o.Server.Timeline = 1 }}, Wait{}, "no action"},
 		{"replica cut off on an older timeline is compared", []change{replica, func(o *Observation) { o.Server.Timeline, o.Server.ReceiverStatus = 1, "" }}, CheckRewind{Leader: upB}, "comparing"},
+		{"an answer does not hold for WAL that came later", []change{replica, diverged, judged(RewindNotNeeded), func(o *Observation) { o.Memory.RewindLSN = 900 }}, CheckRewind{Leader: upB}, "comparing"},
 		{"replica known to have diverged is rewound", []change{replica, diverged}, Rewind{Leader: upB}, "running pg_rewind from b"},
 		{"rewind waits for the checkpoint", []change{replica, diverged, func(o *Observation) { o.Store.View.Members[1].CheckpointPending = true }}, Wait{}, "Waiting for checkpoint on b before rewind"},
 		{"diverged and nothing may be done", []change{replica, diverged, func(o *Observation) { o.Memory.Rewind = RewindFailed }}, Wait{}, "reinitialize it"},

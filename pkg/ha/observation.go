@@ -103,6 +103,8 @@ type Memory struct {
 	// RewindAgainst is the leader and timeline the answer in Rewind was found against.
 	RewindAgainst         string
 	RewindAgainstTimeline cluster.Timeline
+	// RewindLSN is how far this server had come when it was compared; zero: unknown.
+	RewindLSN cluster.LSN
 	// RewindRetryAt: not before then is the check or the rewind tried again (the leader was not ready).
 	RewindRetryAt clock.Instant
 

@@ -165,6 +165,9 @@ func answer(o *Observation) RewindState {
 	if mem.RewindAgainst != m.Name || m.Timeline != 0 && mem.RewindAgainstTimeline != m.Timeline {
 		return RewindCheck
 	}
+	if mem.Rewind == RewindNotNeeded && o.Server.Answered && o.Server.ReplayLSN > mem.RewindLSN && mem.RewindLSN != 0 {
+		return RewindCheck // it has replayed more since, perhaps from a leader that was on its way out
+	}
 	return mem.Rewind
 }
 
