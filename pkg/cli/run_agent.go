@@ -33,6 +33,7 @@ type nodeAgent struct {
 	woken  chan struct{}
 
 	mu       sync.Mutex
+	stopping bool // asked to end, perhaps before there was an agent
 	local    *config.Config
 	dynamic  config.Dynamic
 	revision int64 // of the /config that dynamic was read from; zero: the cache or bootstrap.dcs
@@ -46,6 +47,8 @@ func runAgent(ctx context.Context, path string, log *slog.Logger, cfg *config.Co
 	// The agent lives beside a database that needs the memory more; a smaller heap costs it next to nothing.
 	debug.SetGCPercent(30)
 	n := &nodeAgent{path: path, log: log, local: cfg, woken: make(chan struct{}, 1)}
+	starting, cancel := context.WithCancel(ctx)
+	defer n.listen(cancel)()
 	n.startDynamic()
 	effective, problems := config.Merge(cfg, n.dynamic, 0)
 	n.warn(problems)
@@ -55,7 +58,7 @@ func runAgent(ctx context.Context, path string, log *slog.Logger, cfg *config.Co
 	}
 	defer n.pg.Close()
 
-	client, err := openEtcd(ctx, cfg, log)
+	client, err := openEtcd(starting, cfg, log)
 	if err != nil {
 		return err
 	}
@@ -66,14 +69,14 @@ func runAgent(ctx context.Context, path string, log *slog.Logger, cfg *config.Co
 	if err != nil {
 		return err
 	}
-	if err := n.nameIsFree(ctx, peers); err != nil {
-		return err
+	if err := n.nameIsFree(starting, peers); err != nil || starting.Err() != nil {
+		return err // asked to end meanwhile: nothing has been started
 	}
 	listener, err := api.Listen(ctx, cfg.RestAPI.Listen.String())
 	if err != nil {
 		return err
 	}
-	n.agent = agent.New(n.options(effective, peers, guard))
+	n.use(agent.New(n.options(effective, peers, guard)))
 	n.server, err = api.New(api.Options{
 		Node: n.agent, Store: n.store, Peers: peers, Clock: clock.System{}, Log: log, Version: Version,
 		MergePatch: config.MergePatch, Validate: config.ValidateDynamic,
@@ -93,27 +96,56 @@ func runAgent(ctx context.Context, path string, log *slog.Logger, cfg *config.Co
 	return n.run(ctx)
 }
 
-// run turns the loop and passes signals on to it.
-func (n *nodeAgent) run(ctx context.Context) error {
+// listen passes signals on: to the agent, or, while there is none yet, to the start, which then ends. The
+// caller defers the result.
+func (n *nodeAgent) listen(cancelStart func()) (done func()) {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	defer signal.Stop(signals)
 	ended := make(chan struct{})
-	defer close(ended)
 	go func() {
 		for {
 			select {
 			case s := <-signals:
-				if s == syscall.SIGHUP {
-					n.agent.Reload()
-					continue
-				}
-				n.agent.Stop()
+				n.signal(s, cancelStart)
 			case <-ended:
 				return
 			}
 		}
 	}()
+	return func() {
+		signal.Stop(signals)
+		close(ended)
+		cancelStart()
+	}
+}
+
+func (n *nodeAgent) signal(s os.Signal, cancelStart func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case s == syscall.SIGHUP && n.agent != nil:
+		n.agent.Reload()
+	case s == syscall.SIGHUP: // the files are being read anyway
+	case n.agent != nil:
+		n.agent.Stop()
+	default:
+		n.stopping = true
+		cancelStart()
+	}
+}
+
+// use takes the agent into use; from here on signals go to it.
+func (n *nodeAgent) use(a *agent.Agent) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.agent = a
+	if n.stopping {
+		a.Stop()
+	}
+}
+
+// run turns the loop until the agent has ended.
+func (n *nodeAgent) run(ctx context.Context) error {
 	if message := n.agent.Run(ctx, n.woken); message != "" {
 		return errors.New(message)
 	}

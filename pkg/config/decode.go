@@ -64,7 +64,7 @@ func decodeNode(root *section, cfg *Config) {
 	root.ignore("thread_pool_size", "thread_stack_size")
 	for _, key := range []string{"ttl", "loop_wait", "retry_timeout", "standby_cluster", "synchronous_mode", "maximum_lag_on_failover"} {
 		if n := root.get(key); n != nil {
-			root.c.warn(n, key, "has no effect here; it belongs to the cluster: set it with edit-config (or under bootstrap.dcs before the first start)")
+			root.c.warn(n, key, "has no effect here; it belongs to the cluster: set it with PATCH /config (or under bootstrap.dcs before the first start)")
 		}
 	}
 	if cfg.Name != "" {

@@ -81,7 +81,7 @@ func decodePostgres(s *section, local bool) Postgres {
 	s.replicaMethods(&p)
 	s.ignore("name")
 	if n := s.get("use_slots"); n != nil && local {
-		s.c.warn(n, s.key("use_slots"), "has no effect here; it belongs to the cluster: set it with edit-config")
+		s.c.warn(n, s.key("use_slots"), "has no effect here; it belongs to the cluster: set it with PATCH /config")
 	}
 	if local {
 		s.warnControlled()
@@ -164,7 +164,7 @@ func settingText(n *Node) string {
 func (s *section) warnControlled() {
 	for _, e := range entriesOf(s.node.Get("parameters")) {
 		if _, ok := controlled[strings.ToLower(e.Key)]; ok {
-			s.c.warn(e.Value, s.key("parameters."+e.Key), "has no effect here, all members must agree on it: set it with edit-config (or under bootstrap.dcs before the first start)")
+			s.c.warn(e.Value, s.key("parameters."+e.Key), "has no effect here, all members must agree on it: set it with PATCH /config (or under bootstrap.dcs before the first start)")
 		}
 	}
 }

@@ -87,6 +87,9 @@ func (g *guard) agentEnded(code int) {
 		return
 	case g.leaving:
 		return
+	case g.asked:
+		g.leaving = true // it died of it, perhaps before it could listen; what it leaves armed is stopped here
+		return
 	}
 	now := g.o.Clock.Now()
 	if now.Sub(g.born) > settled {

@@ -53,6 +53,7 @@ type guard struct {
 	stopping bool
 	fenced   clock.Instant // when a fence was carried out for which the agent has not answered yet
 
+	asked    bool // somebody has asked us to end, and the agent was told
 	leaving  bool // no agent is started any more; ends when there is nothing left to guard
 	exitCode int
 	signals  chan os.Signal
@@ -199,6 +200,7 @@ func (g *guard) signal(s os.Signal) {
 	case sig == syscall.SIGCHLD:
 		g.reap()
 	case g.agent != nil:
+		g.asked = g.asked || sig == syscall.SIGTERM || sig == syscall.SIGINT || sig == syscall.SIGQUIT
 		if err := g.agent.Signal(sig); err != nil {
 			g.o.Log.Warn("could not pass a signal on to the agent", "signal", sig.String(), "error", err)
 		}
