@@ -76,7 +76,9 @@ func runAgent(ctx context.Context, path string, log *slog.Logger, cfg *config.Co
 	if err != nil {
 		return err
 	}
-	n.use(agent.New(n.options(effective, peers, guard)))
+	options := n.options(effective, peers, guard)
+	n.warnSharedAddress(options.ConnURL)
+	n.use(agent.New(options))
 	n.server, err = api.New(api.Options{
 		Node: n.agent, Store: n.store, Peers: peers, Clock: clock.System{}, Log: log, Version: Version,
 		MergePatch: config.MergePatch, Validate: config.ValidateDynamic,
@@ -211,6 +213,20 @@ func (n *nodeAgent) nameIsFree(ctx context.Context, peers *api.Client) error {
 			"give this node another name, or stop the other one", m.Name, m.APIURL)
 	}
 	return nil
+}
+
+// warnSharedAddress tells of another member with the same address: whoever is to follow one of the two may
+// reach the other, or itself.
+func (n *nodeAgent) warnSharedAddress(url string) {
+	view, _ := n.store.Latest()
+	if view == nil {
+		return
+	}
+	for _, m := range view.Members {
+		if m.Name != n.local.Name && m.ConnURL == url {
+			n.log.Warn("member " + m.Name + " has the same postgresql.connect_address as this one: " + url + "; give each member its own, or neither can follow the other")
+		}
+	}
 }
 
 func (n *nodeAgent) warn(problems config.Problems) {
