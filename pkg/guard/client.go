@@ -41,8 +41,12 @@ type Client struct {
 	// process id is added as the last. The new guard finds its socket as file descriptor 3.
 	command []string
 
-	mu     sync.Mutex
-	sock   int
+	mu   sync.Mutex
+	sock int
+	// turn counts the guards that were in use. A listener knows by it that its guard was replaced; the number of
+	// its socket would not do, because the kernel gives it out again.
+	turn   int
+	since  time.Time // when the present guard came into use
 	guard  *process.Handle
 	seq    uint64
 	acks   chan message
@@ -68,12 +72,13 @@ func Connect(log *slog.Logger, command []string) (*Client, error) {
 
 // use takes another guard into use; c.mu is held, or nobody knows c yet.
 func (c *Client) use(sock int, h *process.Handle) {
-	c.sock, c.guard, c.acks = sock, h, make(chan message, 16)
-	go c.listen(sock, c.acks)
+	c.sock, c.guard, c.acks, c.since = sock, h, make(chan message, 16), time.Now()
+	c.turn++
+	go c.listen(sock, c.turn, c.acks)
 }
 
 // listen takes in the answers of one guard until it ends, and then sees to another one.
-func (c *Client) listen(sock int, acks chan<- message) {
+func (c *Client) listen(sock, turn int, acks chan<- message) {
 	for {
 		m, ok, ended := receive(sock, 0)
 		if ended {
@@ -88,7 +93,13 @@ func (c *Client) listen(sock int, acks chan<- message) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || c.sock != sock {
+	if c.turn == turn && time.Since(c.since) < time.Second {
+		// One that dies at its start would be followed by the next without end. Nothing tells when it would not.
+		c.mu.Unlock()
+		time.Sleep(time.Second)
+		c.mu.Lock()
+	}
+	if c.closed || c.turn != turn {
 		return // it was replaced
 	}
 	c.log.Error("the guard has died, starting another one")
@@ -213,14 +224,15 @@ func (c *Client) replace() error {
 		return fmt.Errorf("start another guard: %w", err)
 	}
 	c.use(ours, h)
-	if c.charge == nil {
-		return nil
+	hello := message{Op: "ping"}
+	if c.charge != nil {
+		hello = armMessage(*c.charge)
 	}
 	// A program that has to be loaded first takes longer than one that runs.
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	for {
-		if err = c.confirmed(ctx, armMessage(*c.charge)); err == nil || ctx.Err() != nil {
+		if err = c.confirmed(ctx, hello); err == nil || errors.Is(err, errRefused) || ctx.Err() != nil {
 			return err
 		}
 	}

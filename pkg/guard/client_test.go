@@ -1,0 +1,59 @@
+package guard
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hathi-ha/hathi/pkg/clock"
+	"github.com/hathi-ha/hathi/pkg/process"
+)
+
+// TestClientReplacesOnce: a guard that is gone is replaced by one other, not by one after the other, although
+// the kernel gives the number of the old socket to the new one.
+func TestClientReplacesOnce(t *testing.T) {
+	if os.Getenv("HATHI_TEST_GUARD") != "" {
+		_, _ = Adopt(t.Context(), Options{Agent: []string{"/bin/true", "true"}, DataDir: t.TempDir(), Clock: clock.System{}, Log: slog.New(slog.DiscardHandler)}, os.Getppid(), 3)
+		return
+	}
+	started := filepath.Join(t.TempDir(), "started")
+	t.Setenv("HATHI_TEST_GUARD", "1")
+	ours, theirs, err := socketPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := process.Open(os.Getpid()) // stands for the first guard; nothing is sent to it
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := `echo x >> ` + started + `; exec ` + os.Args[0] + ` -test.run '^TestClientReplacesOnce$'`
+	c := &Client{log: slog.New(slog.DiscardHandler), command: []string{"/bin/sh", "sh", "-c", script}}
+	c.use(ours, h)
+	defer c.Close()
+	c.mu.Lock()
+	c.guard = nil // it is ourselves: replace must not kill it
+	c.since = time.Now().Add(-time.Hour)
+	c.mu.Unlock()
+	unix.Close(theirs) // the first guard is gone
+
+	deadline := time.Now().Add(20 * time.Second)
+	for c.Disarm(t.Context()) != nil || count(started) == 0 {
+		if time.Now().After(deadline) {
+			t.Fatal("no other guard answers")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	time.Sleep(3 * time.Second) // a second one would come within one
+	if n := count(started); n != 1 {
+		t.Errorf("%d guards were started, want 1", n)
+	}
+}
+
+func count(path string) int {
+	raw, _ := os.ReadFile(path)
+	return len(raw) / len("x\n")
+}
