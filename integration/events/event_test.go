@@ -57,8 +57,7 @@ func TestEvents(t *testing.T) {
 			if l.Postmaster() != postmaster {
 				t.Errorf("the death of the guard ended PostgreSQL")
 			}
-			l.Destroy()
-			l.Run()
+			away(c, l)
 		}, promise{moves: false}},
 		{"guard frozen, then agent killed", func(c *testcluster.Cluster, l *testcluster.Node) {
 			postmaster, agent, guard := l.Postmaster(), l.Agent(), l.Guard()
@@ -70,8 +69,7 @@ func TestEvents(t *testing.T) {
 			if l.Postmaster() != postmaster {
 				t.Errorf("PostgreSQL was not adopted")
 			}
-			l.Destroy()
-			l.Run()
+			away(c, l)
 		}, promise{}},
 		{"agent and postmaster killed", func(c *testcluster.Cluster, l *testcluster.Node) {
 			// If the guard sees the agent's death before the postmaster's, it has started another agent by then, and
@@ -90,9 +88,7 @@ func TestEvents(t *testing.T) {
 			c.WaitFor(enough, "new postmaster", func() bool { p := c.Leader(); return p != nil && p.Postmaster() != old })
 		}, promise{lossless: true}},
 		{"the whole node killed", func(c *testcluster.Cluster, l *testcluster.Node) {
-			l.Destroy()
-			c.WaitFor(enough, "new leader", func() bool { n := c.Leader(); return n != nil && n != l })
-			l.Run()
+			away(c, l)
 		}, promise{moves: true}},
 		{"etcd killed and started again", func(c *testcluster.Cluster, l *testcluster.Node) {
 			c.Etcd.Kill(0)
@@ -132,6 +128,14 @@ func stop(writers []*testcluster.Writer) {
 	for _, w := range writers {
 		w.Stop()
 	}
+}
+
+// away kills everything of a leader's node and starts it again when another member leads: until then its keys
+// are still in etcd and tell of what is gone.
+func away(c *testcluster.Cluster, l *testcluster.Node) {
+	l.Destroy()
+	c.WaitFor(enough, "new leader", func() bool { n := c.Leader(); return n != nil && n != l })
+	l.Run()
 }
 
 // readOnly reports whether no node accepts writes.
