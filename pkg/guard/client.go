@@ -94,9 +94,9 @@ func (c *Client) listen(sock, turn int, acks chan<- message) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.turn == turn && time.Since(c.since) < time.Second {
-		// One that dies at its start would be followed by the next without end. Nothing tells when it would not.
+		// One that dies at its start would be followed by the next without end.
 		c.mu.Unlock()
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // nothing tells when the next would live
 		c.mu.Lock()
 	}
 	if c.closed || c.turn != turn {
