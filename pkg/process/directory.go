@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,6 +14,7 @@ import (
 // InDirectory gives the processes of the PostgreSQL server of a data directory: those whose working
 // directory it is and whose program is named postgres. Every process of a server has its data directory as
 // working directory, so this finds a postmaster's children also when it is gone and they belong to nobody.
+// Zombies are not among them.
 // Source: PostgreSQL 17, src/backend/utils/init/miscinit.c, ChangeToDataDir.
 func InDirectory(dir string) ([]int, error) {
 	want, err := os.Stat(dir)
@@ -56,7 +55,8 @@ func belongs(pid int, dir os.FileInfo) bool {
 }
 
 // KillDirectory sends SIGKILL to all processes of a data directory and waits until none is left. New ones
-// that a dying postmaster still forks are found by looking again. It fails only when ctx ends first.
+// that a dying postmaster still forks are found by looking again. It fails when ctx ends first, or when a
+// process can't be killed; the others are killed all the same.
 func KillDirectory(ctx context.Context, dir string) error {
 	for {
 		pids, err := InDirectory(dir)
@@ -66,43 +66,70 @@ func KillDirectory(ctx context.Context, dir string) error {
 		if err != nil || len(pids) == 0 {
 			return err
 		}
-		for _, pid := range pids {
-			if err := killOne(ctx, pid); err != nil {
-				return fmt.Errorf("kill the processes in %s: %w", dir, err)
-			}
+		if err := killAll(ctx, pids, dir); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("kill the processes in %s: %w", dir, err)
 		}
 	}
 }
 
-func killOne(ctx context.Context, pid int) error {
+// killAll signals all before it waits for any: a server can have thousands of processes, and each takes its
+// time to give back its memory.
+func killAll(ctx context.Context, pids []int, dir string) error {
+	want, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, pid := range pids {
+		failed = append(failed, killOne(pid, want))
+	}
+	if err := errors.Join(failed...); err != nil {
+		return err
+	}
+	for _, pid := range pids {
+		if err := awaitEnd(ctx, pid, want); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func killOne(pid int, dir os.FileInfo) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("open process %d: %w", pid, err)
+	}
+	defer unix.Close(fd)
+	if !belongs(pid, dir) { // now that the pidfd is held: the number may have become somebody else's
+		return nil
+	}
+	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("kill process %d: %w", pid, err)
+	}
+	return nil
+}
+
+// awaitEnd waits for the end of a process that was killed.
+func awaitEnd(ctx context.Context, pid int, dir os.FileInfo) error {
 	h, err := Open(pid)
 	if errors.Is(err, ErrGone) {
-		return pause(ctx) // a zombie whose parent is slow still has its place in /proc
+		return nil
 	}
 	if err != nil {
 		return err
 	}
 	defer h.Close()
-	if err := h.Signal(syscall.SIGKILL); err != nil && !errors.Is(err, ErrGone) {
-		return err
+	if !belongs(pid, dir) { // as above
+		return nil
 	}
 	select {
 	case <-h.Done():
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("wait for process %d: %w", pid, context.Cause(ctx))
-	}
-}
-
-// pause: nothing tells that a zombie has been reaped by somebody else.
-func pause(ctx context.Context) error {
-	t := time.NewTimer(2 * time.Millisecond)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -16,14 +15,11 @@ import (
 
 // Handle is one process. Its methods are safe for concurrent use.
 type Handle struct {
-	pid   int
-	ticks uint64
-	fd    int
-	done  chan struct{}
-
-	mu     sync.Mutex
-	closed bool
-	wake   [2]int // closing the write end ends the watcher
+	pid    int
+	ticks  uint64
+	pidfd  *os.File
+	done   chan struct{} // closed when the process has ended
+	closed chan struct{} // closed when the watcher has ended for another reason
 }
 
 // ErrGone: there is no such process.
@@ -44,36 +40,59 @@ func Open(pid int) (*Handle, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("open process %d: %w", pid, ErrGone)
 	}
-	h := &Handle{pid: pid, ticks: st.ticks, fd: fd, done: make(chan struct{})}
-	if err := unix.Pipe2(h.wake[:], unix.O_CLOEXEC); err != nil {
+	// A file that does not block is waited for by the runtime, without a thread of its own.
+	if err := unix.SetNonblock(fd, true); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("watch process %d: %w", pid, err)
 	}
-	go h.watch()
+	h := &Handle{
+		pid: pid, ticks: st.ticks, pidfd: os.NewFile(uintptr(fd), "pidfd"),
+		done: make(chan struct{}), closed: make(chan struct{}),
+	}
+	conn, err := h.pidfd.SyscallConn()
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("watch process %d: %w", pid, err)
+	}
+	go h.watch(conn)
 	return h, nil
 }
 
-// watch waits in poll(2) until the process has ended or the handle is closed. The kernel makes a pidfd
-// readable at the end of the process; the runtime's own poller does not take pidfds.
-func (h *Handle) watch() {
-	fds := []unix.PollFd{{Fd: int32(h.fd), Events: unix.POLLIN}, {Fd: int32(h.wake[0]), Events: unix.POLLIN}}
+// watch waits until the process has ended or the handle is closed. The kernel makes a pidfd readable at the
+// end of the process. Source: pidfd_open(2).
+func (h *Handle) watch(conn syscall.RawConn) {
+	ended := false
+	err := conn.Read(func(fd uintptr) bool {
+		ended = ended || readable(int(fd))
+		return ended
+	})
+	if err != nil && !ended {
+		close(h.closed)
+		return
+	}
+	close(h.done)
+}
+
+// readable does not wait.
+func readable(fd int) bool {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	for {
-		_, err := unix.Poll(fds, -1)
-		if errors.Is(err, unix.EINTR) {
-			continue
+		n, err := unix.Poll(fds, 0)
+		if !errors.Is(err, unix.EINTR) {
+			return err == nil && n > 0
 		}
-		break
 	}
-	if fds[0].Revents != 0 {
-		close(h.done)
+}
+
+// Wait waits until the process has ended, or until the handle is closed; it reports whether the process has
+// ended.
+func (h *Handle) Wait() bool {
+	select {
+	case <-h.done:
+		return true
+	case <-h.closed:
+		return false
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	unix.Close(h.wake[0])
-	if h.closed {
-		unix.Close(h.fd)
-	}
-	h.wake[0] = -1
 }
 
 // PID gives the process id.
@@ -103,36 +122,27 @@ func (h *Handle) Frozen() bool {
 	return err == nil && st.ticks == h.ticks && (st.state == 'T' || st.state == 't')
 }
 
-// Signal sends a signal to the process; ErrGone if it has ended.
+// Signal sends a signal to the process; ErrGone if it has ended, os.ErrClosed if the handle was closed.
 func (h *Handle) Signal(sig syscall.Signal) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
-		return fmt.Errorf("signal process %d: %w", h.pid, os.ErrClosed)
-	}
-	switch err := unix.PidfdSendSignal(h.fd, sig, nil, 0); {
-	case err == nil:
-		return nil
-	case errors.Is(err, unix.ESRCH):
-		return fmt.Errorf("signal process %d: %w", h.pid, ErrGone)
-	default:
+	conn, err := h.pidfd.SyscallConn()
+	if err != nil {
 		return fmt.Errorf("signal process %d: %w", h.pid, err)
 	}
+	var sent error
+	if conn.Control(func(fd uintptr) { sent = unix.PidfdSendSignal(int(fd), sig, nil, 0) }) != nil {
+		return fmt.Errorf("signal process %d: %w", h.pid, os.ErrClosed) // it fails for no other reason
+	}
+	if errors.Is(sent, unix.ESRCH) {
+		return fmt.Errorf("signal process %d: %w", h.pid, ErrGone)
+	}
+	if sent != nil {
+		return fmt.Errorf("signal process %d: %w", h.pid, sent)
+	}
+	return nil
 }
 
-// Close lets go of the process; it does nothing to it.
-func (h *Handle) Close() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
-		return
-	}
-	h.closed = true
-	unix.Close(h.wake[1])
-	if h.wake[0] == -1 { // the watcher has ended
-		unix.Close(h.fd)
-	}
-}
+// Close lets go of the process; it does nothing to it. Done is not closed by it.
+func (h *Handle) Close() { _ = h.pidfd.Close() } // closed already is as good
 
 // StartTicks gives when the process with that id was started.
 func StartTicks(pid int) (uint64, error) {

@@ -1,0 +1,141 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func inDirectory(t *testing.T, dir string) []int {
+	t.Helper()
+	pids, err := InDirectory(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pids
+}
+
+func TestInDirectory(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	postgres := program(t, "postgres")
+	server := startServer(t, postgres, dir, 2)
+	startServer(t, postgres, other, 0)              // of another directory
+	startServer(t, program(t, "postgrest"), dir, 0) // another program
+	eventually(t, "a postmaster and two children", func() bool { return len(inDirectory(t, dir)) == 3 })
+	if pids := inDirectory(t, dir); !slices.Contains(pids, server.Process.Pid) {
+		t.Errorf("%v lacks the postmaster %d", pids, server.Process.Pid)
+	}
+
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	if pids := inDirectory(t, link); len(pids) != 3 {
+		t.Errorf("through a symbolic link: %v", pids)
+	}
+
+	// A postmaster that was killed leaves its children, which belong to nobody.
+	_ = server.Process.Kill()
+	_ = server.Wait()
+	eventually(t, "two children without a parent", func() bool { return len(inDirectory(t, dir)) == 2 })
+
+	// The package was upgraded meanwhile.
+	if err := os.Remove(postgres); err != nil {
+		t.Fatal(err)
+	}
+	if pids := inDirectory(t, dir); len(pids) != 2 {
+		t.Errorf("after the program was removed: %v", pids)
+	}
+}
+
+func TestInDirectoryThatIsNot(t *testing.T) {
+	if _, err := InDirectory(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a directory that does not exist: %v", err)
+	}
+}
+
+func TestKillDirectory(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	dir, other := t.TempDir(), t.TempDir()
+	postgres := program(t, "postgres")
+	server := startServer(t, postgres, dir, 3)
+	bystander := startServer(t, postgres, other, 0)
+	_ = server.Process.Signal(syscall.SIGSTOP) // frozen ones, too
+	if err := KillDirectory(ctx, dir); err != nil {
+		t.Fatal(err)
+	}
+	if pids := inDirectory(t, dir); len(pids) != 0 {
+		t.Errorf("left over: %v", pids)
+	}
+	if !open(t, bystander.Process.Pid).Alive() {
+		t.Error("a server of another directory was killed")
+	}
+	if err := KillDirectory(ctx, dir); err != nil {
+		t.Errorf("nobody to kill: %v", err)
+	}
+	if err := KillDirectory(ctx, filepath.Join(dir, "none")); err != nil {
+		t.Errorf("no directory: %v", err)
+	}
+}
+
+// The guard's margin is counted on this: the time does not grow with each process that takes its time to die.
+func TestKillDirectoryAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	startServer(t, program(t, "postgres"), dir, 40)
+	eventually(t, "all children", func() bool { return len(inDirectory(t, dir)) == 41 })
+	fds := resources(t)
+	start := time.Now()
+	if err := KillDirectory(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("41 processes killed in %s", time.Since(start))
+	if pids := inDirectory(t, dir); len(pids) != 0 {
+		t.Errorf("left over: %v", pids)
+	}
+	eventually(t, "all file descriptors and goroutines given back", func() bool { return resources(t) <= fds })
+}
+
+func TestKillDirectoryWithoutTime(t *testing.T) {
+	dir := t.TempDir()
+	startServer(t, program(t, "postgres"), dir, 0)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	// What is there is killed all the same; only the wait has no time.
+	if err := KillDirectory(ctx, dir); err != nil && !errors.Is(err, context.Canceled) {
+		t.Errorf("without time: %v", err)
+	}
+	eventually(t, "nobody left", func() bool { return len(inDirectory(t, dir)) == 0 })
+}
+
+func TestSubreaper(t *testing.T) {
+	if os.Getenv("TEST_SUBREAPER") == "" {
+		cmd := exec.Command("/proc/self/exe", "-test.run", "^TestSubreaper$", "-test.v")
+		cmd.Env = append(os.Environ(), "TEST_SUBREAPER=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return
+	}
+	if err := SetSubreaper(); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	server := startServer(t, program(t, "postgres"), dir, 1)
+	eventually(t, "one child", func() bool { return len(inDirectory(t, dir)) == 2 })
+	orphan := slices.DeleteFunc(inDirectory(t, dir), func(pid int) bool { return pid == server.Process.Pid })[0]
+	_ = server.Process.Kill()
+	_ = server.Wait()
+	if err := syscall.Kill(orphan, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if pid, err := syscall.Wait4(orphan, nil, 0, nil); pid != orphan {
+		t.Errorf("the orphan %d is not ours to reap: %v", orphan, err)
+	}
+}
