@@ -41,10 +41,11 @@ func newRun(e *env) *cobra.Command {
 		Use: "run CONFIG", Short: "Run a node: its agent, its guard and its PostgreSQL", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := strings.Join(args, "")
-			o, err := guardOptions(path)
+			o, closeLog, err := guardOptions(path)
 			if err != nil {
 				return err
 			}
+			defer closeLog()
 			o.Agent = []string{self, "hathi", "agent", path}
 			code, err := guard.Supervise(context.WithoutCancel(cmd.Context()), o)
 			if err != nil {
@@ -94,10 +95,11 @@ func newGuard(e *env) *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("process id of the agent: %w", err)
 			}
-			o, err := guardOptions(args[0])
+			o, closeLog, err := guardOptions(args[0])
 			if err != nil {
 				return err
 			}
+			defer closeLog()
 			o.Agent = []string{self, "hathi", "agent", args[0]}
 			const sock = 3 // see guard.Client
 			code, err := guard.Adopt(context.WithoutCancel(cmd.Context()), o, pid, sock)
@@ -111,18 +113,18 @@ func newGuard(e *env) *cobra.Command {
 
 // guardOptions reads the configuration, so that mistakes end the node before anything is started, gives up
 // root, and says what there is to guard.
-func guardOptions(path string) (guard.Options, error) {
+func guardOptions(path string) (o guard.Options, closeLog func() error, err error) {
 	cfg, _, err := loadNode(path) // the agent logs the warnings
 	if err != nil {
-		return guard.Options{}, err
+		return o, nil, err
 	}
 	// A file is the agent's: two processes can't both rotate it.
-	log, _, err := hathilog.New(hathilog.Options{Level: cfg.Log.Level, JSON: cfg.Log.Type == "json", Static: cfg.Log.StaticFields})
+	log, closeLog, err := hathilog.New(hathilog.Options{Level: cfg.Log.Level, JSON: cfg.Log.Type == "json", Static: cfg.Log.StaticFields})
 	if err != nil {
-		return guard.Options{}, err
+		return o, nil, err
 	}
 	if err := dropRoot(cfg); err != nil {
-		return guard.Options{}, err
+		return o, nil, err
 	}
 	// The guard lives for a long time with very little.
 	debug.SetGCPercent(10)
@@ -131,7 +133,8 @@ func guardOptions(path string) (guard.Options, error) {
 	time.AfterFunc(5*time.Second, process.TrimText)
 	store := etcdOptions(cfg)
 	return guard.Options{
-		DataDir: absolute(cfg.Postgres.DataDir), PersonCode: personCode, Clock: clock.System{}, Log: log,
+		DataDir: absolute(cfg.Postgres.DataDir), Program: cfg.Postgres.BinNames["postgres"],
+		PersonCode: personCode, Clock: clock.System{}, Log: log,
 		Release: func(ctx context.Context, lease int64) error {
 			client, err := etcd.Open(ctx, store)
 			if err != nil {
@@ -140,7 +143,7 @@ func guardOptions(path string) (guard.Options, error) {
 			defer client.Close()
 			return client.RevokeLease(ctx, lease)
 		},
-	}, nil
+	}, closeLog, nil
 }
 
 // dropRoot becomes the user that owns the data directory, or postgres if there is none yet: PostgreSQL does

@@ -60,8 +60,12 @@ func (g *guard) reap() {
 		if err == unix.EINTR {
 			continue
 		}
+		g.childless = err == unix.ECHILD
 		if err != nil || pid <= 0 {
 			return
+		}
+		if g.heir != nil && pid == g.heir.PID() && status.Exited() {
+			g.exitCode = status.ExitStatus()
 		}
 		if pid == g.agentPID && g.ours {
 			code := -1
@@ -82,6 +86,8 @@ func (g *guard) agentEnded(code int) {
 	g.closeSock()
 	g.agent, g.agentPID, g.fenced = nil, 0, 0
 	switch {
+	case g.heir != nil:
+		return // the next agent is the other guard's matter
 	case code == 0 || code == g.o.PersonCode:
 		g.leaving, g.exitCode = true, code
 		return
@@ -106,7 +112,7 @@ func (g *guard) agentEnded(code int) {
 
 // restart starts the agent again when that is due, and gives until when to rest.
 func (g *guard) restart(until clock.Instant) clock.Instant {
-	if g.again == 0 || g.leaving || g.agent != nil {
+	if g.again == 0 || g.leaving || g.agent != nil || g.heir != nil {
 		return until
 	}
 	if now := g.o.Clock.Now(); now.Before(g.again) {

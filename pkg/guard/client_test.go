@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hathi-ha/hathi/pkg/clock"
-	"github.com/hathi-ha/hathi/pkg/process"
 )
 
 // TestClientReplacesOnce: a guard that is gone is replaced by one other, not by one after the other, although
@@ -26,18 +25,12 @@ func TestClientReplacesOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := process.Open(os.Getpid()) // stands for the first guard; nothing is sent to it
-	if err != nil {
-		t.Fatal(err)
-	}
 	script := `echo x >> ` + started + `; exec ` + os.Args[0] + ` -test.run '^TestClientReplacesOnce$'`
 	c := &Client{log: slog.New(slog.DiscardHandler), command: []string{"/bin/sh", "sh", "-c", script}}
-	c.use(ours, h)
+	first := newLink(ours, nil)
+	first.since = time.Now().Add(-time.Hour)
+	c.use(first)
 	defer c.Close()
-	c.mu.Lock()
-	c.guard = nil // it is ourselves: replace must not kill it
-	c.since = time.Now().Add(-time.Hour)
-	c.mu.Unlock()
 	unix.Close(theirs) // the first guard is gone
 
 	deadline := time.Now().Add(20 * time.Second)

@@ -23,9 +23,10 @@ func (g *guard) judge(ctx context.Context) clock.Instant {
 			g.stopServer()
 		case stepKill:
 			g.kill(ctx)
-			return g.retire(now.Add(g.charge.margin()))
+			return g.retire(g.restart(g.lookAgain()))
 		case stepRelease:
-			g.release(ctx)
+			g.end(ctx, 0)
+			return g.retire(g.restart(g.lookAgain()))
 		case stepRest:
 			if g.armed && g.agent == nil && g.server == nil {
 				until = earliest(until, now.Add(lookAgain))
@@ -33,6 +34,15 @@ func (g *guard) judge(ctx context.Context) clock.Instant {
 			return g.retire(g.restart(until))
 		}
 	}
+}
+
+// lookAgain is until when to rest after something was done: while the guard is still armed it did not succeed,
+// and is tried again.
+func (g *guard) lookAgain() clock.Instant {
+	if g.armed {
+		return g.o.Clock.Now().Add(lookAgain)
+	}
+	return 0
 }
 
 func earliest(a, b clock.Instant) clock.Instant {
@@ -56,29 +66,25 @@ func (g *guard) stopServer() {
 	}
 }
 
-// kill leaves nothing that could write. It is repeated until that is so.
+// kill carries the fence out. It is repeated until that has succeeded.
 func (g *guard) kill(ctx context.Context) {
 	if g.fenced == 0 {
 		g.fenced = g.o.Clock.Now()
+		g.o.Log.Error("the leader lock may end now, killing PostgreSQL")
 	}
-	g.o.Log.Error("the leader lock may end now, killing PostgreSQL")
-	ctx, cancel := context.WithTimeout(ctx, max(time.Second, g.charge.margin()))
-	defer cancel()
-	if err := killServer(ctx, g.o.DataDir, g.server, g.charge.margin()/4); err != nil {
-		g.o.Log.Error("could not kill PostgreSQL", "error", err)
-		return
-	}
-	g.stopping = true // nothing is left; the plan goes on to the release
-	g.release(ctx)
+	g.end(ctx, g.charge.margin()/4)
 }
 
-// release gives the leader key up, after making sure that no child of the postmaster is left that could
-// acknowledge anything: they outlive a postmaster that was killed, for as long as they are busy.
-func (g *guard) release(ctx context.Context) {
-	killing, cancel := context.WithTimeout(ctx, 10*time.Second)
+// end gives the leader key up, after making sure that nothing is left here that could acknowledge anything:
+// children outlive a postmaster that was killed, for as long as they are busy. It fails by staying armed.
+func (g *guard) end(ctx context.Context, grace time.Duration) {
+	killing, cancel := context.WithTimeout(ctx, max(time.Second, g.charge.margin()))
 	defer cancel()
-	if err := killServer(killing, g.o.DataDir, g.server, 0); err != nil {
-		g.o.Log.Error("not releasing the leader lock: could not kill the rest of PostgreSQL", "error", err)
+	if err := killServer(killing, g.o.DataDir, g.o.Program, g.server, grace); err != nil {
+		if err.Error() != g.complaint {
+			g.complaint = err.Error() // once, not with every try
+			g.o.Log.Error("not giving the leader lock up: could not kill PostgreSQL, trying again", "error", err)
+		}
 		return
 	}
 	lease, deadline := g.charge.Lease, g.charge.Deadline
@@ -87,11 +93,19 @@ func (g *guard) release(ctx context.Context) {
 	g.released.Add(1)
 	// An agent that lives may start PostgreSQL again while this is under way; on this lease it must not.
 	g.givenUp.Store(lease)
+	g.tell(message{Op: opGivenUp, Lease: lease})
 	go func() { // the loop must go on: etcd may take its time
 		defer g.woken()
 		defer g.released.Add(-1)
 		g.tryRelease(ctx, lease, deadline)
 	}()
+}
+
+// tell says something to the agent that it need not hear.
+func (g *guard) tell(m message) {
+	if g.sock >= 0 {
+		_ = send(g.sock, m) // dead or frozen: whoever comes next asks for a lease of its own
+	}
 }
 
 // tryRelease tries until etcd has answered, because no server is armed under the lease any more; or, when the

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -21,8 +22,9 @@ type Options struct {
 	// Agent is the command that starts the agent: the path of the program, then its arguments, its name first.
 	// The agent finds its socket as file descriptor 3.
 	Agent []string
-	// DataDir is PostgreSQL's data directory, by which its processes are found.
-	DataDir string
+	// DataDir is PostgreSQL's data directory, by which its processes are found, and Program the name of its
+	// program; empty is postgres.
+	DataDir, Program string
 	// Release ends the lease, and with it the leader key. It is called only when nothing is left here that could
 	// write, and may take until ctx ends.
 	Release func(ctx context.Context, lease int64) error
@@ -33,12 +35,12 @@ type Options struct {
 	Log        *slog.Logger
 }
 
-// guard is the state of one guard. Everything in it belongs to the one goroutine of run, but for woken.
+// guard is the state of one guard. Everything in it belongs to the one goroutine of run, but for what waker
+// and released offer to others.
 type guard struct {
 	o    Options
 	sock int // our end; -1: the agent has closed its end, or there is no agent
-	wake int // an eventfd that everybody may add to
-	time int // a timerfd
+	*waker
 
 	agent    *process.Handle // nil: none
 	agentPID int
@@ -50,14 +52,21 @@ type guard struct {
 	armed    bool
 	charge   charge
 	server   *process.Handle // the postmaster, if it is known
+	unfound  bool            // the postmaster that was named had ended before it could be watched
 	stopping bool
-	fenced   clock.Instant // when a fence was carried out for which the agent has not answered yet
+	// complaint is why nothing could be killed, as last logged.
+	complaint string
+	fenced    clock.Instant // when a fence was carried out for which the agent has not answered yet
 
 	asked    bool // somebody has asked us to end, and the agent was told
 	leaving  bool // no agent is started any more; ends when there is nothing left to guard
 	exitCode int
 	signals  chan os.Signal
-	released atomic.Int32 // releases under way
+	// heir is the guard that has replaced this one, which could not be killed because it is the first process
+	// of a container. All that is left to it is to pass signals on and to reap, until nobody is left.
+	heir      *process.Handle
+	childless bool
+	released  atomic.Int32 // releases under way
 	// givenUp is the newest lease that was given up, or is being; zero if none was. No server may ever be armed
 	// under it again: the answer to our request may be on its way while the agent still believes in the lease.
 	givenUp atomic.Int64
@@ -92,31 +101,27 @@ func Adopt(ctx context.Context, o Options, agentPID, sock int) (int, error) {
 		o.Log.Warn("orphans of the agent will not be reaped here", "error", err)
 	}
 	g.sock, g.agentPID, g.born = sock, agentPID, o.Clock.Now()
-	if g.agent, err = process.Open(agentPID); err != nil {
-		g.agentEnded(-1) // it has died meanwhile; what it has sent is still there
+	// It may have died meanwhile, and its number may be somebody else's; we would have another parent then. What
+	// it has sent is still there.
+	if g.agent, err = process.Open(agentPID); err != nil || os.Getppid() != agentPID {
+		g.agentEnded(-1)
 	} else {
-		g.watchProcess(g.agent)
+		g.watch(g.agent)
 	}
 	return g.run(ctx), nil
 }
 
 func newGuard(o Options) (*guard, error) {
-	g := &guard{o: o, sock: -1, signals: make(chan os.Signal, 16)}
-	var err error
-	if g.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
-		return nil, fmt.Errorf("start the guard: eventfd: %w", err)
+	w, err := newWaker()
+	if err != nil {
+		return nil, fmt.Errorf("start the guard: %w", err)
 	}
-	// Boot time goes on while the machine is suspended, as the lease does; timers of package time do not.
-	if g.time, err = unix.TimerfdCreate(unix.CLOCK_BOOTTIME, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err != nil {
-		return nil, fmt.Errorf("start the guard: timerfd: %w", err)
-	}
-	signal.Notify(g.signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGCHLD)
-	passed := make(chan os.Signal, 16)
-	in := g.signals
-	g.signals = passed
+	g := &guard{o: o, sock: -1, waker: w, signals: make(chan os.Signal, 16)}
+	in := make(chan os.Signal, 16)
+	signal.Notify(in, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGCHLD)
 	go func() { // signals arrive on a channel; the loop waits in poll(2)
 		for s := range in {
-			passed <- s
+			g.signals <- s
 			g.woken()
 		}
 	}()
@@ -124,21 +129,8 @@ func newGuard(o Options) (*guard, error) {
 }
 
 func (g *guard) close() {
-	unix.Close(g.wake)
-	unix.Close(g.time)
+	g.waker.close()
 	g.closeSock()
-}
-
-// woken makes the loop look again. It may be called from any goroutine.
-func (g *guard) woken() {
-	_, _ = unix.Write(g.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // full is as good: it is readable
-}
-
-func (g *guard) watchProcess(h *process.Handle) {
-	go func() {
-		<-h.Done()
-		g.woken()
-	}()
 }
 
 // run is the loop: wait for anything, take in all of it, then judge by the time of now. Whoever was frozen
@@ -152,11 +144,18 @@ func (g *guard) run(ctx context.Context) int {
 		}
 		until := g.judge(ctx)
 		g.forsaken.Store(g.leaving)
-		if g.leaving && !g.armed && g.agent == nil && g.released.Load() == 0 {
+		if g.done() {
 			return g.exitCode
 		}
-		g.wait(until)
+		g.wait(until, g.sock)
 	}
+}
+
+func (g *guard) done() bool {
+	if g.heir != nil {
+		return g.childless
+	}
+	return g.leaving && !g.armed && g.agent == nil && g.released.Load() == 0
 }
 
 // takeIn empties everything that can have news.
@@ -176,23 +175,6 @@ func (g *guard) takeIn() {
 	}
 }
 
-// wait rests until something happens, at most until an instant; zero is for ever.
-func (g *guard) wait(until clock.Instant) {
-	spec := unix.ItimerSpec{}
-	if until != 0 {
-		spec.Value = unix.NsecToTimespec(max(1, int64(until)))
-	}
-	_ = unix.TimerfdSettime(g.time, unix.TFD_TIMER_ABSTIME, &spec, nil) // can't fail for a timer of ours
-	fds := []unix.PollFd{{Fd: int32(g.wake), Events: unix.POLLIN}, {Fd: int32(g.time), Events: unix.POLLIN}}
-	if g.sock >= 0 {
-		fds = append(fds, unix.PollFd{Fd: int32(g.sock), Events: unix.POLLIN})
-	}
-	_, _ = unix.Poll(fds, -1) // interrupted is as good: we look again
-	var buf [8]byte
-	_, _ = unix.Read(g.wake, buf[:])
-	_, _ = unix.Read(g.time, buf[:])
-}
-
 // signal passes a signal on to the agent. Without an agent a request to end is ours to carry out.
 func (g *guard) signal(s os.Signal) {
 	sig, _ := s.(syscall.Signal)
@@ -204,21 +186,20 @@ func (g *guard) signal(s os.Signal) {
 		if err := g.agent.Signal(sig); err != nil {
 			g.o.Log.Warn("could not pass a signal on to the agent", "signal", sig.String(), "error", err)
 		}
+	case g.heir != nil:
+		_ = g.heir.Signal(sig) // gone already: then there is nobody left to ask
 	case sig == syscall.SIGTERM || sig == syscall.SIGINT || sig == syscall.SIGQUIT:
 		g.leaving, g.again = true, 0
 	}
 }
 
-// messages takes in what the agent has sent.
+// messages takes in what the agent has sent. The end of the socket says nothing: the kernel closes it before a
+// killed agent counts as dead. Only words disarm, never silence.
 func (g *guard) messages() {
 	for g.sock >= 0 {
 		m, ok, ended := receive(g.sock, unix.MSG_DONTWAIT)
 		if ended {
-			// The agent has died, which its process tells; or it has found us frozen and has another guard now.
 			g.closeSock()
-			if g.agent != nil && g.agent.Alive() {
-				g.disarm()
-			}
 			return
 		}
 		if !ok {
@@ -232,60 +213,93 @@ func (g *guard) message(m message) {
 	g.fenced = 0
 	refused := ""
 	switch m.Op {
-	case "arm":
+	case opArm:
 		if m.Lease != 0 && m.Lease == g.givenUp.Load() {
-			refused = "the lease was given up"
+			refused = leaseGivenUp
 			break
 		}
 		g.arm(m)
-	case "extend":
+	case opExtend:
 		// Packets come in the order in which they were sent, and the newest proof counts even if it is shorter:
 		// a smaller ttl moves the leader key to a lease that ends sooner.
 		if g.armed && !g.stopping {
 			g.charge.Deadline, g.charge.Window = m.Deadline, m.Deadline.Sub(g.o.Clock.Now())
 		}
-	case "disarm":
+	case opDisarm:
 		g.disarm()
+	case opSucceed:
+		g.succeed(m)
+	case opReplaced:
+		g.retreat(m)
 	}
-	if m.Seq != 0 {
-		if err := send(g.sock, message{Op: "ack", Seq: m.Seq, Refused: refused}); err != nil {
-			g.o.Log.Warn("could not answer the agent", "error", err)
-		}
+	if err := send(g.sock, message{Op: opAck, Seq: m.Seq, Refused: refused}); err != nil && !errors.Is(err, unix.EPIPE) {
+		g.o.Log.Warn("could not answer the agent", "error", err)
 	}
+}
+
+// succeed ends the guard in whose place this one was started. It must not wake up with an old deadline, and must
+// not start a second agent.
+func (g *guard) succeed(m message) {
+	h, err := process.Open(m.PID)
+	if err != nil {
+		return // it has ended
+	}
+	defer h.Close()
+	if h.StartTicks() != m.Ticks {
+		return // the number is somebody else's
+	}
+	if err := h.Signal(syscall.SIGKILL); err != nil {
+		g.o.Log.Warn("could not kill the former guard", "pid", m.PID, "error", err)
+	}
+}
+
+// retreat makes this process the mere parent of others: another guard watches over the server now.
+func (g *guard) retreat(m message) {
+	h, err := process.Open(m.PID)
+	if err != nil || h.StartTicks() != m.Ticks {
+		return // it has ended; whoever sent this sees it, too, and starts the next, which tells us
+	}
+	g.o.Log.Warn("this guard was frozen and has been replaced", "by", m.PID)
+	g.disarm()
+	g.heir, g.again = h, 0
 }
 
 func (g *guard) arm(m message) {
 	g.disarm()
 	g.armed = true
 	g.charge = charge{
-		Postmaster: m.Postmaster, Deadline: m.Deadline, Lease: m.Lease,
+		Postmaster: m.PID, Deadline: m.Deadline, Lease: m.Lease,
 		Window: max(0, m.Deadline.Sub(g.o.Clock.Now())),
 	}
 	g.findServer()
 }
 
 func (g *guard) disarm() {
-	g.armed, g.stopping = false, false
+	g.armed, g.stopping, g.unfound, g.complaint = false, false, false, ""
 	if g.server != nil {
 		g.server.Close()
 		g.server = nil
 	}
 }
 
-// findServer takes hold of the postmaster if there is one.
+// findServer takes hold of the postmaster if there is one. One that was named is looked for once: later its
+// number may be somebody else's.
 func (g *guard) findServer() {
-	if g.server != nil {
+	switch {
+	case g.server != nil || g.unfound:
 		return
-	}
-	if g.charge.Postmaster != 0 {
-		if h, err := process.Open(g.charge.Postmaster); err == nil {
-			g.server = h
+	case g.charge.Postmaster == 0:
+		g.server = findPostmaster(g.o.DataDir, g.o.Program)
+	default:
+		h, err := process.Open(g.charge.Postmaster)
+		if err == nil && !process.Serves(g.charge.Postmaster, g.o.DataDir, g.o.Program) {
+			h.Close()
+			h = nil
 		}
-	} else {
-		g.server = findPostmaster(g.o.DataDir)
+		g.server, g.unfound = h, h == nil
 	}
 	if g.server != nil {
-		g.watchProcess(g.server)
+		g.watch(g.server)
 	}
 }
 
@@ -295,7 +309,7 @@ func (g *guard) serverDead() bool {
 	if g.server != nil {
 		return !g.server.Alive()
 	}
-	return g.charge.Postmaster != 0 || !anybodyIn(g.o.DataDir)
+	return g.unfound || !anybodyIn(g.o.DataDir, g.o.Program)
 }
 
 func (g *guard) closeSock() {

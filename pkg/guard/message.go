@@ -12,14 +12,39 @@ import (
 // The agent and the guard speak over a pair of sockets of type SOCK_SEQPACKET: each message is a packet,
 // and the end of the other process is the end of the stream.
 
-// message is one packet. The agent's are answered with an ack of the same number if they have one.
+// The messages of the agent. The guard answers each with an ack, in order.
+const (
+	opArm    = "arm"    // watch over this server until this deadline under this lease
+	opExtend = "extend" // the deadline is later now
+	opDisarm = "disarm" // there is nothing to watch over
+	// opSucceed is the last of the messages with which a guard is started in another one's place: that one,
+	// whose process it names, has to end now.
+	opSucceed = "succeed"
+	// opReplaced tells a guard that it is no guard any more; the process it names is.
+	opReplaced = "replaced"
+)
+
+// The messages of the guard.
+const (
+	opAck     = "ack"
+	opGivenUp = "given up" // nothing runs here any more and the lease is being ended
+)
+
+// message is one packet.
 type message struct {
-	Op         string        `json:"op"` // arm, extend, disarm, ping; ack
-	Seq        uint64        `json:"seq,omitempty"`
-	Postmaster int           `json:"pid,omitempty"`
-	Deadline   clock.Instant `json:"deadline,omitempty"`
-	Lease      int64         `json:"lease,omitempty"`
-	Refused    string        `json:"refused,omitempty"` // in an ack: why it was not done
+	Op       string        `json:"op"`
+	Seq      uint64        `json:"seq,omitempty"`
+	PID      int           `json:"pid,omitempty"`   // arm: the postmaster; succeed, replaced: a guard
+	Ticks    uint64        `json:"ticks,omitempty"` // when that guard was started: the number alone is given out again
+	Deadline clock.Instant `json:"deadline,omitempty"`
+	Lease    int64         `json:"lease,omitempty"`
+	Refused  string        `json:"refused,omitempty"` // in an ack: why it was not done
+}
+
+const leaseGivenUp = "the lease was given up"
+
+func armMessage(c Charge) message {
+	return message{Op: opArm, PID: c.PostmasterPID, Deadline: c.Deadline, Lease: c.LeaseID}
 }
 
 const maxMessage = 512

@@ -56,12 +56,10 @@ func plan(s situation) (step, clock.Instant) {
 		// The postmaster is gone and nobody is there to start it again, or we stopped it ourselves because the
 		// agent had not moved the deadline. Whoever gets the key next need not wait for the lease.
 		return stepRelease, 0
-	case s.serverDead && s.now.Before(kill):
-		return stepRest, kill // the agent has stopped it, or is starting it again; it knows why
-	case s.serverDead:
-		return stepRest, s.now.Add(lookAgain)
 	case !s.now.Before(kill):
-		return stepKill, 0
+		return stepKill, 0 // also without a postmaster: children of it may still write
+	case s.serverDead:
+		return stepRest, kill // the agent has stopped it, or is starting it again; it knows why
 	case s.stopping:
 		return stepRest, kill
 	case s.overdue || !s.now.Before(stop):

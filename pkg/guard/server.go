@@ -17,7 +17,7 @@ import (
 
 // findPostmaster gives the living postmaster of a data directory; nil if there is none.
 // Source: PostgreSQL 17, src/include/utils/pidfile.h: the first line is the process id.
-func findPostmaster(dir string) *process.Handle {
+func findPostmaster(dir, program string) *process.Handle {
 	raw, err := os.ReadFile(filepath.Join(dir, "postmaster.pid"))
 	if err != nil {
 		return nil
@@ -27,25 +27,20 @@ func findPostmaster(dir string) *process.Handle {
 	if err != nil || pid <= 0 {
 		return nil
 	}
-	pids, err := process.InDirectory(dir)
+	h, err := process.Open(pid)
 	if err != nil {
 		return nil
 	}
-	for _, p := range pids {
-		if p == pid { // not a stranger who was given the number
-			h, err := process.Open(pid)
-			if err != nil {
-				return nil
-			}
-			return h
-		}
+	if !process.Serves(pid, dir, program) { // a stranger who was given the number
+		h.Close()
+		return nil
 	}
-	return nil
+	return h
 }
 
 // anybodyIn reports whether any process of a server works in the data directory.
-func anybodyIn(dir string) bool {
-	pids, err := process.InDirectory(dir)
+func anybodyIn(dir, program string) bool {
+	pids, err := process.InDirectory(dir, program)
 	if err != nil {
 		// Without an answer somebody has to be taken to be there, but for a directory that does not exist.
 		return !errors.Is(err, os.ErrNotExist)
@@ -55,7 +50,7 @@ func anybodyIn(dir string) bool {
 
 // killServer leaves nothing of the server: SIGQUIT lets it tell its clients, SIGKILL asks nobody. The
 // postmaster first, so that it does not answer the death of its children by starting others.
-func killServer(ctx context.Context, dir string, postmaster *process.Handle, grace time.Duration) error {
+func killServer(ctx context.Context, dir, program string, postmaster *process.Handle, grace time.Duration) error {
 	if postmaster != nil && !postmaster.Frozen() && postmaster.Signal(syscall.SIGQUIT) == nil {
 		t := time.NewTimer(grace)
 		defer t.Stop()
@@ -67,5 +62,5 @@ func killServer(ctx context.Context, dir string, postmaster *process.Handle, gra
 	if postmaster != nil {
 		_ = postmaster.Signal(syscall.SIGKILL) // gone already is as good
 	}
-	return process.KillDirectory(ctx, dir)
+	return process.KillDirectory(ctx, dir, program)
 }

@@ -40,25 +40,26 @@ type Field struct{ Field, Name string }
 // DefaultFields are those of a JSON line if none are given. Source: Patroni 4.1, log.py.
 var DefaultFields = []Field{{"asctime", "asctime"}, {"levelname", "levelname"}, {"message", "message"}}
 
-// New makes a logger. close closes the file, if there is one. It fails if the level is unknown or the file
-// can't be opened.
-func New(o Options) (logger *slog.Logger, closeFile func() error, err error) {
+// New makes a logger. close closes the file, or waits a moment until the last lines were read from standard
+// error; logging never waits for that. It fails if the level is unknown or the file can't be opened.
+func New(o Options) (logger *slog.Logger, closeLog func() error, err error) {
 	level, err := ParseLevel(o.Level)
 	if err != nil {
 		return nil, nil, err
 	}
-	out, closeFile := o.Output, func() error { return nil }
-	if out == nil {
-		out = os.Stderr
+	out, closeLog := o.Output, func() error { return nil }
+	if out == nil && o.Dir == "" {
+		d := newDetached(os.Stderr)
+		out, closeLog = d, d.Close
 	}
 	if o.Dir != "" {
 		f, err := openRotating(filepath.Join(o.Dir, "patroni.log"), o.Mode, o.FileSize, o.FileNum)
 		if err != nil {
 			return nil, nil, err
 		}
-		out, closeFile = f, f.Close
+		out, closeLog = f, f.Close
 	}
-	return slog.New(newHandler(out, level, o)), closeFile, nil
+	return slog.New(newHandler(out, level, o)), closeLog, nil
 }
 
 // ParseLevel reads the name of a level in any case; an empty one is INFO.

@@ -20,7 +20,7 @@ func killTree(data, config string) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	_ = process.KillDirectory(ctx, data) // what could not be killed now can't be killed at all
+	_ = process.KillDirectory(ctx, data, "") // what could not be killed now can't be killed at all
 }
 
 func withArgument(arg string) []int {

@@ -112,7 +112,7 @@ func TestStopModes(t *testing.T) {
 				s.Control.State != tc.state || s.Timeline != 1 || s.SystemID == "" {
 				t.Errorf("stopped: %+v, %+v", s, s.Control)
 			}
-			if left, err := process.InDirectory(i.cfg.DataDir); err != nil || len(left) > 0 {
+			if left, err := process.InDirectory(i.cfg.DataDir, ""); err != nil || len(left) > 0 {
 				t.Errorf("left behind: %v, %v", left, err)
 			}
 			must(t, i, i.StartPrimary(t.Context(), 0))
@@ -136,7 +136,7 @@ func TestStopEndsWithItsContext(t *testing.T) {
 	defer cancel()
 	_, err := i.Stop(ctx, cluster.StopFast, false)
 	must(t, i, err)
-	if left, err := process.InDirectory(i.cfg.DataDir); err != nil || len(left) > 0 {
+	if left, err := process.InDirectory(i.cfg.DataDir, ""); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
 	must(t, i, i.StartPrimary(t.Context(), 0))
@@ -186,7 +186,7 @@ func TestStartAfterKillWithBusyBackend(t *testing.T) {
 	if s := i.Observe(t.Context()); s.Process != cluster.ProcessNone || s.State != cluster.StateCrashed {
 		t.Errorf("killed: %+v", s)
 	}
-	if left, _ := process.InDirectory(i.cfg.DataDir); len(left) == 0 {
+	if left, _ := process.InDirectory(i.cfg.DataDir, ""); len(left) == 0 {
 		t.Log("every backend noticed the end of the postmaster before we looked")
 	}
 	must(t, i, i.StartPrimary(t.Context(), 0))

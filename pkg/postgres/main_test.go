@@ -63,7 +63,7 @@ func newConfig(t *testing.T, name string) Config {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		if exists(data) {
-			if err := process.KillDirectory(ctx, data); err != nil {
+			if err := process.KillDirectory(ctx, data, ""); err != nil {
 				t.Errorf("clean up: %v", err)
 			}
 		}

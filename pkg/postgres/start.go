@@ -110,21 +110,21 @@ func (i *Instance) prepareStart(ctx context.Context, r role) error {
 
 // killRest kills every process of an earlier server, after its postmaster has gone.
 func (i *Instance) killRest(ctx context.Context) error {
-	dir := i.config().DataDir
-	pids, err := leftovers(dir)
+	dir, program := i.config().DataDir, i.config().program("postgres")
+	pids, err := leftovers(dir, program)
 	if err != nil || len(pids) == 0 {
 		return err
 	}
 	i.log.Warn("killing processes that an earlier postgres left behind", "pids", pids)
-	if err := process.KillDirectory(ctx, dir); err != nil {
+	if err := process.KillDirectory(ctx, dir, program); err != nil {
 		return fmt.Errorf("kill the rest of an earlier postgres in %s: %w", dir, err)
 	}
 	return nil
 }
 
 // leftovers gives the processes that work in a data directory.
-func leftovers(dir string) ([]int, error) {
-	pids, err := process.InDirectory(dir)
+func leftovers(dir, program string) ([]int, error) {
+	pids, err := process.InDirectory(dir, program)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // no directory, nobody in it
 	}

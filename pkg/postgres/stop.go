@@ -109,7 +109,7 @@ func (i *Instance) kill(ctx context.Context, h *process.Handle) error {
 	if err := signal(h, syscall.SIGKILL); err != nil {
 		return err
 	}
-	if err := process.KillDirectory(ctx, i.config().DataDir); err != nil {
+	if err := process.KillDirectory(ctx, i.config().DataDir, i.config().program("postgres")); err != nil {
 		return err
 	}
 	select {

@@ -7,94 +7,172 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
 // InDirectory gives the processes of the PostgreSQL server of a data directory: those whose working
-// directory it is and whose program is named postgres. Every process of a server has its data directory as
-// working directory, so this finds a postmaster's children also when it is gone and they belong to nobody.
-// Zombies are not among them.
-// Source: PostgreSQL 17, src/backend/utils/init/miscinit.c, ChangeToDataDir.
-func InDirectory(dir string) ([]int, error) {
-	want, err := os.Stat(dir)
+// directory it is and whose program has the given name; an empty one is postgres. Every process of a server
+// has its data directory as working directory, so this finds a postmaster's children also when it is gone and
+// they belong to nobody. Zombies are not among them.
+//
+// It fails if there is a process that can't be told from one of them; the others are given all the same.
+// Source: PostgreSQL 17, src/backend/utils/init/miscinit.c, ChangeToDataDir and checkDataDir.
+func InDirectory(dir, program string) ([]int, error) {
+	s, err := serverOf(dir, program)
 	if err != nil {
-		return nil, fmt.Errorf("look for processes in %s: %w", dir, err)
+		return nil, err
 	}
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, fmt.Errorf("look for processes in %s: %w", dir, err)
 	}
 	var pids []int
+	var unknown []error
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil {
 			continue
 		}
-		if belongs(pid, want) {
+		ours, err := s.has(pid)
+		if ours {
 			pids = append(pids, pid)
 		}
+		if err != nil {
+			unknown = append(unknown, err)
+		}
 	}
-	return pids, nil
+	return pids, errors.Join(unknown...)
 }
 
-// belongs compares device and inode, because a directory has many paths.
-func belongs(pid int, dir os.FileInfo) bool {
-	base := "/proc/" + strconv.Itoa(pid)
-	cwd, err := os.Stat(base + "/cwd")
-	if err != nil || !os.SameFile(cwd, dir) {
-		return false
-	}
-	exe, err := os.Readlink(base + "/exe")
+// Serves reports whether a process is one of those that InDirectory gives. One that can't be told is not.
+func Serves(pid int, dir, program string) bool {
+	s, err := serverOf(dir, program)
 	if err != nil {
 		return false
 	}
-	name := filepath.Base(exe)
+	ours, _ := s.has(pid)
+	return ours
+}
+
+// server tells the processes of a server from all others.
+type server struct {
+	dir     os.FileInfo
+	owner   uint32
+	program string
+}
+
+func serverOf(dir, program string) (server, error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return server{}, fmt.Errorf("look for processes in %s: %w", dir, err)
+	}
+	s := server{dir: info, program: "postgres"}
+	if program != "" {
+		s.program = filepath.Base(program)
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		s.owner = st.Uid
+	}
+	return s, nil
+}
+
+// has compares device and inode, because a directory has many paths. The error says that it can't be known.
+func (s server) has(pid int) (bool, error) {
+	base := "/proc/" + strconv.Itoa(pid)
+	cwd, err := os.Stat(base + "/cwd")
+	if err != nil {
+		return false, s.unreadable(pid, err)
+	}
+	if !os.SameFile(cwd, s.dir) {
+		return false, nil
+	}
+	exe, err := os.Readlink(base + "/exe")
+	if err != nil {
+		return false, s.unreadable(pid, err)
+	}
 	// The kernel marks a program whose file was replaced, as a package upgrade does.
-	return name == "postgres" || name == "postgres (deleted)"
+	return strings.TrimSuffix(filepath.Base(exe), " (deleted)") == s.program, nil
+}
+
+// unreadable clears up what is behind a process that does not let itself be looked at: nil if it is none of
+// the server's. A server runs as the owner of its data directory, and keeps the name it was started by.
+func (s server) unreadable(pid int, cause error) error {
+	if gone(cause) {
+		return nil
+	}
+	raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil && gone(err) {
+		return nil
+	}
+	const longest = 15 // of a name that the kernel keeps; source: proc(5), comm
+	name, uid := identity(raw)
+	if err == nil && (uid != strconv.Itoa(int(s.owner)) || name != s.program[:min(len(s.program), longest)]) {
+		return nil
+	}
+	return fmt.Errorf("can't tell whether process %d belongs to the server: %w", pid, cause)
+}
+
+func gone(err error) bool { return errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) }
+
+// identity reads the name and the effective user of /proc/<pid>/status. Source: proc(5).
+func identity(status []byte) (name, uid string) {
+	for line := range strings.Lines(string(status)) {
+		switch key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":\t"); key {
+		case "Name":
+			name = value
+		case "Uid":
+			if ids := strings.Fields(value); len(ids) > 1 {
+				uid = ids[1]
+			}
+		}
+	}
+	return name, uid
 }
 
 // KillDirectory sends SIGKILL to all processes of a data directory and waits until none is left. New ones
 // that a dying postmaster still forks are found by looking again. It fails when ctx ends first, or when a
-// process can't be killed; the others are killed all the same.
-func KillDirectory(ctx context.Context, dir string) error {
+// process can't be killed or told; the others are killed all the same.
+func KillDirectory(ctx context.Context, dir, program string) error {
 	for {
-		pids, err := InDirectory(dir)
+		s, err := serverOf(dir, program)
 		if errors.Is(err, os.ErrNotExist) {
 			return nil
 		}
-		if err != nil || len(pids) == 0 {
+		if err != nil {
 			return err
 		}
-		if err := killAll(ctx, pids, dir); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("kill the processes in %s: %w", dir, err)
+		pids, unknown := InDirectory(dir, program)
+		if len(pids) == 0 {
+			return unknown
+		}
+		if err := killAll(ctx, pids, s); err != nil {
+			return fmt.Errorf("kill the processes in %s: %w", dir, errors.Join(err, unknown))
 		}
 	}
 }
 
 // killAll signals all before it waits for any: a server can have thousands of processes, and each takes its
 // time to give back its memory.
-func killAll(ctx context.Context, pids []int, dir string) error {
-	want, err := os.Stat(dir)
-	if err != nil {
-		return err
-	}
+func killAll(ctx context.Context, pids []int, s server) error {
 	var failed []error
 	for _, pid := range pids {
-		failed = append(failed, killOne(pid, want))
+		failed = append(failed, killOne(pid, s))
 	}
 	if err := errors.Join(failed...); err != nil {
 		return err
 	}
 	for _, pid := range pids {
-		if err := awaitEnd(ctx, pid, want); err != nil {
+		if err := awaitEnd(ctx, pid, s); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func killOne(pid int, dir os.FileInfo) error {
+func killOne(pid int, s server) error {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) {
 		return nil
@@ -103,8 +181,9 @@ func killOne(pid int, dir os.FileInfo) error {
 		return fmt.Errorf("open process %d: %w", pid, err)
 	}
 	defer unix.Close(fd)
-	if !belongs(pid, dir) { // now that the pidfd is held: the number may have become somebody else's
-		return nil
+	// Now that the pidfd is held: the number may have become somebody else's.
+	if ours, err := s.has(pid); !ours {
+		return err
 	}
 	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("kill process %d: %w", pid, err)
@@ -113,7 +192,7 @@ func killOne(pid int, dir os.FileInfo) error {
 }
 
 // awaitEnd waits for the end of a process that was killed.
-func awaitEnd(ctx context.Context, pid int, dir os.FileInfo) error {
+func awaitEnd(ctx context.Context, pid int, s server) error {
 	h, err := Open(pid)
 	if errors.Is(err, ErrGone) {
 		return nil
@@ -122,8 +201,8 @@ func awaitEnd(ctx context.Context, pid int, dir os.FileInfo) error {
 		return err
 	}
 	defer h.Close()
-	if !belongs(pid, dir) { // as above
-		return nil
+	if ours, err := s.has(pid); !ours { // as above
+		return err
 	}
 	select {
 	case <-h.Done():

@@ -3,10 +3,12 @@ package process
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -14,7 +16,7 @@ import (
 
 func inDirectory(t *testing.T, dir string) []int {
 	t.Helper()
-	pids, err := InDirectory(dir)
+	pids, err := InDirectory(dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +57,7 @@ func TestInDirectory(t *testing.T) {
 }
 
 func TestInDirectoryThatIsNot(t *testing.T) {
-	if _, err := InDirectory(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := InDirectory(filepath.Join(t.TempDir(), "none"), ""); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a directory that does not exist: %v", err)
 	}
 }
@@ -68,7 +70,7 @@ func TestKillDirectory(t *testing.T) {
 	server := startServer(t, postgres, dir, 3)
 	bystander := startServer(t, postgres, other, 0)
 	_ = server.Process.Signal(syscall.SIGSTOP) // frozen ones, too
-	if err := KillDirectory(ctx, dir); err != nil {
+	if err := KillDirectory(ctx, dir, ""); err != nil {
 		t.Fatal(err)
 	}
 	if pids := inDirectory(t, dir); len(pids) != 0 {
@@ -77,10 +79,10 @@ func TestKillDirectory(t *testing.T) {
 	if !open(t, bystander.Process.Pid).Alive() {
 		t.Error("a server of another directory was killed")
 	}
-	if err := KillDirectory(ctx, dir); err != nil {
+	if err := KillDirectory(ctx, dir, ""); err != nil {
 		t.Errorf("nobody to kill: %v", err)
 	}
-	if err := KillDirectory(ctx, filepath.Join(dir, "none")); err != nil {
+	if err := KillDirectory(ctx, filepath.Join(dir, "none"), ""); err != nil {
 		t.Errorf("no directory: %v", err)
 	}
 }
@@ -92,7 +94,7 @@ func TestKillDirectoryAtOnce(t *testing.T) {
 	eventually(t, "all children", func() bool { return len(inDirectory(t, dir)) == 41 })
 	fds := resources(t)
 	start := time.Now()
-	if err := KillDirectory(t.Context(), dir); err != nil {
+	if err := KillDirectory(t.Context(), dir, ""); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("41 processes killed in %s", time.Since(start))
@@ -108,7 +110,7 @@ func TestKillDirectoryWithoutTime(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	// What is there is killed all the same; only the wait has no time.
-	if err := KillDirectory(ctx, dir); err != nil && !errors.Is(err, context.Canceled) {
+	if err := KillDirectory(ctx, dir, ""); err != nil && !errors.Is(err, context.Canceled) {
 		t.Errorf("without time: %v", err)
 	}
 	eventually(t, "nobody left", func() bool { return len(inDirectory(t, dir)) == 0 })
@@ -138,4 +140,47 @@ func TestSubreaper(t *testing.T) {
 	if pid, err := syscall.Wait4(orphan, nil, 0, nil); pid != orphan {
 		t.Errorf("the orphan %d is not ours to reap: %v", orphan, err)
 	}
+}
+
+// TestInDirectoryUnreadable: a process of the server's user that hides what it does must not be overlooked,
+// and one that can't be of the server must not stand in the way.
+func TestInDirectoryUnreadable(t *testing.T) {
+	status := func(name string, uid int) []byte {
+		return fmt.Appendf(nil, "Name:\t%s\nUmask:\t0022\nUid:\t7\t%d\t7\t7\n", name, uid)
+	}
+	if name, uid := identity(status("postgres: a\tb", 42)); name != "postgres: a\tb" || uid != "42" {
+		t.Errorf("identity: %q, %q", name, uid)
+	}
+	self := os.Getpid()
+	comm, uid := identity(mustRead(t, "/proc/self/status"))
+	owner, err := strconv.Atoi(uid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name    string
+		pid     int
+		s       server
+		cause   error
+		unknown bool
+	}{
+		{"same user and program", self, server{owner: uint32(owner), program: comm}, os.ErrPermission, true},
+		{"another user", self, server{owner: uint32(owner) + 1, program: comm}, os.ErrPermission, false},
+		{"another program", self, server{owner: uint32(owner), program: "postgres"}, os.ErrPermission, false},
+		{"it has ended", self, server{owner: uint32(owner), program: comm}, os.ErrNotExist, false},
+		{"it has ended meanwhile", 1 << 30, server{owner: uint32(owner), program: comm}, os.ErrPermission, false},
+	} {
+		if err := c.s.unreadable(c.pid, c.cause); (err != nil) != c.unknown {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+func mustRead(t *testing.T, path string) []byte {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
 }

@@ -1,0 +1,217 @@
+package guard
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hathi-ha/hathi/pkg/clock"
+	"github.com/hathi-ha/hathi/pkg/process"
+)
+
+// fakeAgent does what the file behaviour says, the first time it is started; later ones only live.
+func fakeAgent(dir string, c *Client) {
+	raw, _ := os.ReadFile(filepath.Join(dir, "behaviour"))
+	rest := make(chan os.Signal, 1)
+	if len(noted(dir, "agents")) > 1 {
+		<-rest
+	}
+	arm := func() {
+		pid := 0
+		if pids := noted(dir, "postmaster"); len(pids) > 0 {
+			pid = pids[0]
+		}
+		deadline := clock.System{}.Now().Add(window)
+		if err := c.Arm(context.Background(), Charge{PostmasterPID: pid, Deadline: deadline, LeaseID: 7}); err != nil {
+			panic(err)
+		}
+		_ = note(dir, "deadline", int(deadline))
+	}
+	switch string(raw) {
+	case "arm":
+		arm()
+	case "dies while it replaces a frozen guard":
+		arm()
+		_ = syscall.Kill(os.Getppid(), syscall.SIGSTOP)
+		if _, err := c.replace(c.link); err != nil {
+			panic(err)
+		}
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	case "renews":
+		arm()
+		for range time.Tick(window / 6) {
+			c.Extend(clock.System{}.Now().Add(window))
+		}
+	}
+	<-rest
+}
+
+// fenced checks that nothing is left of the server before the deadline, and that the lock was given up then.
+func (n *testNode) fenced() {
+	n.t.Helper()
+	deadline := clock.Instant(n.noted("deadline")[0])
+	n.await("nothing is left of the server", func() bool { return n.serverProcesses() == 0 })
+	if late := (clock.System{}).Now().Sub(deadline); late > 0 {
+		n.t.Errorf("the last process of the server ended %s after the deadline", late)
+	}
+	n.await("the lock is given up", func() bool { return len(n.noted("released")) > 0 })
+	if got := n.noted("released")[0]; got != 7 {
+		n.t.Errorf("lease %d was released, want 7", got)
+	}
+}
+
+func TestAgentKilled(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, "arm", false)
+	n.await("the guard is armed", func() bool { return len(n.noted("deadline")) == 1 })
+	if err := syscall.Kill(n.noted("agents")[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	n.await("another agent", func() bool { return len(n.noted("agents")) == 2 })
+	n.fenced() // the second one does not prove the lock
+}
+
+func TestAgentFrozen(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, "arm", false)
+	n.await("the guard is armed", func() bool { return len(n.noted("deadline")) == 1 })
+	if err := syscall.Kill(n.noted("agents")[0], syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	n.fenced()
+	n.await("another agent", func() bool { return len(n.noted("agents")) == 2 })
+}
+
+// TestChildrenWithoutPostmaster: they may write as long as they live, also while the agent lives.
+func TestChildrenWithoutPostmaster(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, "arm", false)
+	n.await("the guard is armed", func() bool { return len(n.noted("deadline")) == 1 })
+	if err := n.server.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	n.await("only children are left", func() bool { return n.serverProcesses() == 2 })
+	n.fenced()
+}
+
+// TestKilledWhileReplacing: the agent finds its guard frozen, starts another one and is killed at once.
+func TestKilledWhileReplacing(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, "dies while it replaces a frozen guard", false)
+	n.await("another agent", func() bool { return len(n.noted("agents")) == 2 })
+	n.await("the frozen guard is killed", func() bool { return !alive(n.guard.Process.Pid) })
+	if guards := n.noted("guards"); len(guards) != 1 || !alive(guards[0]) {
+		t.Errorf("guards: %v, want one alive", guards)
+	}
+	n.fenced()
+}
+
+// TestGuardLost: a guard that was killed or frozen is replaced by one that keeps the server, and only by one.
+func TestGuardLost(t *testing.T) {
+	for name, sig := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "frozen": syscall.SIGSTOP} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := startNode(t, "renews", false)
+			n.await("the guard is armed", func() bool { return len(n.noted("deadline")) == 1 })
+			if err := n.guard.Process.Signal(sig); err != nil {
+				t.Fatal(err)
+			}
+			n.await("another guard", func() bool { return len(n.noted("guards")) == 1 })
+			n.await("the former guard is gone", func() bool { return !alive(n.guard.Process.Pid) })
+			armed := time.Now()
+			n.await("two windows pass", func() bool { return time.Since(armed) > 2*window })
+			if left := n.serverProcesses(); left != 3 {
+				t.Errorf("%d processes of the server are left, want 3", left)
+			}
+			// The new guard does what the first would have done.
+			if err := syscall.Kill(n.noted("agents")[0], syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			n.await("another agent", func() bool { return len(n.noted("agents")) == 2 })
+			n.await("the fence", func() bool { return n.serverProcesses() == 0 })
+			if guards := n.noted("guards"); len(guards) != 1 {
+				t.Errorf("guards: %v, want one", guards)
+			}
+		})
+	}
+}
+
+// TestFirstProcessFrozen: the first process of a container can't be killed from inside. When it wakes up it
+// fences nothing, starts nothing, passes signals on, and ends with the last of the others.
+func TestFirstProcessFrozen(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, "renews", true)
+	n.await("the guard is armed", func() bool { return len(n.noted("deadline")) == 1 })
+	if err := n.guard.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	n.await("another guard", func() bool { return len(n.noted("guards")) == 1 })
+	first, err := process.Open(n.guard.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	n.await("its deadline is over", func() bool {
+		return (clock.System{}).Now().After(clock.Instant(n.noted("deadline")[0]).Add(window))
+	})
+	if err := n.guard.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	n.await("it runs again", func() bool { return !first.Frozen() })
+	agents := n.inside(n.noted("agents")[0])
+	if err := syscall.Kill(agents, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	n.await("another agent", func() bool { return len(n.noted("agents")) >= 2 })
+	if err := n.guard.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-n.ended:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the first process has not ended")
+	}
+	if got := len(n.noted("agents")); got != 2 {
+		t.Errorf("%d agents were started, want 2", got)
+	}
+}
+
+// inside finds a process by its number in the container.
+func (n *testNode) inside(pid int) int {
+	n.t.Helper()
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	for _, e := range entries {
+		if hasNumber(e.Name(), pid) && n.has(atoi(e.Name())) {
+			return atoi(e.Name())
+		}
+	}
+	n.t.Fatalf("no process is %d in the container", pid)
+	return 0
+}
+
+// TestSilenceDoesNotDisarm: the kernel closes the socket of a killed agent before its process counts as dead.
+func TestSilenceDoesNotDisarm(t *testing.T) {
+	ours, theirs, err := socketPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := process.Open(os.Getpid()) // an agent that is alive
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	g := &guard{sock: theirs, agent: h, armed: true}
+	unix.Close(ours)
+	g.messages()
+	if g.sock != -1 || !g.armed {
+		t.Errorf("after the end of the socket: socket %d, armed %t", g.sock, g.armed)
+	}
+}
