@@ -26,6 +26,7 @@ var layers = []string{
 	"pkg/cluster",
 	"pkg/clock",
 	"pkg/process",
+	"pkg/watchdog",
 	"pkg/privilege",
 	"pkg/log",
 }

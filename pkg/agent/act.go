@@ -2,9 +2,12 @@ package agent
 
 import (
 	"context"
+	"errors"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/guard"
 	"github.com/hathi-ha/hathi/pkg/ha"
+	"github.com/hathi-ha/hathi/pkg/watchdog"
 )
 
 // act carries a decision out: the quick ones at once, the long ones beside the loop. It reports whether
@@ -116,16 +119,33 @@ func (a *Agent) arm(ctx context.Context, pid int) error {
 	}
 	proven := a.lockProven()
 	lease := a.o.Store.Lease().ID
-	if a.armed == armOn && a.armedPID == pid && a.armedLease == lease {
+	dog, _ := a.watchdog()
+	if a.armedAs(pid, lease, dog) {
 		a.o.Guard.Extend(proven)
 		return nil
 	}
-	charge := Charge{PostmasterPID: pid, Deadline: proven, LeaseID: lease}
+	charge := Charge{PostmasterPID: pid, Deadline: proven, LeaseID: lease, Watchdog: dog}
 	if err := a.o.Guard.Arm(ctx, charge); err != nil {
+		if errors.Is(err, guard.ErrWatchdog) {
+			a.refusedDog = dog
+		}
 		return err
 	}
-	a.armed, a.armedPID, a.armedLease = armOn, pid, lease
+	a.armed, a.armedPID, a.armedLease, a.armedDog = armOn, pid, lease, dog
 	return nil
+}
+
+func (a *Agent) armedAs(pid int, lease int64, dog watchdog.Demand) bool {
+	return a.armed == armOn && a.armedPID == pid && a.armedLease == lease && a.armedDog == dog
+}
+
+// watchdog gives what is demanded of the device, and whether a member that requires it has to do without.
+func (a *Agent) watchdog() (demand watchdog.Demand, failed bool) {
+	if a.o.Watchdog == nil {
+		return watchdog.Demand{}, false
+	}
+	demand, usable := a.o.Watchdog(a.settings)
+	return demand, demand.Mode == watchdog.Required && (!usable || demand == a.refusedDog)
 }
 
 // fence arms the guard for a server that is primary already: one that was found running, or that has just
@@ -135,7 +155,7 @@ func (a *Agent) fence(ctx context.Context, o ha.Observation) {
 	if o.Job != nil || !a.holds(o) || !o.Server.IsPrimary() || !o.Now.Before(o.Store.LockProven) {
 		return
 	}
-	if a.armed != armOn || a.armedPID != o.Server.PostmasterPID || a.armedLease != a.o.Store.Lease().ID {
+	if dog, _ := a.watchdog(); !a.armedAs(o.Server.PostmasterPID, a.o.Store.Lease().ID, dog) {
 		a.failed("no guard is armed for the running primary", a.arm(ctx, o.Server.PostmasterPID))
 	}
 }

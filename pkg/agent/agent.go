@@ -11,6 +11,7 @@ import (
 	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/dcs"
 	"github.com/hathi-ha/hathi/pkg/ha"
+	"github.com/hathi-ha/hathi/pkg/watchdog"
 )
 
 // Options are what an agent is made of. Those without a note are required.
@@ -32,6 +33,10 @@ type Options struct {
 	Settings func(*cluster.View) cluster.Settings
 	// Configure brings a new /config to the server; nil if there is nothing to bring.
 	Configure func(ctx context.Context, view *cluster.View) error
+
+	// Watchdog gives what is demanded of a watchdog device under these settings, and whether it could be met;
+	// nil if there is none.
+	Watchdog func(cluster.Settings) (demand watchdog.Demand, usable bool)
 
 	// Reload re-reads the configuration files; nil if there are none.
 	Reload func(ctx context.Context) error
@@ -67,6 +72,9 @@ type Agent struct {
 	armed      armState
 	armedPID   int
 	armedLease int64
+	armedDog   watchdog.Demand
+	// refusedDog is the demand that the guard could not meet; it is not made again until it changes.
+	refusedDog watchdog.Demand
 	// restartLimit is the time limit of the restart that was asked for; zero for the usual one.
 	restartLimit time.Duration
 

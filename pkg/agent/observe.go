@@ -21,10 +21,11 @@ func (a *Agent) observe(ctx context.Context) ha.Observation {
 	if view != nil && view.Leader.Name != a.o.Name {
 		a.setProof(0) // own writes are in the view at once, so this is never older than our own key
 	}
+	_, failed := a.watchdog()
 	a.mu.Lock()
 	o := ha.Observation{
 		Now: now, Wall: a.o.Clock.Wall(),
-		Self:     ha.Self{Name: a.o.Name, Tags: a.o.Tags, CanBootstrap: a.o.CanBootstrap},
+		Self:     ha.Self{Name: a.o.Name, Tags: a.o.Tags, CanBootstrap: a.o.CanBootstrap, WatchdogFailed: failed},
 		Settings: a.settings,
 		Store: ha.Store{
 			View: view, FailingSince: health.FailingSince,

@@ -197,7 +197,7 @@ func (a *Agent) takeSnapshot(o ha.Observation, d ha.Decision, m cluster.Member) 
 		Scope: a.o.Scope, Name: a.o.Name, Tags: a.o.Tags, Taken: o.Now, Server: o.Server,
 		State: m.State, Role: m.Role, Settings: a.settings, View: o.Store.View,
 		DCSLastSeen: health.LastSeen, NextRun: o.Now.Add(a.settings.LoopWait),
-		ScheduledRestart: m.ScheduledRestart, Line: d.Line(a.settings.Pause),
+		ScheduledRestart: m.ScheduledRestart, Line: d.Line(a.settings.Pause), WatchdogFailed: o.Self.WatchdogFailed,
 	}
 	// After an action the view may be newer than the one the decision was made from.
 	if view, _ := a.o.Store.Latest(); view != nil {

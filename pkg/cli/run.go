@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -186,8 +185,6 @@ func unsupported(cfg *config.Config) error {
 	switch {
 	case cfg.Bootstrap.Present && cfg.Bootstrap.Method.Command != "":
 		return fmt.Errorf("bootstrap.method: %s: custom bootstrap methods are not supported yet; nothing was started", cfg.Bootstrap.Method.Name)
-	case cfg.Watchdog.Mode == "required":
-		return errors.New("watchdog.mode: required: the watchdog device is not supported yet; nothing was started. Use automatic or off: the guard fences without it")
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/hathi-ha/hathi/pkg/dcs/etcd"
 	"github.com/hathi-ha/hathi/pkg/postgres"
 	"github.com/hathi-ha/hathi/pkg/process"
+	"github.com/hathi-ha/hathi/pkg/watchdog"
 )
 
 // nodeAgent is the agent of a node with everything that it is wired to.
@@ -160,7 +161,7 @@ func (n *nodeAgent) options(e config.Effective, peers *api.Client, guard agent.G
 		Scope: cfg.Scope, Name: cfg.Name, Tags: cfg.PublishedTags(), CanBootstrap: cfg.Bootstrap.Present,
 		ConnURL: connURL(e.Postgres, e.Postgres.ConnectAddress), APIURL: cfg.RestAPI.URL(), Version: Version,
 		QuietHeartbeat: cfg.Log.Deduplicate,
-		InitialConfig:  n.initialConfig, Settings: n.settings, Configure: n.configure, Reload: n.reload,
+		InitialConfig:  n.initialConfig, Settings: n.settings, Configure: n.configure, Reload: n.reload, Watchdog: n.watchdog,
 		Store: n.store, Postgres: n.pg, Peers: peers, Guard: guard, Clock: clock.System{}, Runtime: goroutines{}, Log: n.log,
 		Wake: func() {
 			select {
@@ -316,4 +317,19 @@ func (n *nodeAgent) reload(ctx context.Context) error {
 	n.mu.Unlock()
 	n.agent.SetTags(cfg.PublishedTags())
 	return n.server.Configure(ctx, apiSettings(cfg))
+}
+
+// watchdog gives what the configuration demands of a watchdog device, and whether it can be met.
+func (n *nodeAgent) watchdog(s cluster.Settings) (watchdog.Demand, bool) {
+	n.mu.Lock()
+	w := n.local.Watchdog
+	n.mu.Unlock()
+	d := watchdog.Demand{
+		Mode: watchdog.Mode(w.Mode), Device: w.Device, Driver: w.Driver,
+		Timeout: watchdog.Timeout(s.TTL, w.SafetyMargin), LoopWait: s.LoopWait, TTL: s.TTL,
+	}
+	if !d.Wanted() {
+		return watchdog.Demand{}, true
+	}
+	return d, d.Check() == nil
 }

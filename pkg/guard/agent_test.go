@@ -12,6 +12,7 @@ import (
 
 	"github.com/hathi-ha/hathi/pkg/clock"
 	"github.com/hathi-ha/hathi/pkg/process"
+	"github.com/hathi-ha/hathi/pkg/watchdog"
 )
 
 // fakeAgent does what the file behaviour says, the first time it is started; later ones only live.
@@ -21,13 +22,14 @@ func fakeAgent(dir string, c *Client) {
 	if len(noted(dir, "agents")) > 1 {
 		<-rest
 	}
+	var dog watchdog.Demand
 	arm := func() {
 		pid := 0
 		if pids := noted(dir, "postmaster"); len(pids) > 0 {
 			pid = pids[0]
 		}
 		deadline := clock.System{}.Now().Add(window)
-		if err := c.Arm(context.Background(), Charge{PostmasterPID: pid, Deadline: deadline, LeaseID: 7}); err != nil {
+		if err := c.Arm(context.Background(), Charge{PostmasterPID: pid, Deadline: deadline, LeaseID: 7, Watchdog: dog}); err != nil {
 			panic(err)
 		}
 		_ = note(dir, "deadline", int(deadline))
@@ -42,7 +44,10 @@ func fakeAgent(dir string, c *Client) {
 			panic(err)
 		}
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	case "renews":
+	case "renews", "feeds":
+		if string(raw) == "feeds" {
+			dog = watchdogAt(filepath.Join(dir, "watchdog"))
+		}
 		arm()
 		for range time.Tick(window / 6) {
 			c.Extend(clock.System{}.Now().Add(window))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hathi-ha/hathi/pkg/clock"
 	"github.com/hathi-ha/hathi/pkg/process"
+	"github.com/hathi-ha/hathi/pkg/watchdog"
 )
 
 // Charge is what an agent asks its guard to watch over.
@@ -21,12 +22,15 @@ type Charge struct {
 	// Deadline is the earliest moment at which the leader key may be somebody else's.
 	Deadline clock.Instant
 	LeaseID  int64
+	Watchdog watchdog.Demand
 }
 
 var (
 	// errRefused: the guard is well and says no.
 	errRefused = errors.New("the guard refuses")
-	errClosed  = errors.New("the connection to the guard was closed")
+	// ErrWatchdog: a watchdog is required and does not work.
+	ErrWatchdog = fmt.Errorf("%w: %s", errRefused, noWatchdog)
+	errClosed   = errors.New("the connection to the guard was closed")
 )
 
 const (

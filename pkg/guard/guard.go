@@ -15,6 +15,7 @@ import (
 
 	"github.com/hathi-ha/hathi/pkg/clock"
 	"github.com/hathi-ha/hathi/pkg/process"
+	"github.com/hathi-ha/hathi/pkg/watchdog"
 )
 
 // Options are what a guard is made of.
@@ -49,11 +50,14 @@ type guard struct {
 	deaths   int           // in a row, of agents that did not live long
 	again    clock.Instant // when to start the next agent; zero: no need to
 
-	armed    bool
-	charge   charge
-	server   *process.Handle // the postmaster, if it is known
-	unfound  bool            // the postmaster that was named had ended before it could be watched
-	stopping bool
+	armed     bool
+	charge    charge
+	server    *process.Handle  // the postmaster, if it is known
+	unfound   bool             // the postmaster that was named had ended before it could be watched
+	dog       *watchdog.Device // nil: none is open
+	demand    watchdog.Demand  // of the charge
+	dogFailed bool             // it could not be met
+	stopping  bool
 	// complaint is why nothing could be killed, as last logged.
 	complaint string
 	fenced    clock.Instant // when a fence was carried out for which the agent has not answered yet
@@ -218,12 +222,13 @@ func (g *guard) message(m message) {
 			refused = leaseGivenUp
 			break
 		}
-		g.arm(m)
+		refused = g.arm(m)
 	case opExtend:
 		// Packets come in the order in which they were sent, and the newest proof counts even if it is shorter:
 		// a smaller ttl moves the leader key to a lease that ends sooner.
 		if g.armed && !g.stopping {
 			g.charge.Deadline, g.charge.Window = m.Deadline, m.Deadline.Sub(g.o.Clock.Now())
+			g.feed()
 		}
 	case opDisarm:
 		g.disarm()
@@ -250,6 +255,14 @@ func (g *guard) succeed(m message) {
 	}
 	if err := h.Signal(syscall.SIGKILL); err != nil {
 		g.o.Log.Warn("could not kill the former guard", "pid", m.PID, "error", err)
+		return
+	}
+	if g.armed && g.demand.Wanted() && g.dog == nil {
+		select { // it held the device
+		case <-h.Done():
+		case <-time.After(ackTimeout):
+		}
+		_ = g.mind(g.demand) // logged there, and tried again with the next renewal
 	}
 }
 
@@ -264,17 +277,29 @@ func (g *guard) retreat(m message) {
 	g.heir, g.again = h, 0
 }
 
-func (g *guard) arm(m message) {
-	g.disarm()
+// arm takes a charge over, or says why not: a required watchdog that does not work. A guard that succeeds another
+// takes it over in any case: the server runs, and the other one may still hold the device.
+func (g *guard) arm(m message) (refused string) {
+	if err := g.mind(m.Watchdog); err != nil && m.Watchdog.Mode == watchdog.Required && !m.TakeOver {
+		return noWatchdog
+	}
+	g.letGo()
 	g.armed = true
 	g.charge = charge{
 		Postmaster: m.PID, Deadline: m.Deadline, Lease: m.Lease,
 		Window: max(0, m.Deadline.Sub(g.o.Clock.Now())),
 	}
 	g.findServer()
+	return ""
 }
 
 func (g *guard) disarm() {
+	g.calm()
+	g.letGo()
+}
+
+// letGo forgets the server.
+func (g *guard) letGo() {
 	g.armed, g.stopping, g.unfound, g.complaint = false, false, false, ""
 	if g.server != nil {
 		g.server.Close()

@@ -90,6 +90,9 @@ func await(ctx context.Context, answer <-chan message, limit time.Duration) erro
 	defer t.Stop()
 	select {
 	case m := <-answer:
+		if m.Refused == noWatchdog {
+			return ErrWatchdog
+		}
 		if m.Refused != "" {
 			return fmt.Errorf("%w: %s", errRefused, m.Refused)
 		}

@@ -112,13 +112,16 @@ type testNode struct {
 }
 
 // startNode starts a server with children and the guard, whose agents behave as told.
-func startNode(t *testing.T, behaviour string, inContainer bool) *testNode {
+func startNode(t *testing.T, behaviour string, inContainer bool, prepare ...func(dir string)) *testNode {
 	t.Helper()
 	n := &testNode{t: t, dir: t.TempDir(), ended: make(chan struct{})}
 	if err := os.Mkdir(filepath.Join(n.dir, "data"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	n.put("behaviour", behaviour)
+	for _, p := range prepare {
+		p(n.dir)
+	}
 	t.Cleanup(n.stop)
 	kind := "run"
 	attr := &syscall.SysProcAttr{}

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hathi-ha/hathi/pkg/clock"
+	"github.com/hathi-ha/hathi/pkg/watchdog"
 )
 
 // The agent and the guard speak over a pair of sockets of type SOCK_SEQPACKET: each message is a packet,
@@ -38,16 +39,23 @@ type message struct {
 	Ticks    uint64        `json:"ticks,omitempty"` // when that guard was started: the number alone is given out again
 	Deadline clock.Instant `json:"deadline,omitempty"`
 	Lease    int64         `json:"lease,omitempty"`
-	Refused  string        `json:"refused,omitempty"` // in an ack: why it was not done
+	// Watchdog is for arm, too. TakeOver: the server is running and another guard has watched over it.
+	Watchdog watchdog.Demand `json:"watchdog,omitzero"`
+	TakeOver bool            `json:"take_over,omitempty"`
+	Refused  string          `json:"refused,omitempty"` // in an ack: why it was not done
 }
 
-const leaseGivenUp = "the lease was given up"
+// Why a guard refuses to be armed.
+const (
+	leaseGivenUp = "the lease was given up"
+	noWatchdog   = "Configuration requires watchdog, but watchdog could not be configured."
+)
 
 func armMessage(c Charge) message {
-	return message{Op: opArm, PID: c.PostmasterPID, Deadline: c.Deadline, Lease: c.LeaseID}
+	return message{Op: opArm, PID: c.PostmasterPID, Deadline: c.Deadline, Lease: c.LeaseID, Watchdog: c.Watchdog}
 }
 
-const maxMessage = 512
+const maxMessage = 8192 // a path may be 4096 bytes long
 
 // socketPair makes the two ends; both are closed at exec unless they are passed on.
 func socketPair() (ours, theirs int, err error) {

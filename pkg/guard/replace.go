@@ -58,7 +58,9 @@ func (l *link) guardIsGone() bool { return l.guard == nil || !l.guard.Alive() }
 // The answer comes when it has done what is asked.
 func (c *Client) brief(l, old *link) (<-chan message, error) {
 	if c.charge != nil && (c.charge.LeaseID == 0 || c.charge.LeaseID != c.givenUp) {
-		if _, err := c.post(l, armMessage(*c.charge)); err != nil {
+		arm := armMessage(*c.charge)
+		arm.TakeOver = true
+		if _, err := c.post(l, arm); err != nil {
 			return nil, err
 		}
 	}

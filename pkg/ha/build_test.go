@@ -14,6 +14,8 @@ const (
 	start    = clock.Instant(1000 * time.Second)
 )
 
+func noWatchdog(o *Observation) { o.Self.WatchdogFailed = true }
+
 // change makes an observation differ from the healthy one.
 type change func(*Observation)
 

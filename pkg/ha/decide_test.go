@@ -22,6 +22,9 @@ func TestDecide(t *testing.T) {
 		// The leader.
 		{"leader at rest", nil, Wait{}, "no action. I am (a), the leader with the lock"},
 		{"leader in pause", []change{paused}, Wait{}, "PAUSE: no action. I am (a), the leader with the lock"},
+		{"leader without the watchdog it needs", []change{noWatchdog}, Demote{Mode: DemoteImmediate}, "Demoting self because watchdog could not be activated"},
+		{"leader without the watchdog it needs, in pause", []change{noWatchdog, paused}, Wait{}, "PAUSE: no action. I am (a), the leader with the lock"},
+		{"leader still a replica, without the watchdog it needs", []change{noWatchdog, replica, func(o *Observation) { o.Store.View.Leader.Name = "a"; o.Store.LockProven = o.Now.Add(10 * time.Second) }}, ReleaseLeader{}, "Not promoting self because watchdog could not be activated"},
 		{"leader still a replica is promoted", []change{replica, func(o *Observation) { o.Store.View.Leader.Name = "a"; o.Store.LockProven = o.Now.Add(10 * time.Second) }}, Promote{}, "promoted self to leader because I had the session lock"},
 		{"nobody is promoted in pause", []change{replica, paused, func(o *Observation) { o.Store.View.Leader.Name = "a"; o.Store.LockProven = o.Now.Add(time.Second) }}, ReleaseLeader{}, "removed leader lock"},
 		{"lock not yet proven", []change{func(o *Observation) { o.Store.LockProven = 0 }}, ProveLock{}, "proving"},

@@ -31,6 +31,8 @@ type Self struct {
 	Tags cluster.Tags
 	// CanBootstrap: the configuration has a bootstrap section, so this member may found a cluster.
 	CanBootstrap bool
+	// WatchdogFailed: a watchdog is required and does not work, so this member must not lead.
+	WatchdogFailed bool
 }
 
 // Store is what is known of etcd.

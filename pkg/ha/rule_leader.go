@@ -14,13 +14,25 @@ func ruleLeader(o *Observation) *Decision {
 		return nil
 	}
 	for _, rule := range []func(*Observation) *Decision{
-		leaderPromote, leaderRequest, leaderKeys, leaderHistory, leaderCheckpoint, ruleRestart, ruleSlots,
+		leaderWatchdog, leaderPromote, leaderRequest, leaderKeys, leaderHistory, leaderCheckpoint, ruleRestart, ruleSlots,
 	} {
 		if d := rule(o); d != nil {
 			return d
 		}
 	}
 	return wait("leader", "no action. I am (%s), the leader with the lock", o.Self.Name)
+}
+
+// leaderWatchdog: without the watchdog that is required nobody leads.
+// Source: Patroni 4.1, ha.py, enforce_primary_role.
+func leaderWatchdog(o *Observation) *Decision {
+	switch {
+	case !o.Self.WatchdogFailed || o.paused():
+		return nil
+	case o.Server.InRecovery:
+		return act(ReleaseLeader{}, "leader-watchdog", "Not promoting self because watchdog could not be activated")
+	}
+	return act(Demote{Mode: DemoteImmediate}, "leader-watchdog", "Demoting self because watchdog could not be activated")
 }
 
 // leaderPromote: who holds the lock becomes primary; in pause only if it was named.

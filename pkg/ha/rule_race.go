@@ -27,6 +27,10 @@ func ruleRace(o *Observation) *Decision {
 	if o.Server.IsPrimary() {
 		return racePrimary(o)
 	}
+	if o.Self.WatchdogFailed {
+		return wait("race-watchdog", "following a different leader because i am not the healthiest node").
+			because("race-watchdog", "Watchdog device is not usable")
+	}
 	if o.Self.Tags.NoFailover() {
 		return wait("race-nofailover", "following a different leader because I am not allowed to promote")
 	}
