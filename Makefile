@@ -26,7 +26,7 @@ lint: ## gofumpt, go vet, staticcheck
 	go vet ./... && go vet -tags bench ./integration/bench
 	$(STATICCHECK) ./...
 
-bench: setup ## how long clients wait when something happens (about 25 minutes)
+bench: setup ## how long clients wait when something happens (about 11 minutes)
 	go test -v -tags bench -count=1 -timeout 90m -run TestBench ./integration/bench
 
 soak: ## simulate until told to stop

@@ -2,8 +2,10 @@ package testcluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,9 +16,10 @@ import (
 
 // Ack is one row that PostgreSQL has acknowledged.
 type Ack struct {
-	ID   int64
-	At   time.Time
-	Node string // empty for a client that may go anywhere
+	ID       int64
+	Sent, At time.Time
+	Node     string // empty for a client that may go anywhere
+	Timeline int64  // of the server that acknowledged it
 }
 
 // Writer commits unique rows every few milliseconds and takes down what was acknowledged, and when.
@@ -153,12 +156,20 @@ func (w *Writer) run(ctx context.Context) {
 func (w *Writer) commit(ctx context.Context, conn *pgconn.PgConn, id int64) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	_, err := conn.Exec(ctx, fmt.Sprintf("INSERT INTO acked VALUES (%d)", id)).ReadAll()
+	sent := time.Now()
+	results, err := conn.Exec(ctx, fmt.Sprintf("INSERT INTO acked VALUES (%d) RETURNING left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)", id)).ReadAll()
+	if err != nil {
+		return err
+	}
+	if len(results) != 1 || len(results[0].Rows) != 1 {
+		return errors.New("a row was inserted and not returned")
+	}
+	timeline, err := strconv.ParseInt(string(results[0].Rows[0][0]), 16, 64)
 	if err != nil {
 		return err
 	}
 	w.mu.Lock()
-	w.acks = append(w.acks, Ack{ID: id, At: time.Now(), Node: w.node})
+	w.acks = append(w.acks, Ack{ID: id, Sent: sent, At: time.Now(), Node: w.node, Timeline: timeline})
 	w.mu.Unlock()
 	return nil
 }
@@ -219,22 +230,36 @@ func Reigns(probes []*Writer) []string {
 	return reigns
 }
 
-// Overlap counts the acknowledgements of a node after another node had acknowledged something later than
-// the first node's reign began: zero unless two primaries were open to writes at once.
-func Overlap(probes []*Writer) int {
-	seen := map[string]bool{}
-	over, last := 0, ""
+// Overlap counts the rows that a server acknowledged although they were sent to it when another server had
+// acknowledged something on a later timeline: zero unless two primaries were open to writes at once. Whoever is
+// promoted begins a timeline, so the order of timelines is the order of reigns, and each has one server.
+func Overlap(writers []*Writer) int {
+	first := map[int64]time.Time{} // acknowledgement on each timeline
+	owner := map[int64]string{}
 	var all []Ack
-	for _, w := range probes {
+	for _, w := range writers {
 		all = append(all, w.Acks()...)
 	}
-	sort.Slice(all, func(i, j int) bool { return all[i].At.Before(all[j].At) })
 	for _, a := range all {
-		if a.Node != last && seen[a.Node] {
-			over++
+		if at, ok := first[a.Timeline]; !ok || a.At.Before(at) {
+			first[a.Timeline] = a.At
+		}
+		if a.Node != "" && owner[a.Timeline] == "" {
+			owner[a.Timeline] = a.Node
+		}
+	}
+	over := 0
+	for _, a := range all {
+		if a.Node != "" && a.Node != owner[a.Timeline] {
+			over++ // two servers wrote on what they both took for the same timeline
 			continue
 		}
-		seen[a.Node], last = true, a.Node
+		for timeline, at := range first {
+			if timeline > a.Timeline && at.Before(a.Sent) {
+				over++
+				break
+			}
+		}
 	}
 	return over
 }

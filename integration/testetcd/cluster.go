@@ -24,7 +24,14 @@ type Cluster struct {
 	members []*member
 }
 
+// Host is where a member runs instead of on loopback.
+type Host struct {
+	Address string   // without a port
+	Wrap    []string // put before the command, such as "ip netns exec x"
+}
+
 type member struct {
+	wrap                            []string
 	name, dir, clientAddr, peerAddr string
 	cmd                             *exec.Cmd // nil: not running
 	stdin                           io.Closer // the process ends when this is closed
@@ -40,10 +47,21 @@ func Start(t testing.TB, members ...int) *Cluster {
 	if len(members) > 0 {
 		n = members[0]
 	}
+	return startOn(t, make([]Host, n))
+}
+
+// StartOn is Start with a member on each of the hosts.
+func StartOn(t testing.TB, hosts ...Host) *Cluster {
+	t.Helper()
+	return startOn(t, hosts)
+}
+
+func startOn(t testing.TB, hosts []Host) *Cluster {
+	t.Helper()
 	// A port that was free can be taken by the time etcd wants it; then all begin again with others.
 	var err error
 	for range 3 {
-		c := newCluster(t, n)
+		c := newCluster(t, hosts)
 		if err = c.startAll(); err == nil {
 			t.Cleanup(c.killAll)
 			return c
@@ -54,15 +72,17 @@ func Start(t testing.TB, members ...int) *Cluster {
 	return nil
 }
 
-func newCluster(t testing.TB, n int) *Cluster {
+func newCluster(t testing.TB, hosts []Host) *Cluster {
 	c := &Cluster{t: t}
 	dir := t.TempDir()
-	addrs := freeAddresses(t, 2*n)
-	for i := range n {
+	addrs := freeAddresses(t, 2*len(hosts))
+	for i, h := range hosts {
 		name := fmt.Sprintf("etcd%d", i)
-		c.members = append(c.members, &member{
-			name: name, dir: filepath.Join(dir, name), clientAddr: addrs[2*i], peerAddr: addrs[2*i+1],
-		})
+		m := &member{wrap: h.Wrap, name: name, dir: filepath.Join(dir, name), clientAddr: addrs[2*i], peerAddr: addrs[2*i+1]}
+		if h.Address != "" {
+			m.clientAddr, m.peerAddr = h.Address+":2379", h.Address+":2380"
+		}
+		c.members = append(c.members, m)
 	}
 	return c
 }
@@ -243,9 +263,10 @@ func (c *Cluster) spawn(m *member) error {
 	for _, p := range c.members {
 		peers = append(peers, p.name+"=http://"+p.peerAddr)
 	}
-	cmd := exec.Command(path, "-name", m.name, "-data-dir", m.dir, "-log-file", m.dir+".log",
+	args := append(append([]string{}, m.wrap...), path, "-name", m.name, "-data-dir", m.dir, "-log-file", m.dir+".log",
 		"-client-url", "http://"+m.clientAddr, "-peer-url", "http://"+m.peerAddr,
 		"-initial-cluster", strings.Join(peers, ","))
+	cmd := exec.Command(args[0], args[1:]...)
 	errs := &strings.Builder{}
 	cmd.Stderr = errs
 	stdin, err := cmd.StdinPipe()
