@@ -33,6 +33,12 @@ func (a *Agent) act(ctx context.Context, o ha.Observation, d ha.Decision) bool {
 		a.failed("could not follow "+x.Upstream.Member, a.o.Postgres.Follow(ctx, x.Upstream))
 	case ha.SyncSlots:
 		a.failed("could not adjust replication slots", a.o.Postgres.SyncSlots(ctx, x.Create, x.Drop, x.Advance))
+	case ha.WriteSync:
+		a.writeSync(ctx, x)
+	case ha.SetSyncNames:
+		a.failed("could not set synchronous_standby_names", a.o.Postgres.SetSynchronousNames(ctx, &x.Names))
+	case ha.ReleaseSyncNames:
+		a.failed("could not release synchronous_standby_names", a.o.Postgres.SetSynchronousNames(ctx, nil))
 	case ha.Checkpoint:
 		a.checkpoint(ctx)
 	case ha.CancelJob:
@@ -67,6 +73,9 @@ func (a *Agent) actKeys(ctx context.Context, o ha.Observation, d ha.Decision) bo
 		ok, err = a.o.Store.DeleteInitialize(ctx)
 	case ha.WriteConfig:
 		ok, err = a.o.Store.PutConfig(ctx, a.o.InitialConfig(), x.Revision)
+	case ha.DeleteSync:
+		a.memory.Sync.Written = 0
+		ok, err = a.o.Store.DeleteSync(ctx, x.Revision)
 	case ha.WriteHistory:
 		ok, err = a.o.Store.PutHistory(ctx, x.History)
 	default:
@@ -180,6 +189,7 @@ func (a *Agent) acquire(ctx context.Context, o ha.Observation) {
 		a.o.Log.Info("Could not take out TTL lock")
 		return
 	}
+	a.memory.Sync.Judged = o.Store.View.Sync.Revision
 	// The key hangs on the lease, whose life was counted from before its last renewal was sent; creating
 	// the key has not made it longer.
 	a.setProof(lease.Expires)

@@ -18,7 +18,7 @@ func (a *Agent) demote(ctx context.Context, o ha.Observation, mode ha.DemoteMode
 	return a.start(ctx, ha.JobDemote, mode, func(ctx context.Context) outcome {
 		switch mode {
 		case ha.DemoteGraceful:
-			return a.handOver(ctx, view)
+			return a.handOver(ctx, view, o.Settings.SynchronousMode != cluster.SyncOff)
 		case ha.DemoteShutdown:
 			return a.shutDown(ctx)
 		case ha.DemoteOffline:
@@ -53,12 +53,12 @@ func (a *Agent) stopped(ctx context.Context, stopErr error, release bool) outcom
 // everything, release the key with the position of the shutdown checkpoint. Patroni releases the key
 // whether or not anybody has received that checkpoint; here nothing acknowledged is lost by a planned
 // change: if no successor has it in time, this server starts again as the primary it was.
-func (a *Agent) handOver(ctx context.Context, view *cluster.View) outcome {
+func (a *Agent) handOver(ctx context.Context, view *cluster.View, synchronous bool) outcome {
 	lsn, err := a.o.Postgres.Stop(ctx, StopFast, true)
 	if err != nil {
 		return a.stopped(ctx, err, false)
 	}
-	if !a.received(ctx, view, lsn) {
+	if !a.received(ctx, a.heirs(view, synchronous), lsn) {
 		return func(a *Agent) {
 			a.o.Log.Warn("nobody has received the shutdown checkpoint, the switchover is called off", "lsn", lsn.String())
 			a.memory.RefusedRequest = view.Failover.Revision
@@ -82,17 +82,25 @@ func (a *Agent) handOver(ctx context.Context, view *cluster.View) outcome {
 // connection, and writes are blocked meanwhile.
 const receiveTimeout = 3 * time.Second
 
-// received reports whether the named candidate, or anybody if none is named, has WAL up to lsn.
-func (a *Agent) received(ctx context.Context, view *cluster.View, lsn cluster.LSN) bool {
-	if lsn == 0 {
-		return false
-	}
+// heirs gives the named candidate, or everybody who may take over if none is named.
+func (a *Agent) heirs(view *cluster.View, synchronous bool) []cluster.Member {
 	var heirs []cluster.Member
 	for _, m := range view.Members {
 		named := view.Failover.Candidate == "" || view.Failover.Candidate == m.Name
+		if synchronous && view.Failover.Leader != "" && !view.Sync.HasStandby(m.Name) {
+			continue
+		}
 		if m.Name != a.o.Name && named && !m.Tags.NoFailover() && m.APIURL != "" {
 			heirs = append(heirs, m)
 		}
+	}
+	return heirs
+}
+
+// received reports whether one of the heirs has WAL up to lsn.
+func (a *Agent) received(ctx context.Context, heirs []cluster.Member, lsn cluster.LSN) bool {
+	if lsn == 0 {
+		return false
 	}
 	give := a.o.Clock.Now().Add(receiveTimeout)
 	for {

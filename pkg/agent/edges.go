@@ -68,6 +68,10 @@ type Postgres interface {
 	CheckDivergence(ctx context.Context, leader cluster.Upstream) (Divergence, error)
 	// Rewind stops the server if it runs and runs pg_rewind against the leader.
 	Rewind(ctx context.Context, leader cluster.Upstream) error
+	// SetSynchronousNames puts synchronous_standby_names into the configuration and has a running server read
+	// it; nil gives it back to the user's configuration. It outlives the server and the agent: a server that is
+	// started again starts with it.
+	SetSynchronousNames(ctx context.Context, names *string) error
 	// SyncSlots creates, drops and advances physical replication slots.
 	SyncSlots(ctx context.Context, create, drop []string, advance map[string]cluster.LSN) error
 }

@@ -79,6 +79,7 @@ func (a *Agent) remember(o *ha.Observation) {
 			m.Rewind = ha.RewindUnknown
 		}
 	}
+	m.Sync.Note(o)
 	since(&m.StartingSince, o, !s.Answered && s.State == cluster.StateStarting)
 	since(&m.FrozenSince, o, s.Process == cluster.ProcessFrozen)
 	if v := o.Store.View; v != nil {
@@ -127,7 +128,7 @@ func (a *Agent) askPeers(ctx context.Context, view *cluster.View, names []string
 		peers[n] = p
 	}
 	for _, s := range answers {
-		peers[s.Name] = ha.Peer{PeerStatus: s, Asked: asked}
+		peers[s.Name] = ha.Peer{PeerStatus: s, Asked: asked, SyncRevision: view.Sync.Revision}
 		if s.Reachable {
 			a.o.Log.Info("Got response from " + s.Name + ": " + describe(s))
 		} else {

@@ -25,6 +25,14 @@ func (a *Agent) Snapshot() *api.Snapshot {
 	return a.snapshot
 }
 
+// Look gives the newest picture with the server as it is now.
+func (a *Agent) Look(ctx context.Context) *api.Snapshot {
+	server := a.o.Postgres.Observe(ctx)
+	s := *a.Snapshot()
+	s.Server = server
+	return &s
+}
+
 // Updated gives a channel that is closed at the next new snapshot.
 func (a *Agent) Updated() <-chan struct{} {
 	a.mu.Lock()

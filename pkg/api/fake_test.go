@@ -36,6 +36,7 @@ type world struct {
 	races      int   // writes that lose their race
 	peers      map[string]cluster.PeerStatus
 	onFailover func(w *world, req cluster.FailoverRequest)
+	look       func(*cluster.Server) // how the server has gone on since the snapshot
 }
 
 func newWorld() *world {
@@ -89,6 +90,15 @@ func (w *world) Snapshot() *Snapshot {
 	defer w.mu.Unlock()
 	s := w.snapshot
 	return &s
+}
+
+// Look sees a server that has gone on since the loop last looked.
+func (w *world) Look(context.Context) *Snapshot {
+	s := w.Snapshot()
+	if w.look != nil {
+		w.look(&s.Server)
+	}
+	return s
 }
 
 func (w *world) Updated() <-chan struct{} {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
 )
@@ -131,6 +132,20 @@ func (s *Server) health(path string, query url.Values) reply {
 		code = http.StatusOK
 	}
 	return jsonReply(code, encode(p.document(s.o.Version)))
+}
+
+// lookLimit bounds the look at the server for a status document; whoever asks waits two seconds for it.
+const lookLimit = 1500 * time.Millisecond
+
+// status answers with the server as it is now, not as the loop last saw it: other members compare positions
+// by it, and one that is a turn old lacks what was acknowledged since. Who hangs up must not interrupt the
+// query, which would end the connection that all queries share.
+func (s *Server) status(r *http.Request) reply {
+	ctx, cancel := detached(r, lookLimit)
+	defer cancel()
+	p := s.picture()
+	p.Snapshot = s.o.Node.Look(ctx)
+	return jsonReply(http.StatusOK, encode(p.document(s.o.Version)))
 }
 
 // readiness: this member may count when others wait for it. An answer that is no says why.

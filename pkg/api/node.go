@@ -70,6 +70,9 @@ type RestartRequest struct {
 // Node is what the API needs of the agent.
 type Node interface {
 	Snapshot() *Snapshot
+	// Look gives the snapshot with the server as it is now: observed after the call, as far as ctx allows. Other
+	// members decide by it who has everything.
+	Look(ctx context.Context) *Snapshot
 	// Updated gives a channel that is closed at the next new snapshot.
 	Updated() <-chan struct{}
 	// Wake makes the loop turn now.

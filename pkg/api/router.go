@@ -29,7 +29,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) read(r *http.Request, segment, path string) reply {
 	switch segment {
 	case "patroni":
-		return jsonReply(http.StatusOK, encode(s.picture().document(s.o.Version)))
+		return s.status(r)
 	case "cluster":
 		return s.cluster()
 	case "history":

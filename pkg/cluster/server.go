@@ -56,6 +56,12 @@ type Server struct {
 	Senders          []Sender
 	Slots            []Slot
 	ServerTimeOffset time.Duration
+	// SynchronousNames is synchronous_standby_names as a session sees it now.
+	SynchronousNames string
+	// CheckpointerIdle: while SynchronousNames is not empty, the checkpointer was found waiting at a place where
+	// it has read all settings that were reloaded a moment before. It is the checkpointer that makes commits
+	// wait at all. Source: PostgreSQL 17, replication/syncrep.c, SyncRepUpdateSyncStandbysDefined.
+	CheckpointerIdle bool
 
 	// SilentFor: how long the server has not answered although its process is there; zero if it answers.
 	SilentFor time.Duration
@@ -68,6 +74,9 @@ type Server struct {
 	StandbySignal bool
 	// BackupLabel: a base backup that has not been started yet.
 	BackupLabel bool
+
+	// OwnSynchronousNames: synchronous_standby_names was set by an agent, it is not what the user configured.
+	OwnSynchronousNames bool
 
 	// PendingRestart are settings that wait for a restart of the server.
 	PendingRestart []PendingRestart

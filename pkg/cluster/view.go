@@ -109,10 +109,13 @@ type SyncState struct {
 	Revision int64 // zero: the key is absent
 }
 
+// LedBy reports whether a member is the leader of the state.
+func (s SyncState) LedBy(name string) bool { return strings.EqualFold(s.Leader, name) }
+
 // Has reports whether a member is the leader or a standby of the state. PostgreSQL compares these names
 // without case, and so does every reader of the key.
 func (s SyncState) Has(name string) bool {
-	return strings.EqualFold(s.Leader, name) || s.HasStandby(name)
+	return s.LedBy(name) || s.HasStandby(name)
 }
 
 // HasStandby reports whether a member is listed as a synchronous standby or voter.

@@ -97,6 +97,8 @@ type Store interface {
 	// PutStatus and PutHistory write while the leader key holds our name. Equal content is not written again.
 	PutStatus(ctx context.Context, s cluster.Status) (bool, error)
 	PutHistory(ctx context.Context, h cluster.History) (bool, error)
+	// PutSync writes /sync if its revision is still the one given; zero means it must not exist.
+	PutSync(ctx context.Context, s cluster.SyncState, revision int64) (bool, error)
 	// DeleteSync removes /sync if it is still of the given revision.
 	DeleteSync(ctx context.Context, revision int64) (bool, error)
 

@@ -101,6 +101,17 @@ type (
 		Drop    []string
 		Advance map[string]cluster.LSN
 	}
+	// WriteSync puts a state into /sync, if that is still of the revision that was judged.
+	WriteSync struct {
+		State    cluster.SyncState
+		Revision int64 // zero: it must not exist
+	}
+	// DeleteSync removes /sync if it is still of that revision.
+	DeleteSync struct{ Revision int64 }
+	// SetSyncNames puts synchronous_standby_names into the server's configuration and has it read.
+	SetSyncNames struct{ Names string }
+	// ReleaseSyncNames gives synchronous_standby_names back to the user's configuration.
+	ReleaseSyncNames struct{}
 	// CancelJob tells the running job to end.
 	CancelJob struct{}
 	// Exit ends the agent with an error that a person has to look at.
@@ -135,6 +146,10 @@ func (AbandonInitialize) action() {}
 func (WriteConfig) action()       {}
 func (WriteHistory) action()      {}
 func (SyncSlots) action()         {}
+func (WriteSync) action()         {}
+func (DeleteSync) action()        {}
+func (SetSyncNames) action()      {}
+func (ReleaseSyncNames) action()  {}
 func (CancelJob) action()         {}
 func (Exit) action()              {}
 func (Done) action()              {}

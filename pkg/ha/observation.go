@@ -53,6 +53,9 @@ type Peer struct {
 	cluster.PeerStatus
 	// Asked is when the question was sent; answers age from there.
 	Asked clock.Instant
+	// SyncRevision is that of /sync when the question was sent. Nobody is promoted under synchronous replication
+	// without a new one, so an answer from before tells nothing of what was acknowledged since.
+	SyncRevision int64
 }
 
 // JobKind names what can run beside the loop.
@@ -151,4 +154,5 @@ type Memory struct {
 	RequestRevision int64
 	// UnlockedSince is when the leader key was first seen to be gone; zero if somebody holds it.
 	UnlockedSince clock.Instant
+	Sync          SyncMemory
 }

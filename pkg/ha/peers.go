@@ -17,7 +17,7 @@ func ask(o *Observation, members []cluster.Member, rule, why string) ([]Peer, *D
 	answers := make([]Peer, 0, len(members))
 	for _, m := range members {
 		p, ok := o.Peers[m.Name]
-		if !ok || o.Now.Sub(p.Asked) > peerFresh {
+		if !ok || o.Now.Sub(p.Asked) > peerFresh || outdated(o, p) {
 			names = append(names, m.Name)
 			continue
 		}
@@ -28,6 +28,11 @@ func ask(o *Observation, members []cluster.Member, rule, why string) ([]Peer, *D
 		return nil, act(AskPeers{Names: names}, rule, "%s", why)
 	}
 	return answers, nil
+}
+
+// outdated reports whether an answer is from another reign: it may lack what was written in it.
+func outdated(o *Observation, p Peer) bool {
+	return p.Asked < o.Memory.UnlockedSince || syncActive(o) && p.SyncRevision != o.Store.View.Sync.Revision
 }
 
 // limitation says why a member can't become the leader whatever its position, or nothing.
@@ -45,12 +50,17 @@ func limitation(p Peer) string {
 }
 
 // successors gives the members that could take the lock from us now, by name; if their answers are needed
-// first, a decision to ask. A named candidate restricts the set to that member, without turns that round.
+// first, a decision to ask. A named candidate restricts the set to that member, without turns that round. In
+// synchronous mode only its standbys count, unless a user has ordered otherwise by a manual failover.
 // Source: Patroni 4.1, ha.py, is_failover_possible.
 func successors(o *Observation, candidate string, without bool) ([]string, *Decision) {
 	var asked []cluster.Member
+	restricted := syncActive(o) && !ordered(o, candidate)
 	for _, m := range o.Store.View.Members {
 		named := candidate == "" || (m.Name == candidate) != without
+		if restricted && !o.Store.View.Sync.HasStandby(m.Name) {
+			continue
+		}
 		if m.Name != o.Self.Name && m.APIURL != "" && !m.Tags.NoFailover() && named {
 			asked = append(asked, m)
 		}
@@ -64,6 +74,9 @@ func successors(o *Observation, candidate string, without bool) ([]string, *Deci
 		if limitation(p) == "" && p.InRecovery && !tooFarBehind(o, p.Position, p.Timeline) && !oldTimeline(o, p.Timeline) {
 			names = append(names, p.Name)
 		}
+	}
+	if restricted && candidate == "" && len(names) <= o.Store.View.Sync.Quorum {
+		return nil, nil // none of them would find the quorum
 	}
 	return names, nil
 }

@@ -38,7 +38,7 @@ func downLeader(o *Observation) *Decision {
 	case o.Memory.StartFailures > 0:
 		return act(ReleaseLeader{}, "down-start-failed",
 			"removed leader key after trying and failing to start postgres")
-	case o.Server.StandbySignal:
+	case o.Server.StandbySignal, syncActive(o) && !o.Store.View.Sync.LedBy(o.Self.Name):
 		return act(StartReplica{}, "down-leader-replica", "starting as readonly because i had the session lock")
 	case o.Settings.PrimaryStartTimeout > 0:
 		return act(StartPrimary{Timeout: o.Settings.PrimaryStartTimeout}, "down-start-primary", "starting primary after failure")

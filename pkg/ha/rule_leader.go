@@ -14,13 +14,18 @@ func ruleLeader(o *Observation) *Decision {
 		return nil
 	}
 	for _, rule := range []func(*Observation) *Decision{
-		leaderWatchdog, leaderPromote, leaderRequest, leaderKeys, leaderHistory, leaderCheckpoint, ruleRestart, ruleSlots,
+		leaderWatchdog, leaderPromote, leaderSync, leaderRequest, leaderKeys, leaderHistory, leaderCheckpoint, ruleRestart, ruleSlots,
 	} {
 		if d := rule(o); d != nil {
 			return d
 		}
 	}
-	return wait("leader", "no action. I am (%s), the leader with the lock", o.Self.Name)
+	return atRest(o)
+}
+
+// atRest: a leader with nothing to do.
+func atRest(o *Observation) *Decision {
+	return wait("leader", "no action. I am (%s), the leader with the lock", o.Self.Name).until(syncWake(o))
 }
 
 // leaderWatchdog: without the watchdog that is required nobody leads.
@@ -44,6 +49,9 @@ func leaderPromote(o *Observation) *Decision {
 		return act(ReleaseLeader{}, "leader-paused-release", "removed leader lock because postgres is not running as primary")
 	}
 	if d := proveForMore(o); d != nil {
+		return d
+	}
+	if d := syncBeforePromotion(o); d != nil {
 		return d
 	}
 	return act(Promote{}, "leader-promote", "promoted self to leader because I had the session lock")
@@ -116,7 +124,11 @@ func scheduled(o *Observation, req cluster.FailoverRequest) (*Decision, bool) {
 		return nil, false
 	case left > 0:
 		// Nothing else has to wait for it: the other rules go on, and this moment wakes the loop.
-		return leaderRest(o).until(o.Now.Add(min(left, o.Settings.LoopWait))), false
+		d, at := leaderRest(o), o.Now.Add(min(left, o.Settings.LoopWait))
+		if d.WakeAt != 0 {
+			at = min(at, d.WakeAt)
+		}
+		return d.until(at), false
 	case left < -o.Settings.LoopWait*3/2:
 		return act(ClearFailover{Revision: req.Revision}, "request-stale",
 			"Found a stale %s value, cleaning up: %s", req.Action(), cluster.FormatISO(req.ScheduledAt)), false
@@ -131,7 +143,7 @@ func leaderRest(o *Observation) *Decision {
 			return d
 		}
 	}
-	return wait("leader", "no action. I am (%s), the leader with the lock", o.Self.Name)
+	return atRest(o)
 }
 
 // leaderKeys restores what the cluster can't do without.

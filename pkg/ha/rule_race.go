@@ -49,6 +49,9 @@ func racePaused(o *Observation) *Decision {
 	case o.Server.IsPrimary() && identityFits(o):
 		return act(AcquireLeader{}, "race-paused-primary", "acquired session lock as a leader")
 	case req.Candidate == o.Self.Name && req.ScheduledAt.IsZero() && !o.Self.Tags.NoFailover():
+		if d := syncStand(o); d != nil {
+			return d
+		}
 		return act(AcquireLeader{}, "race-paused-candidate", "promoted self to leader by acquiring session lock")
 	case o.Server.IsPrimary():
 		return wait("race-paused", "continue to run as primary without lock")
@@ -69,6 +72,11 @@ func racePrimary(o *Observation) *Decision {
 		return act(Demote{Mode: DemoteNoLock}, "race-old-primary", "demoting self because i am not the healthiest node").
 			because("race-old-primary", "My timeline %d is behind last known cluster timeline %d", o.Server.Timeline, known)
 	}
+	if syncActive(o) && !o.Store.View.Sync.LedBy(o.Self.Name) {
+		// Somebody else was found fit to lead, and may have been promoted.
+		return act(Demote{Mode: DemoteNoLock}, "race-sync-primary", "demoting self because i am not the healthiest node").
+			because("race-sync-primary", "the synchronous replication key names %s as the leader", o.Store.View.Sync.Leader)
+	}
 	return act(AcquireLeader{}, "race-primary", "acquired session lock as a leader")
 }
 
@@ -81,6 +89,9 @@ func raceRequest(o *Observation) *Decision {
 	// and this member lacks what it had: Patroni looks at nothing here. A manual failover is an order.
 	lags := tooFarBehind(o, o.Server.Position(), o.Server.Timeline) || oldTimeline(o, o.Server.Timeline)
 	if req.Candidate == o.Self.Name && (req.Leader == "" || !lags) {
+		if d := syncStand(o); d != nil {
+			return d
+		}
 		return act(AcquireLeader{}, "race-candidate", "promoted self to leader by acquiring session lock")
 	}
 	if m, ok := view.Member(req.Candidate); ok && m.Name != o.Self.Name {
@@ -88,7 +99,7 @@ func raceRequest(o *Observation) *Decision {
 		if question != nil {
 			return question
 		}
-		if limitation(answers[0]) == "" && !tooFarBehind(o, answers[0].Position, answers[0].Timeline) {
+		if limitation(answers[0]) == "" && !tooFarBehind(o, answers[0].Position, answers[0].Timeline) && syncCandidate(o, answers[0]) {
 			return wait("race-other-candidate", "following a different leader because i am not the healthiest node").
 				because("race-other-candidate", "%s: to %s, i am %s", req.Action(), m.Name, o.Self.Name).
 				until(o.Now.Add(raceRetry))
@@ -129,10 +140,7 @@ func raceSet(o *Observation) []cluster.Member {
 // raceHealthiest takes the lock if nobody who can be reached is better placed. Several members may pass;
 // then the key, which only one can create, decides.
 func raceHealthiest(o *Observation, others []cluster.Member) *Decision {
-	stand := func(rule, format string, args ...any) *Decision {
-		return wait(rule, "following a different leader because i am not the healthiest node").
-			because(rule, format, args...).until(o.Now.Add(raceRetry))
-	}
+	stand := func(rule, format string, args ...any) *Decision { return standBack(o, rule, format, args...) }
 	mine := known(o, o.Server.Position(), o.Server.Timeline)
 	switch {
 	case mine == 0:
@@ -143,7 +151,10 @@ func raceHealthiest(o *Observation, others []cluster.Member) *Decision {
 		return stand("race-timeline", "My timeline %d is behind last known cluster timeline %d",
 			o.Server.Timeline, o.Store.View.History.Timeline())
 	}
-	answers, question := ask(o, withAPI(others), "race-ask", "asking the other members for their WAL positions")
+	if d := syncStand(o); d != nil {
+		return d
+	}
+	answers, question := ask(o, withAPI(inSync(o, others)), "race-ask", "asking the other members for their WAL positions")
 	if question != nil {
 		return question
 	}
@@ -154,7 +165,7 @@ func raceHealthiest(o *Observation, others []cluster.Member) *Decision {
 			continue // it can't become the leader, so it must not keep others from it
 		case !p.InRecovery:
 			return stand("race-primary-alive", "Primary (%s) is still alive", p.Name)
-		case theirs > mine:
+		case ahead(o, p):
 			return stand("race-behind", "Wal position of %s is ahead of my wal position", p.Name)
 		case theirs == mine && p.Tags.FailoverPriority() > o.Self.Tags.FailoverPriority() && p.Name != o.Memory.FormerLeader:
 			return stand("race-priority", "%s has equally tolerable WAL position and priority %d, while this node has priority %d",
@@ -162,6 +173,21 @@ func raceHealthiest(o *Observation, others []cluster.Member) *Decision {
 		}
 	}
 	return act(AcquireLeader{}, "race-won", "promoted self to leader by acquiring session lock")
+}
+
+// standBack leaves the lock to others for now.
+func standBack(o *Observation, rule, format string, args ...any) *Decision {
+	return wait(rule, "following a different leader because i am not the healthiest node").
+		because(rule, format, args...).until(o.Now.Add(raceRetry))
+}
+
+// ahead reports whether another member has come further than this one. With synchronous replication a newer
+// timeline is always further: whoever was promoted had every commit before it was.
+func ahead(o *Observation, p Peer) bool {
+	if syncActive(o) && p.Timeline != o.Server.Timeline {
+		return p.Timeline > o.Server.Timeline
+	}
+	return known(o, p.Position, p.Timeline) > known(o, o.Server.Position(), o.Server.Timeline)
 }
 
 // lagRetry: a lagging member can only become eligible by replaying more, which no event tells.

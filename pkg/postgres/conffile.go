@@ -169,7 +169,7 @@ func (i *Instance) writeFiles(ctx context.Context, r role) (changed bool, err er
 	if err := dropAutoRecovery(cfg); err != nil {
 		return false, err
 	}
-	cfg.Parameters = i.validParameters(ctx, cfg)
+	cfg.Parameters = i.withNames(i.validParameters(ctx, cfg))
 	mode := cfg.configMode()
 	if changed, err = writeFile(cfg.mainFile(), cfg.mainContent(controlled, r, version), mode); err != nil {
 		return false, err

@@ -28,6 +28,8 @@ type Instance struct {
 	upstream *cluster.Upstream // what recovery settings are written for; nil: not known
 	limits   []cluster.PendingRestart
 	pending  []cluster.PendingRestart
+	// names is synchronous_standby_names as an agent has set it; nil: the user's configuration counts.
+	names *string
 
 	validated validated
 
@@ -43,6 +45,7 @@ func New(cfg Config, log *slog.Logger) (*Instance, error) {
 	}
 	i := &Instance{log: log, cfg: cfg, changed: make(chan struct{}, 1), closed: make(chan struct{}), state: cluster.StateStopped}
 	i.callbacks.log = log
+	i.names = savedNames(cfg)
 	i.postmaster()
 	return i, nil
 }

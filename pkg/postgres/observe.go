@@ -131,6 +131,7 @@ func (i *Instance) finish(s *cluster.Server) {
 		}
 	}
 	s.State = i.state
+	s.OwnSynchronousNames = i.names != nil
 	if s.Process != cluster.ProcessNone {
 		s.PendingRestart = append(s.PendingRestart, i.limits...)
 		for _, p := range i.pending {

@@ -34,7 +34,9 @@ SELECT pg_catalog.json_build_object(
  'conninfo', pg_catalog.current_setting('primary_conninfo'),
  'slot', pg_catalog.current_setting('primary_slot_name'),
  'started', pg_catalog.pg_postmaster_start_time(), 'conf_loaded', pg_catalog.pg_conf_load_time()::text,
- 'now', pg_catalog.clock_timestamp(),
+ 'now', pg_catalog.clock_timestamp(), 'sync_names', n.names,
+ 'checkpointer_idle', n.names <> '' AND EXISTS (SELECT FROM pg_catalog.pg_stat_get_activity(NULL) AS c
+   WHERE c.backend_type = 'checkpointer' AND c.wait_event IN ('CheckpointerMain', 'CheckpointWriteDelay')),
  'senders', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
    'user', pg_catalog.pg_get_userbyid(a.usesysid), 'app', a.application_name, 'addr', pg_catalog.host(a.client_addr), 'state', s.state,
    'sync', s.sync_state, 'prio', s.sync_priority, 'write', s.write_lsn, 'flush', s.flush_lsn, 'replay', s.replay_lsn)
@@ -45,7 +47,8 @@ SELECT pg_catalog.json_build_object(
    'restart', s.restart_lsn, 'confirmed', s.confirmed_flush_lsn, 'xmin', s.xmin::text, 'catalog_xmin', s.catalog_xmin::text,
    'wal_status', %[2]s) ORDER BY s.slot_name)
    FROM pg_catalog.pg_replication_slots AS s WHERE NOT s.temporary %[3]s))::text
-FROM (SELECT pg_catalog.pg_is_in_recovery() AS rec) AS r, pg_catalog.pg_stat_get_wal_receiver() AS w`
+FROM (SELECT pg_catalog.pg_is_in_recovery() AS rec) AS r, pg_catalog.pg_stat_get_wal_receiver() AS w,
+  (SELECT pg_catalog.current_setting('synchronous_standby_names') AS names) AS n`
 
 // monitoring gives the monitoring query for a version.
 func monitoring(version int) string {
@@ -90,6 +93,8 @@ type answer struct {
 	Started        time.Time        `json:"started"`
 	ConfLoaded     string           `json:"conf_loaded"`
 	Now            time.Time        `json:"now"`
+	SyncNames      string           `json:"sync_names"`
+	CheckpointIdle bool             `json:"checkpointer_idle"`
 	Senders        []answerSender   `json:"senders"`
 	Slots          []answerSlot     `json:"slots"`
 
@@ -161,6 +166,7 @@ func (a *answer) fill(s *cluster.Server) {
 	s.RestoreCommand = a.RestoreCommand
 	s.PostmasterStart = a.Started
 	s.ServerTimeOffset = a.Now.Sub(a.took)
+	s.SynchronousNames, s.CheckpointerIdle = a.SyncNames, a.CheckpointIdle
 	if a.InRecovery {
 		s.PrimaryConninfo = upstreamOf(a.Conninfo, a.Slot)
 	}

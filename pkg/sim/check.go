@@ -22,6 +22,7 @@ type checker struct {
 	handedAt  time.Duration
 	request   cluster.FailoverRequest
 	requestAt time.Duration
+	promised
 }
 
 func (c *checker) violate(format string, args ...any) {
@@ -50,9 +51,6 @@ func (c *checker) writes(s *server) {
 		c.violate("%s writes on timeline %d, which is that of %s", s.n.name, s.pos.branch.timeline, s.pos.branch.owner)
 	}
 }
-
-// acknowledged: a client was told that its write is done.
-func (c *checker) acknowledged(*server) { c.w.marks["acknowledged"]++ }
 
 // deadline: what the guard counts to must not lie behind the moment at which etcd may let the lease go.
 func (c *checker) deadline(n *node, deadline clock.Instant) {
@@ -86,6 +84,10 @@ func (c *checker) key(kv dcs.KV, deleted bool) {
 		if !deleted && kv.CreateRevision == kv.ModRevision {
 			c.acquired(c.w.node(string(kv.Value)))
 		}
+	case dcs.KeySync:
+		c.syncKey()
+	case dcs.KeyConfig:
+		c.configKey(kv.Value)
 	case dcs.KeyFailover:
 		req := cluster.FailoverRequest{}
 		if !deleted {
@@ -163,5 +165,5 @@ func (c *checker) healthy() string {
 			return n.name + " does not stream from " + leader.name
 		}
 	}
-	return ""
+	return c.synchronous(leader)
 }

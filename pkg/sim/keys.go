@@ -282,6 +282,11 @@ func (s *store) PutHistory(ctx context.Context, h cluster.History) (bool, error)
 	return s.putOwn(ctx, dcs.KeyHistory, dcs.EncodeHistory(h), 0, true)
 }
 
+// PutSync implements dcs.Store.
+func (s *store) PutSync(ctx context.Context, state cluster.SyncState, revision int64) (bool, error) {
+	return s.putAt(ctx, dcs.KeySync, dcs.EncodeSync(state), revision)
+}
+
 // DeleteSync implements dcs.Store.
 func (s *store) DeleteSync(ctx context.Context, revision int64) (bool, error) {
 	return s.drop(ctx, dcs.KeySync, func(e *etcd) bool { return e.revision(dcs.KeySync) == revision })

@@ -47,7 +47,7 @@ func (n *node) startAgent() {
 	o := agent.Options{
 		Scope: "demo", Name: n.name, CanBootstrap: true, Version: "sim", QuietHeartbeat: true,
 		ConnURL: "postgres://" + n.name + ":5432/postgres", APIURL: "http://" + n.name + ":8008/patroni",
-		InitialConfig: func() []byte { return []byte(configRunning) }, Settings: n.w.settings,
+		InitialConfig: func() []byte { return n.w.doc.text() }, Settings: n.w.settings,
 		Store: n.store, Postgres: &postgres{s: n.server}, Peers: &peers{n: n}, Guard: r.guard,
 		Clock: n.clock, Runtime: r, Log: slog.New(&handler{n: n}), Wake: r.wake, Decide: ha.Decide,
 	}
@@ -235,18 +235,24 @@ func (n *node) thaw() {
 	n.server.changed()
 }
 
-// settings reads /config. The document holds nothing but pause; the rest is the same in all of a run.
+// settings reads /config. The document holds what changes in a run.
 func (w *world) settings(v *cluster.View) cluster.Settings {
-	s := w.base
-	s.Pause = string(v.Config.Raw) == configPaused
+	s, d := w.base, w.doc
+	if v.Config.Present && w.read.raw != string(v.Config.Raw) {
+		w.read.raw, w.read.doc = string(v.Config.Raw), readDocument(v.Config.Raw)
+	}
+	if v.Config.Present {
+		d = w.read.doc
+	}
+	s.Pause, s.SynchronousMode, s.SynchronousModeStrict, s.SynchronousNodeCount = d.Pause, d.Mode, d.Strict, d.Count
 	return s
 }
 
-// The two documents that are ever in /config.
-const (
-	configRunning = `{"pause":false}`
-	configPaused  = `{"pause":true}`
-)
+// document gives what is in /config while the cluster is paused, or is not.
+func (w *world) document(pause bool) []byte {
+	w.doc.Pause = pause
+	return w.doc.text()
+}
 
 // systemID is that of the one cluster there is.
 const systemID = "7654321098765432100"

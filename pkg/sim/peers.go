@@ -62,13 +62,13 @@ func (p *peers) ask(name string, then func(cluster.PeerStatus)) {
 			return
 		}
 		a := other.agent
-		a.p.run(func() { reply(told(a.agent)) })
+		a.p.run(func() { a.p.spawn("answer", func() { reply(told(a.agent)) }) })
 	})
 }
 
-// told is what GET /patroni makes of the agent's newest snapshot; see package api, documents and client.
+// told is what GET /patroni tells; see package api, documents and client.
 func told(a *agent.Agent) cluster.PeerStatus {
-	s := a.Snapshot()
+	s := a.Look(context.Background())
 	position := s.Server.Position()
 	switch s.State {
 	case cluster.StateRunning, cluster.StateRestarting, cluster.StateStarting:

@@ -23,7 +23,7 @@ func (p *postgres) Changed() <-chan struct{} { return nil }
 func (p *postgres) Observe(context.Context) cluster.Server {
 	s := p.s
 	s.w.sleep(s.w.between(500*time.Microsecond, 4*time.Millisecond))
-	o := cluster.Server{Version: 150004, StandbySignal: s.standby, BackupLabel: s.label}
+	o := cluster.Server{Version: 150004, StandbySignal: s.standby, BackupLabel: s.label, OwnSynchronousNames: s.configured != nil}
 	if s.data {
 		o.Data, o.SystemID, o.CheckpointTimeline, o.RewindPossible = cluster.DataPresent, systemID, s.checkpoint, true
 	}
@@ -63,6 +63,7 @@ func (p *postgres) observeRunning(o *cluster.Server) {
 	}
 	p.seen = s.life
 	o.Answered, o.InRecovery, o.Timeline = true, !s.primary, s.pos.branch.timeline
+	o.SynchronousNames, o.CheckpointerIdle = s.session, s.session != "" && s.w.now >= s.busyUntil
 	for _, name := range s.slots {
 		o.Slots = append(o.Slots, cluster.Slot{Name: name, Type: "physical", RestartLSN: s.pos.lsn})
 	}
@@ -70,7 +71,7 @@ func (p *postgres) observeRunning(o *cluster.Server) {
 		o.FlushLSN, o.History, o.HistoryTime = s.pos.lsn, s.pos.branch.history(), s.promotedAt
 		for _, r := range s.w.nodes {
 			if r.server.connected && r.server.source() == s {
-				o.Senders = append(o.Senders, cluster.Sender{ApplicationName: r.name, State: "streaming", FlushLSN: r.server.pos.lsn})
+				o.Senders = append(o.Senders, s.senderOf(r))
 			}
 		}
 		return

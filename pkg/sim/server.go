@@ -47,6 +47,8 @@ type server struct {
 	state  cluster.State
 	acting bool
 
+	synchronous
+
 	// Streaming.
 	connected bool
 	inFlight  position // what the upstream had at the last look; arrives with the next
@@ -94,6 +96,7 @@ func (s *server) start() {
 	s.w.pids++
 	s.phase, s.frozen, s.strays, s.pid, s.primary = phaseStarting, false, false, s.w.pids, false
 	s.started = s.n.clock.Wall()
+	s.startNames()
 	if !s.standby {
 		s.control = "in production"
 	}
@@ -114,6 +117,7 @@ func (s *server) ready() {
 	if s.primary {
 		s.control, s.checkpoint = "in production", s.pos.branch.timeline
 		s.w.check.writes(s)
+		s.w.check.begins(s)
 	}
 	s.changed()
 	s.connected = false
@@ -220,6 +224,7 @@ func (s *server) promote() {
 	s.promotedAt = s.n.clock.Wall()
 	s.w.tracef(s.n, "pg", "promoted to timeline %d at %s", t, s.pos.branch.fork)
 	s.w.check.writes(s)
+	s.w.check.begins(s)
 	s.changed()
 }
 
@@ -229,7 +234,8 @@ func (s *server) write() {
 		return
 	}
 	s.pos.lsn += cluster.LSN(8192 + s.w.rand.IntN(32768))
-	s.w.check.acknowledged(s)
+	s.pending = append(s.pending, s.pos)
+	s.acknowledge()
 }
 
 // source is the server that this one is told to stream from; nil if there is none.
@@ -254,6 +260,7 @@ func (s *server) stream() time.Duration {
 	}
 	if s.connected && s.pos.within(s.inFlight) && s.inFlight.within(u.pos) {
 		s.pos = s.inFlight
+		u.acknowledge()
 	}
 	s.connected, s.inFlight = true, u.pos
 	way := [2]int{u.n.number, s.n.number}

@@ -36,7 +36,7 @@ func (w *world) pause(*node) {
 	w.tracef(nil, "USER", "pause")
 	w.mark("user: pause")
 	w.paused = true
-	w.etcd.put(dcs.KeyConfig, []byte(configPaused), 0)
+	w.etcd.put(dcs.KeyConfig, w.document(true), 0)
 	w.after(w.between(5*time.Second, time.Minute), w.resume)
 }
 
@@ -48,7 +48,7 @@ func (w *world) resume() {
 	if w.paused {
 		w.tracef(nil, "USER", "resume")
 		w.paused = false
-		w.etcd.put(dcs.KeyConfig, []byte(configRunning), 0)
+		w.etcd.put(dcs.KeyConfig, w.document(false), 0)
 	}
 }
 

@@ -47,6 +47,14 @@ type world struct {
 	base  cluster.Settings
 	plant func(*agent.Options)
 
+	modes *rand.Rand // what synchronous replication draws from
+	doc   document   // what is in /config
+	live  bool       // the synchronous mode changes while it runs
+	read  struct {
+		raw string
+		doc document
+	}
+
 	faulty  bool // faults may happen
 	paused  bool // a user has paused the cluster
 	active  int  // faults that have not healed
@@ -88,12 +96,16 @@ func newWorld(o Options) *world {
 		sched: &sched{}, rand: r, net: newNetwork(r), plant: o.Plant, tracing: o.Trace,
 		rules: map[string]int{}, marks: map[string]int{}, base: chooseSettings(r),
 	}
+	w.modes = rand.New(rand.NewPCG(o.Seed, 0x73796e6368726f6e))
+	w.doc, w.live = chooseMode(w.modes)
 	w.check = &checker{w: w}
+	w.check.mode = w.doc
 	w.etcd = &etcd{w: w, up: true, skew: w.skew(), leases: map[int64]*lease{}}
 	count := []int{2, 3, 3, 3, 3, 4, 5}[r.IntN(7)]
 	for i := range count {
 		w.nodes = append(w.nodes, w.newNode(i))
 	}
+	w.tracef(nil, "sim", "synchronous_mode %q, strict %v, count %d, live %v", w.doc.Mode, w.doc.Strict, w.doc.Count, w.live)
 	w.tracef(nil, "sim", "seed %d: %d nodes, ttl %s, loop_wait %s, retry_timeout %s, primary_start_timeout %s",
 		o.Seed, count, w.base.TTL, w.base.LoopWait, w.base.RetryTimeout, w.base.PrimaryStartTimeout)
 	return w
@@ -136,6 +148,9 @@ func (w *world) play(faulty time.Duration) {
 	w.faulty = true
 	end := w.now + faulty
 	w.disturb(end)
+	if w.live {
+		w.switchModes(end)
+	}
 	for w.check.violation == "" && w.step(end) {
 	}
 	w.faulty = false

@@ -92,7 +92,7 @@ func (s *Session) PutFailover(ctx context.Context, req cluster.FailoverRequest, 
 	return s.putAt(ctx, dcs.KeyFailover, dcs.EncodeFailover(req), revision)
 }
 
-// PutSync writes /sync if its revision is still the one given; zero means it must not exist.
+// PutSync implements dcs.Store.
 func (s *Session) PutSync(ctx context.Context, state cluster.SyncState, revision int64) (bool, error) {
 	return s.putAt(ctx, dcs.KeySync, dcs.EncodeSync(state), revision)
 }

@@ -42,8 +42,8 @@ type Wanted struct {
 	Names  Names
 }
 
-// quorum is what the key has to demand in the end.
-func (w Wanted) quorum() int { return max(0, len(w.Voters)-w.Names.Required) }
+// Quorum is what the key has to demand in the end.
+func (w Wanted) Quorum() int { return max(0, len(w.Voters)-w.Names.Required) }
 
 // Step is the next thing to do: one of the two, or nothing for now.
 type Step struct {
@@ -93,13 +93,13 @@ func settle(s Setting, w Wanted) (Key, bool) {
 		holders = slices.Concat(holders, s.Key.Voters)
 	}
 	k := Key{Voters: w.Voters}
-	if w.quorum() == 0 {
-		k.Voters = both(w.Voters, holders)
+	if w.Quorum() == 0 {
+		k.Voters = both(holders, w.Voters)
 		if len(k.Voters) == 0 && len(w.Voters) > 0 && s.Key.Quorum > 0 {
 			return s.Key, false // wait for one to be confirmed rather than let nobody win
 		}
 	}
-	k.Quorum = max(w.quorum(), len(minus(k.Voters, holders)))
+	k.Quorum = max(w.Quorum(), len(minus(k.Voters, holders)))
 	stronger := k.Quorum >= s.Key.Quorum && sameSet(k.Voters, s.Key.Voters)
 	return k, k.usable() && Safe(k, s.Names) && !stronger
 }

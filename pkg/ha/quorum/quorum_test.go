@@ -260,7 +260,7 @@ func TestArrives(t *testing.T) {
 				t.Fatalf("seed %d: no end after %d steps: %v", seed, steps, m)
 			}
 		}
-		want := Key{Voters: m.wanted.Voters, Quorum: m.wanted.quorum()}
+		want := Key{Voters: m.wanted.Voters, Quorum: m.wanted.Quorum()}
 		if len(want.Voters) == 0 {
 			want.Quorum = 0
 		}

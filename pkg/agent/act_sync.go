@@ -1,0 +1,30 @@
+package agent
+
+import (
+	"context"
+	"slices"
+
+	"github.com/hathi-ha/hathi/pkg/ha"
+)
+
+// writeSync writes /sync and remembers the revision only if the write was confirmed. Without an answer it
+// may still be on its way; the rules then write again before they build on the key, and as each write
+// compares the revision, only one of the two takes effect.
+func (a *Agent) writeSync(ctx context.Context, x ha.WriteSync) {
+	a.memory.Sync.Written = 0
+	ok, err := a.o.Store.PutSync(ctx, x.State, x.Revision)
+	if err == nil && ok {
+		// Own writes are in the view at once. If somebody else has written since, it is theirs that is there.
+		if view, _ := a.o.Store.Latest(); view != nil && view.Sync.Leader == x.State.Leader &&
+			view.Sync.Quorum == x.State.Quorum && slices.Equal(view.Sync.Standbys, slices.Sorted(slices.Values(x.State.Standbys))) {
+			a.memory.Sync.Written = view.Sync.Revision
+		}
+		return
+	}
+	a.failed("Updating sync state failed", err)
+	if err == nil {
+		a.o.Log.Info("Synchronous replication key updated by someone else")
+	}
+	_, err = a.o.Store.Refresh(ctx)
+	a.failed("could not read the cluster from etcd", err)
+}

@@ -1,0 +1,195 @@
+package ha
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/clock"
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/ha/quorum"
+)
+
+// Synchronous replication. Two rules carry it; package quorum holds the argument for what lies between.
+//
+//  1. Whoever is named as the leader in /sync has every acknowledged commit. So a member becomes a primary
+//     only after it has put its own name there, over the very revision by which it was found fit.
+//  2. Names in the server and voters in the key change in the order that quorum.Next gives, and only from a
+//     key that this agent is known to have written. A write without an answer may still take effect later;
+//     until a further write has been answered, which makes that impossible, nothing is built on either.
+
+// SyncMemory is what a member remembers of synchronous replication.
+type SyncMemory struct {
+	// Written is the revision of /sync as this agent wrote it and had it confirmed; zero: never.
+	Written int64
+	// Judged is the revision of /sync by which this member was found fit when it took the lock.
+	Judged int64
+
+	// Names were last seen in force, in the server of that process id, and not otherwise since Since.
+	Names string
+	PID   int
+	Since clock.Instant
+	// Mark is how far the server had flushed when they were in force in all of its processes; zero: not yet.
+	// What was acknowledged under other names lies before it.
+	Mark cluster.LSN
+	// PrimarySince is when this server was first seen as a primary in this life; zero if it is none.
+	PrimarySince clock.Instant
+}
+
+// namesSettle is how long after a session has seen new names every other process that is awake has read
+// them too. They are signalled together and look each time they wake; a checkpointer that is busy may take
+// longer, and is waited for. Patroni waits 100 ms and for nobody.
+const namesSettle = 250 * time.Millisecond
+
+// Note updates the memory from what was just seen.
+func (m *SyncMemory) Note(o *Observation) {
+	s := &o.Server
+	if !s.IsPrimary() {
+		m.Names, m.PID, m.Since, m.Mark, m.PrimarySince = "", 0, 0, 0, 0
+		return
+	}
+	if m.PID != s.PostmasterPID || m.PrimarySince == 0 {
+		m.PrimarySince = o.Now
+	}
+	if m.PID != s.PostmasterPID || m.Names != s.SynchronousNames || m.Since == 0 {
+		m.Names, m.PID, m.Since, m.Mark = s.SynchronousNames, s.PostmasterPID, o.Now, 0
+	}
+	if m.Mark == 0 && o.Now.Sub(m.Since) >= namesSettle && s.CheckpointerIdle {
+		m.Mark = s.FlushLSN
+	}
+}
+
+// leaderSync takes the primary one step towards the synchronous standbys that it should have.
+func leaderSync(o *Observation) *Decision {
+	key := o.Store.View.Sync
+	if o.Settings.SynchronousMode == cluster.SyncOff {
+		return syncDisabled(o)
+	}
+	switch {
+	case !key.LedBy(o.Self.Name):
+		return act(WriteSync{State: cluster.SyncState{Leader: o.Self.Name}, Revision: key.Revision}, "sync-enable", "Enabled synchronous replication")
+	case key.Revision != o.Memory.Sync.Written:
+		// Written by an agent before this one, or perhaps by this one: make sure of it.
+		return act(WriteSync{State: key, Revision: key.Revision}, "sync-claim", "confirming the synchronous replication key")
+	}
+	now, want := syncSetting(o), syncWanted(o)
+	step := quorum.Next(now, want)
+	switch {
+	case step.Key != nil:
+		state := cluster.SyncState{Leader: o.Self.Name, Standbys: step.Key.Voters, Quorum: step.Key.Quorum}
+		return act(WriteSync{State: state, Revision: key.Revision}, "sync-key", "%s", keyLine(o, state))
+	case step.Names != nil:
+		return act(SetSyncNames{Names: step.Names.Text()}, "sync-names", "%s", namesLine(o, *step.Names))
+	}
+	return nil
+}
+
+// syncDisabled: replication is asynchronous. The key goes first: it must not promise what is not kept.
+func syncDisabled(o *Observation) *Decision {
+	if key := o.Store.View.Sync; key.Revision != 0 {
+		return act(DeleteSync{Revision: key.Revision}, "sync-disable", "Disabled synchronous replication")
+	}
+	return releaseNames(o)
+}
+
+func releaseNames(o *Observation) *Decision {
+	if !o.Server.OwnSynchronousNames {
+		return nil
+	}
+	return act(ReleaseSyncNames{}, "sync-release", "giving synchronous_standby_names back to the configuration")
+}
+
+// syncBeforePromotion: the key names this member and no standby, and the server waits for none (strict: for
+// one that can't be) before the first commit of its own.
+func syncBeforePromotion(o *Observation) *Decision {
+	if o.Settings.SynchronousMode == cluster.SyncOff {
+		return releaseNames(o)
+	}
+	if d := idleNames(o); d != nil {
+		return d
+	}
+	key, memory := o.Store.View.Sync, o.Memory.Sync
+	if key.LedBy(o.Self.Name) && len(key.Standbys) == 0 && key.Revision == memory.Written {
+		return nil
+	}
+	if key.Revision != memory.Judged {
+		// The key has changed since this member was found fit, or an agent before this one took the lock.
+		question, why := syncFit(o)
+		switch {
+		case question != nil:
+			return question
+		case why != "":
+			return act(ReleaseLeader{}, "sync-unfit", "released leader key voluntarily because another member may have commits that this one lacks").
+				because("sync-unfit", "%s", why)
+		}
+	}
+	return act(WriteSync{State: cluster.SyncState{Leader: o.Self.Name}, Revision: key.Revision}, "sync-promote",
+		"Updating synchronous replication key before promotion")
+}
+
+// replicaSync keeps the names on a replica as its promotion would need them, so that they are in force long
+// before.
+func replicaSync(o *Observation) *Decision {
+	if o.Settings.SynchronousMode == cluster.SyncOff {
+		return releaseNames(o)
+	}
+	return idleNames(o)
+}
+
+// idleNames brings a server in recovery to the names it would begin with as a primary.
+func idleNames(o *Observation) *Decision {
+	want := noStandby(o)
+	if have, ok := quorum.Parse(o.Server.SynchronousNames); ok && have.Equal(want) {
+		return nil
+	}
+	return act(SetSyncNames{Names: want.Text()}, "sync-idle-names", "%s", namesLine(o, want))
+}
+
+// noStandby are the names while there is no standby to wait for.
+func noStandby(o *Observation) quorum.Names {
+	if o.Settings.SynchronousModeStrict {
+		return quorum.Blocked()
+	}
+	return quorum.Names{}
+}
+
+// syncWake is when a primary at rest has to look again: nothing tells that a standby has caught up, or gone.
+func syncWake(o *Observation) clock.Instant {
+	if o.Settings.SynchronousMode == cluster.SyncOff || o.Server.InRecovery || !o.Server.Answered {
+		return 0
+	}
+	now, want := syncSetting(o), syncWanted(o)
+	arrived := now.Names.Equal(want.Names) && now.Key.Equal(quorum.Key{Voters: want.Voters, Quorum: want.Quorum()})
+	if arrived {
+		return o.Now.Add(time.Second)
+	}
+	return o.Now.Add(namesSettle / 5)
+}
+
+func quorumMissed(need, votes int) string {
+	return fmt.Sprintf("Quorum requirement %d can not be reached: %d of the synchronous members have answered and are not ahead", need, votes)
+}
+
+// keyLine and namesLine tell of a step in the words that users of Patroni grep for.
+func keyLine(o *Observation, s cluster.SyncState) string {
+	before := o.Store.View.Sync
+	switch {
+	case o.Settings.SynchronousMode == cluster.SyncQuorum:
+		return fmt.Sprintf("Setting leader to %s, quorum to %d of %d (%s)", s.Leader, s.Quorum, len(s.Standbys), strings.Join(s.Standbys, ", "))
+	case len(s.Standbys) < len(before.Standbys):
+		return fmt.Sprintf("Updating synchronous privilege temporarily from %s to %s", strings.Join(before.Standbys, ", "), strings.Join(s.Standbys, ", "))
+	}
+	return "Synchronous standby status assigned to " + strings.Join(s.Standbys, ", ")
+}
+
+func namesLine(o *Observation, n quorum.Names) string {
+	switch {
+	case n.Has(quorum.Nobody):
+		return "No standbys available! Commits wait for one because synchronous_mode_strict is on"
+	case len(n.Standbys) == 0:
+		return "no synchronous standbys: commits wait for none"
+	case o.Settings.SynchronousMode == cluster.SyncQuorum:
+		return fmt.Sprintf("Setting synchronous replication to %d of %d (%s)", n.Required, len(n.Standbys), strings.Join(n.Standbys, ", "))
+	}
+	return "Assigning synchronous standby status to " + strings.Join(n.Standbys, ", ")
+}

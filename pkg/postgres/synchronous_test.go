@@ -1,0 +1,70 @@
+package postgres
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/ha/quorum"
+)
+
+// TestSynchronousNames sets the names, has them survive the agent and the server, and gives them back.
+func TestSynchronousNames(t *testing.T) {
+	i := primary(t)
+	_, err := i.Reconfigure(t.Context(), with(i.cfg, Parameter{namesParameter, "theirs"}))
+	must(t, i, err)
+	see := func(i *Instance, want string, own bool) {
+		t.Helper()
+		s := i.Observe(t.Context())
+		if s.SynchronousNames != want || s.OwnSynchronousNames != own {
+			t.Errorf("names are %q (own %v), want %q (own %v)", s.SynchronousNames, s.OwnSynchronousNames, want, own)
+		}
+	}
+	see(i, "theirs", false)
+	for _, names := range []quorum.Names{
+		{Required: 1, Standbys: []string{"node2"}, Any: true}, {Required: 2, Standbys: []string{"any", `o"dd`}}, {}, quorum.Blocked(),
+	} {
+		text := names.Text()
+		must(t, i, i.SetSynchronousNames(t.Context(), &text))
+		see(i, text, true)
+	}
+	blocked := quorum.Blocked().Text()
+	// The next agent finds them, and neither a reload nor a restart loses them.
+	next := newInstance(t, i.cfg)
+	_, err = next.Reconfigure(t.Context(), with(i.cfg, Parameter{"work_mem", "5MB"}))
+	must(t, next, err)
+	see(next, blocked, true)
+	_, err = next.Stop(t.Context(), cluster.StopFast, false)
+	must(t, next, err)
+	must(t, next, next.StartPrimary(t.Context(), 0))
+	see(next, blocked, true)
+	must(t, next, next.SetSynchronousNames(t.Context(), nil))
+	see(next, "theirs", false)
+}
+
+// TestNobodyAcknowledges: with the name that nobody can have a commit waits although a replica streams; named,
+// that replica acknowledges.
+func TestNobodyAcknowledges(t *testing.T) {
+	p := primary(t)
+	replicaOf(t, p, "node2")
+	eventually(t, p, "streaming", func(s cluster.Server) bool { return len(s.Senders) == 1 && s.Senders[0].State == "streaming" })
+	blocked, named := quorum.Blocked().Text(), quorum.Names{Required: 1, Standbys: []string{"node2"}}.Text()
+	must(t, p, p.SetSynchronousNames(t.Context(), &blocked))
+	eventually(t, p, "checkpointer at rest", func(s cluster.Server) bool { return s.CheckpointerIdle })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := p.local("test", 0).query(ctx, `CREATE TABLE public.waits (i int)`); err == nil || ctx.Err() == nil {
+		t.Errorf("a commit with nobody to acknowledge it does not wait: %v", err)
+	}
+	s := p.Observe(t.Context())
+	if len(s.Senders) != 1 || s.Senders[0].SyncPriority != 0 {
+		t.Errorf("senders: %+v", s.Senders)
+	}
+	must(t, p, p.SetSynchronousNames(t.Context(), &named))
+	sql(t, p, `CREATE TABLE public.done (i int)`)
+	s = eventually(t, p, "priority", func(s cluster.Server) bool { return len(s.Senders) == 1 && s.Senders[0].SyncPriority == 1 })
+	if s.Senders[0].SyncState != "sync" {
+		t.Errorf("senders: %+v", s.Senders)
+	}
+}
