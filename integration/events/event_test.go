@@ -51,18 +51,21 @@ func TestEvents(t *testing.T) {
 			}
 		}, promise{lossless: true}},
 		{"guard killed", func(c *testcluster.Cluster, l *testcluster.Node) {
-			postmaster := l.Postmaster()
-			testcluster.Kill(l.Guard())
-			time.Sleep(3 * time.Second) // longer than a loop_wait: the agent goes on and has found a new guard
+			postmaster, guard, before := l.Postmaster(), l.Guard(), replacements(l)
+			testcluster.Kill(guard)
+			c.WaitFor(enough, "another guard", func() bool { return replacements(l) > before })
+			if now := l.Guard(); now == 0 || now == guard {
+				t.Errorf("guard %d was replaced by %d", guard, now)
+			}
 			if l.Postmaster() != postmaster {
 				t.Errorf("the death of the guard ended PostgreSQL")
 			}
 			away(c, l)
 		}, promise{moves: false}},
 		{"guard frozen, then agent killed", func(c *testcluster.Cluster, l *testcluster.Node) {
-			postmaster, agent, guard := l.Postmaster(), l.Agent(), l.Guard()
+			postmaster, agent, guard, before := l.Postmaster(), l.Agent(), l.Guard(), replacements(l)
 			testcluster.Freeze(guard)
-			c.WaitFor(enough, "another guard", func() bool { return strings.Contains(l.Log(), "the guard is frozen or gone") })
+			c.WaitFor(enough, "another guard", func() bool { return replacements(l) > before })
 			testcluster.Kill(agent)
 			c.WaitFor(enough, "another agent, started by that guard", func() bool { a := l.Agent(); return a != 0 && a != agent })
 			c.WaitHealthy(enough)
@@ -122,6 +125,11 @@ func TestEvents(t *testing.T) {
 			}
 		})
 	}
+}
+
+// replacements gives how often a node has put another guard in the place of one.
+func replacements(n *testcluster.Node) int {
+	return strings.Count(n.Log(), "another guard is in place")
 }
 
 func stop(writers []*testcluster.Writer) {

@@ -132,17 +132,27 @@ func (n *Node) Run() {
 
 func (n *Node) logPath() string { return filepath.Join(n.c.Dir, n.Name+".log") }
 
-// Guard is the process that hathi run started as.
-func (n *Node) Guard() int { return n.cmd.Process.Pid }
+// Guard is the process id of the guard, zero if there is none at this moment: the process that hathi run
+// started as, or the one that has taken its place.
+func (n *Node) Guard() int {
+	if pid := n.hathi("guard"); pid != 0 {
+		return pid
+	}
+	return n.hathi("run")
+}
 
 // Agent is the process id of the agent, zero if there is none at this moment.
-func (n *Node) Agent() int {
+func (n *Node) Agent() int { return n.hathi("agent") }
+
+// hathi finds the newest process of the node that runs a command of hathi.
+func (n *Node) hathi(command string) int {
+	newest := 0
 	for _, p := range processes() {
-		if len(p.args) > 2 && filepath.Base(p.args[0]) == "hathi" && p.args[1] == "agent" && p.args[2] == n.Config && p.state != "Z" {
-			return p.pid
+		if len(p.args) > 2 && filepath.Base(p.args[0]) == "hathi" && p.args[1] == command && p.args[2] == n.Config && p.state != "Z" {
+			newest = max(newest, p.pid)
 		}
 	}
-	return 0
+	return newest
 }
 
 // Postmaster is the process id of the node's postmaster, zero if there is none.
@@ -157,6 +167,18 @@ func (n *Node) Postmaster() int {
 		return 0
 	}
 	return pid
+}
+
+// Backends are the processes of the node's PostgreSQL but for the postmaster.
+func (n *Node) Backends() []int {
+	var pids []int
+	postmaster := n.Postmaster()
+	for _, p := range processes() {
+		if p.cwd == n.Data && p.state != "Z" && p.pid != postmaster && strings.HasPrefix(p.args[0], "postgres:") {
+			pids = append(pids, p.pid)
+		}
+	}
+	return pids
 }
 
 // Kill sends SIGKILL to the given processes at once.
@@ -179,11 +201,13 @@ func signal(sig syscall.Signal, pids ...int) {
 // Terminate ends the node the clean way and waits for it.
 func (n *Node) Terminate(limit time.Duration) {
 	n.c.T.Helper()
-	_ = n.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-n.done:
-	case <-time.After(limit):
-		n.c.T.Fatalf("%s did not end within %s after SIGTERM", n.Name, limit)
+	signal(syscall.SIGTERM, n.Guard())
+	deadline := time.Now().Add(limit)
+	for n.Guard() != 0 || n.Agent() != 0 || n.Running() {
+		if time.Now().After(deadline) {
+			n.c.T.Fatalf("%s did not end within %s after SIGTERM", n.Name, limit)
+		}
+		time.Sleep(10 * time.Millisecond) // several processes without a common parent: nothing to wait on
 	}
 }
 

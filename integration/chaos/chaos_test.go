@@ -1,0 +1,103 @@
+// Package chaos lets faults happen to a cluster of real processes, one after the other by chance, while clients
+// write unique rows through all of it, and accounts for every acknowledged row at the end. Three members of
+// etcd and three nodes each have a host of their own. It needs root and iproute2.
+//
+// make test runs a short form; make chaos runs CHAOS_TIME (default ten minutes) in each mode. CHAOS_SEED repeats
+// the choice of faults; what comes of them still depends on the machine.
+package chaos
+
+import (
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/hathi-ha/hathi/integration/testcluster"
+	"github.com/hathi-ha/hathi/integration/testetcd"
+	"github.com/hathi-ha/hathi/integration/testnet"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	testcluster.Cleanup()
+	os.Exit(code)
+}
+
+const (
+	enough = 2 * time.Minute
+	// short is how long faults happen in each mode in make test.
+	short = 15 * time.Second
+)
+
+// TestChaos: at no moment two primaries, in any mode; and in the modes that promise it no acknowledged row lost.
+func TestChaos(t *testing.T) {
+	length, seed := short, rand.Uint64()
+	if d, err := time.ParseDuration(os.Getenv("CHAOS_TIME")); err == nil {
+		length = d
+	}
+	if s, err := strconv.ParseUint(os.Getenv("CHAOS_SEED"), 10, 64); err == nil {
+		seed = s
+	}
+	for _, mode := range []struct {
+		name, dcs string
+		lossless  bool
+	}{
+		{"async", "", false},
+		{"sync", "synchronous_mode: true", true},
+		{"strict", "synchronous_mode: true\nsynchronous_mode_strict: true", true},
+		{"quorum", "synchronous_mode: quorum", true},
+	} {
+		if only := os.Getenv("CHAOS_MODE"); only != "" && only != mode.name {
+			continue
+		}
+		t.Run(mode.name, func(t *testing.T) {
+			t.Logf("CHAOS_SEED=%d", seed)
+			w := newWorld(t, mode.dcs, seed)
+			w.c.WaitHealthy(enough)
+			probes := w.c.StartProbes()
+			client := w.c.StartWriter()
+			w.disturb(time.Now().Add(length))
+			w.net.MendAll()
+			w.c.WaitHealthy(enough)
+			count := client.Count()
+			w.c.WaitFor(enough, "further acknowledged rows", func() bool { return client.Count() > count })
+			all := append(probes, client)
+			for _, one := range all {
+				one.Stop()
+			}
+			if n := testcluster.Overlap(all); n > 0 {
+				t.Errorf("%d rows were acknowledged while another primary was open: reigns %v", n, testcluster.Reigns(probes))
+			}
+			lost := w.c.Lost(all...)
+			t.Logf("%d rows acknowledged, %d lost, reigns %v", total(all), len(lost), testcluster.Reigns(probes))
+			if mode.lossless && len(lost) > 0 {
+				t.Errorf("%d acknowledged rows are lost, the first is %+v", len(lost), lost[0])
+			}
+		})
+	}
+}
+
+func total(writers []*testcluster.Writer) int {
+	n := 0
+	for _, w := range writers {
+		n += w.Count()
+	}
+	return n
+}
+
+func newWorld(t *testing.T, dcs string, seed uint64) *world {
+	t.Helper()
+	w := &world{net: testnet.New(t), rand: rand.New(rand.NewPCG(seed, 0)), log: t.Logf}
+	var hosts []testetcd.Host
+	for i := range etcdMembers {
+		address, wrap := w.net.Host(etcdHost(i))
+		hosts = append(hosts, testetcd.Host{Address: address, Wrap: wrap})
+	}
+	w.etcd = testetcd.StartOn(t, hosts...)
+	w.c = testcluster.Start(t, testcluster.Options{
+		TTL: 6, LoopWait: 2, Retry: 2, EtcdAt: w.etcd.Addresses(), DCS: dcs,
+		Place: func(i int, node *testcluster.Node) { node.Listen, node.Wrap = w.net.Host(node.Name) },
+	})
+	return w
+}
