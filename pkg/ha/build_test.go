@@ -124,3 +124,22 @@ func request(leader, candidate string) change {
 		o.Store.View.Failover = cluster.FailoverRequest{Leader: leader, Candidate: candidate, Revision: 20}
 	}
 }
+
+// synchronous turns the cluster to a mode, led by a, whose key is known to be its own, with b and c streaming
+// and confirmed.
+func synchronous(mode cluster.SynchronousMode, names string, quorum int, standbys ...string) change {
+	return func(o *Observation) {
+		o.Settings.SynchronousMode = mode
+		o.Store.View.Sync = cluster.SyncState{Leader: "a", Standbys: standbys, Quorum: quorum, Revision: 30}
+		o.Memory.Sync = SyncMemory{Written: 30, Names: names, PID: 100, Since: o.Now.Add(-time.Minute), Settled: true, Mark: 900, PrimarySince: o.Now.Add(-time.Hour)}
+		o.Server.SynchronousNames, o.Server.CheckpointerIdle, o.Server.OwnSynchronousNames = names, true, true
+		for i := range o.Server.Senders {
+			o.Server.Senders[i].FlushLSN, o.Server.Senders[i].SyncPriority = 1000, 1
+		}
+	}
+}
+
+// syncLed says who the key names as the leader.
+func syncLed(name string) change { return func(o *Observation) { o.Store.View.Sync.Leader = name } }
+
+func strict(o *Observation) { o.Settings.SynchronousModeStrict = true }

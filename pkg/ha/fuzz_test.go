@@ -3,11 +3,13 @@ package ha
 import (
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/clock"
 	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/ha/quorum"
 )
 
 // FuzzDecide: whatever a member sees, Decide answers, always the same, and never makes a primary of a member
@@ -26,10 +28,17 @@ func FuzzDecide(f *testing.F) {
 			t.Fatalf("no action or no reason: %+v", d)
 		}
 		proven := o.Store.View != nil && o.Store.View.Leader.Name == o.Self.Name && o.Now.Before(o.Store.LockProven)
-		switch d.Action.(type) {
+		switch x := d.Action.(type) {
 		case Promote, StartPrimary:
 			if !proven || o.Stopping || o.Job != nil {
 				t.Fatalf("%T without a proven lock: %+v", d.Action, o)
+			}
+			if syncActive(&o) && !o.Store.View.Sync.LedBy(o.Self.Name) {
+				t.Fatalf("%T although /sync names another leader: %+v", d.Action, o)
+			}
+		case SetSyncNames:
+			if names, _ := quorum.Parse(x.Names); !o.Server.InRecovery && !quorum.Safe(syncSetting(&o).Key, names) {
+				t.Fatalf("names %q are not safe with the key: %+v", x.Names, o)
 			}
 		case AcquireLeader:
 			if o.Store.View.Leader.Present || o.Store.FailingSince != 0 {
@@ -97,6 +106,17 @@ func arbitrary(r *rand.Rand) Observation {
 		WasPrimary: one(2), StartFailures: r.IntN(3), Adopted: one(2), Joined: one(2),
 		CheckpointPending: one(3), ReinitializeRequested: one(6), RestartRequested: one(6),
 		FrozenSince: clock.Instant(r.Int64N(2) * r.Int64N(int64(time.Hour))),
+	}
+	o.Settings.SynchronousMode = cluster.SynchronousMode(pick("", "on", "quorum"))
+	o.Settings.SynchronousModeStrict, o.Settings.SynchronousNodeCount = one(2), r.IntN(4)
+	v.Sync = cluster.SyncState{Leader: pick("", "a", "B", "c"), Standbys: strings.Fields(pick("", "a", "b", "b c", "A gone")), Quorum: r.IntN(3), Revision: int64(r.IntN(3))}
+	s.SynchronousNames = pick("", "b", "ANY 1 (b,c)", "*", "2 (b,c)", quorum.Blocked().Text(), "garbage (")
+	o.Memory.Sync = SyncMemory{
+		Written: int64(r.IntN(3)), Judged: int64(r.IntN(3)), Names: s.SynchronousNames, PID: s.PostmasterPID,
+		Settled: one(2), Mark: lsn(), PrimarySince: clock.Instant(r.Int64N(2) * r.Int64N(int64(time.Hour))),
+	}
+	for i := range s.Senders {
+		s.Senders[i].FlushLSN, s.Senders[i].SyncPriority = lsn(), r.IntN(2)
 	}
 	if one(10) {
 		o.Store.View = nil

@@ -99,7 +99,7 @@ func raceRequest(o *Observation) *Decision {
 		if question != nil {
 			return question
 		}
-		if limitation(answers[0]) == "" && !tooFarBehind(o, answers[0].Position, answers[0].Timeline) && syncCandidate(o, answers[0]) {
+		if canTakeOver(o, answers[0]) {
 			return wait("race-other-candidate", "following a different leader because i am not the healthiest node").
 				because("race-other-candidate", "%s: to %s, i am %s", req.Action(), m.Name, o.Self.Name).
 				until(o.Now.Add(raceRetry))
@@ -123,6 +123,12 @@ func raceRequest(o *Observation) *Decision {
 		}
 	}
 	return raceHealthiest(o, others)
+}
+
+// canTakeOver reports whether the member that was named can be expected to take the lock. If it never will,
+// others must not wait for it.
+func canTakeOver(o *Observation, p Peer) bool {
+	return limitation(p) == "" && !tooFarBehind(o, p.Position, p.Timeline) && !oldTimeline(o, p.Timeline) && syncCandidate(o, p)
 }
 
 // raceSet is everybody whose answer counts: the members of the view, the former leader among them as long

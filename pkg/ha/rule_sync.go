@@ -29,8 +29,10 @@ type SyncMemory struct {
 	Names string
 	PID   int
 	Since clock.Instant
-	// Mark is how far the server had flushed when they were in force in all of its processes; zero: not yet.
-	// What was acknowledged under other names lies before it.
+	// Settled: they are in force in all of its processes.
+	Settled bool
+	// Mark is how far a primary had flushed when they were; zero: not yet. What was acknowledged under other
+	// names lies before it.
 	Mark cluster.LSN
 	// PrimarySince is when this server was first seen as a primary in this life; zero if it is none.
 	PrimarySince clock.Instant
@@ -44,17 +46,23 @@ const namesSettle = 250 * time.Millisecond
 // Note updates the memory from what was just seen.
 func (m *SyncMemory) Note(o *Observation) {
 	s := &o.Server
-	if !s.IsPrimary() {
-		m.Names, m.PID, m.Since, m.Mark, m.PrimarySince = "", 0, 0, 0, 0
+	if !s.Answered {
+		if s.Process == cluster.ProcessNone {
+			m.Names, m.PID, m.Since, m.Settled, m.Mark, m.PrimarySince = "", 0, 0, false, 0, 0
+		}
 		return
 	}
-	if m.PID != s.PostmasterPID || m.PrimarySince == 0 {
+	switch {
+	case s.InRecovery:
+		m.PrimarySince = 0
+	case m.PrimarySince == 0, m.PID != s.PostmasterPID:
 		m.PrimarySince = o.Now
 	}
 	if m.PID != s.PostmasterPID || m.Names != s.SynchronousNames || m.Since == 0 {
-		m.Names, m.PID, m.Since, m.Mark = s.SynchronousNames, s.PostmasterPID, o.Now, 0
+		m.Names, m.PID, m.Since, m.Settled, m.Mark = s.SynchronousNames, s.PostmasterPID, o.Now, false, 0
 	}
-	if m.Mark == 0 && o.Now.Sub(m.Since) >= namesSettle && s.CheckpointerIdle {
+	m.Settled = m.Settled || o.Now.Sub(m.Since) >= namesSettle && s.CheckpointerIdle
+	if m.Settled && m.Mark == 0 && !s.InRecovery {
 		m.Mark = s.FlushLSN
 	}
 }
@@ -107,6 +115,10 @@ func syncBeforePromotion(o *Observation) *Decision {
 	}
 	if d := idleNames(o); d != nil {
 		return d
+	}
+	if o.Settings.SynchronousModeStrict && !o.Memory.Sync.Settled {
+		// A moment after its start, or after the mode was changed, it could still acknowledge alone.
+		return wait("sync-wait-names", "waiting for PostgreSQL to read its new settings before promotion").until(o.Now.Add(namesSettle / 5))
 	}
 	key, memory := o.Store.View.Sync, o.Memory.Sync
 	if key.LedBy(o.Self.Name) && len(key.Standbys) == 0 && key.Revision == memory.Written {

@@ -29,17 +29,20 @@ func ordered(o *Observation, candidate string) bool {
 	return candidate != "" && req.Leader == "" && req.Candidate == candidate
 }
 
-// syncCandidate reports whether a member that was named can be expected to take the lock: if it never will,
-// others must not wait for it.
+// syncCandidate reports whether a member that was named may take the lock as far as /sync tells.
 func syncCandidate(o *Observation, p Peer) bool {
 	key := o.Store.View.Sync
 	if !syncActive(o) || ordered(o, p.Name) {
 		return true
 	}
-	if o.Settings.SynchronousMode == cluster.SyncOn && !key.Has(p.Name) {
+	switch {
+	case key.Has(p.Name) && key.Quorum == 0:
+		return true
+	case o.Settings.SynchronousMode == cluster.SyncOn && !key.Has(p.Name):
 		return false
 	}
-	return key.Quorum == 0 || p.Timeline == o.Server.Timeline && p.Position >= o.Server.Position() || p.Timeline > o.Server.Timeline
+	// It needs the votes of others, and gets them if it is not behind; so much can be seen from here.
+	return p.Timeline > o.Server.Timeline || p.Timeline == o.Server.Timeline && p.Position >= o.Server.Position()
 }
 
 // syncStand keeps a member from the lock that might lack an acknowledged commit; nothing if it may go for it.

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,11 +21,11 @@ const mutantSeeds = 150
 // TestMutants plants mistakes one at a time, in the rules or at an edge, and demands that each is found: a
 // simulation that finds nothing shows nothing.
 func TestMutants(t *testing.T) {
-	for _, m := range mutants {
+	for _, m := range slices.Concat(mutants, syncMutants) {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			for seed := range uint64(mutantSeeds) {
-				if r := Run(Options{Seed: seed, Plant: m.plant}); r.Violation != "" {
+				if r := Run(Options{Seed: seed, Plant: m.plant, Modes: []cluster.SynchronousMode{m.mode}}); r.Violation != "" {
 					if !strings.Contains(r.Violation, m.breaks) {
 						continue
 					}
@@ -45,21 +46,25 @@ func tail(seed uint64, plant func(*agent.Options)) string {
 
 const twoPrimaries = "two servers accept writes"
 
-var mutants = []struct {
+// mutant is one planted mistake.
+type mutant struct {
 	name   string
 	breaks string // what the mistake is found by
 	plant  func(*agent.Options)
-}{
+	mode   cluster.SynchronousMode // of the runs that are to find it
+}
+
+var mutants = []mutant{
 	{"the lag check is forgotten", "behind the published position", func(o *agent.Options) {
 		decide(o, func(obs *ha.Observation) { obs.Settings.MaximumLagOnFailover = 1 << 60 }, nil)
-	}},
+	}, cluster.SyncOff},
 	{"a promotion does not wait for the lock", twoPrimaries, func(o *agent.Options) {
 		decide(o, nil, func(obs ha.Observation, d *ha.Decision) {
 			if _, ok := d.Action.(ha.AcquireLeader); ok && obs.Server.InRecovery {
 				d.Action = ha.Promote{}
 			}
 		})
-	}},
+	}, cluster.SyncOff},
 	{"a primary goes on when etcd is lost, and no guard is armed", twoPrimaries, func(o *agent.Options) {
 		o.Guard = unarmed{}
 		decide(o, nil, func(_ ha.Observation, d *ha.Decision) {
@@ -67,24 +72,24 @@ var mutants = []struct {
 				d.Action = ha.Wait{}
 			}
 		})
-	}},
-	{"no guard is ever armed", twoPrimaries, func(o *agent.Options) { o.Guard = unarmed{} }},
+	}, cluster.SyncOff},
+	{"no guard is ever armed", twoPrimaries, func(o *agent.Options) { o.Guard = unarmed{} }, cluster.SyncOff},
 	{"the lease counts from when the answer came", "deadline lies behind the end of the lease", func(o *agent.Options) {
 		o.Store = &lateCount{Store: o.Store, clock: o.Clock}
-	}},
+	}, cluster.SyncOff},
 	{"the key is released before the server has stopped", "gives the lock up while its server can write", func(o *agent.Options) {
 		o.Postgres = &earlyStop{Postgres: o.Postgres, runtime: o.Runtime}
-	}},
+	}, cluster.SyncOff},
 	{"a returning primary starts as a primary", twoPrimaries, func(o *agent.Options) {
 		decide(o, nil, func(obs ha.Observation, d *ha.Decision) {
 			if _, ok := d.Action.(ha.CrashRecovery); ok && !obs.Stopping {
 				d.Action = ha.StartPrimary{Timeout: time.Minute}
 			}
 		})
-	}},
+	}, cluster.SyncOff},
 	{"a renewal that may have been applied counts as applied", twoPrimaries, func(o *agent.Options) {
 		o.Store = &hopeful{Store: o.Store, clock: o.Clock}
-	}},
+	}, cluster.SyncOff},
 	{"a primary ignores that another member holds the lock", twoPrimaries, func(o *agent.Options) {
 		o.Guard = unarmed{}
 		decide(o, nil, func(_ ha.Observation, d *ha.Decision) {
@@ -92,12 +97,12 @@ var mutants = []struct {
 				d.Action = ha.Wait{}
 			}
 		})
-	}},
+	}, cluster.SyncOff},
 	{"a diverged server follows without being rewound", "does not come back", func(o *agent.Options) {
 		decide(o, func(obs *ha.Observation) {
 			obs.Server.RewindPossible, obs.Settings.RemoveDataDirOnDivergedTimeline = false, false
 		}, nil)
-	}},
+	}, cluster.SyncOff},
 }
 
 // decide puts something before and after the rules.

@@ -69,12 +69,15 @@ var reachedRules = []string{
 	"leader-promote", "prove-lock", "race-ask", "race-behind", "race-candidate", "race-lag", "race-primary",
 	"race-timeline", "race-won", "rejoin-check", "rejoin-wait-leader", "replica", "replica-check",
 	"replica-follow", "request-demote", "request-nobody", "rewind", "rewind-reinitialize", "slots", "starting-leader",
+	"race-sync", "sync-claim", "sync-disable", "sync-enable", "sync-idle-names", "sync-key", "sync-names", "sync-promote",
+	"sync-release",
 	"stop-done", "stop-primary", "stop-replica", "store-lost", "store-lost-demote", "store-lost-primary", "successors-ask",
 }
 
 // reachedMarks are events that the simulation has to produce.
 var reachedMarks = []string{
-	"acknowledged", "switchover: handed over", "user: pause", "user: stop", "user: switchover",
+	"acknowledged", "acknowledged in on", "acknowledged in quorum", "pg: the checkpointer is busy",
+	"user: synchronous mode changed", "switchover: handed over", "user: pause", "user: stop", "user: switchover",
 	"guard: clean stop", "guard: kill", "guard: release", "guard: replaced", "guard: retire agent",
 	"fault: agent crashes", "fault: agent frozen", "fault: postmaster killed", "fault: postmaster frozen",
 	"fault: guard killed", "fault: guard frozen", "fault: node down", "fault: node frozen", "fault: etcd down",

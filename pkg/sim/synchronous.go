@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -21,9 +20,11 @@ import (
 type synchronous struct {
 	configured *string        // synchronous_standby_names on disk; nil: the user's, which is empty
 	session    string         // what a new session sees
-	rules      []quorum.Names // what some process goes by; the last is the newest
-	busyUntil  time.Duration  // the checkpointer is busy, and reads no settings
-	pending    []position     // commits that are not acknowledged yet
+	waits      bool           // commits wait: the checkpointer's word
+	rules      []quorum.Names // what some sender of WAL goes by; the last is the newest
+	reloads    int
+	busyUntil  time.Duration // the checkpointer is busy, and reads no settings
+	pending    []position    // commits that are not acknowledged yet
 }
 
 // startNames: a new postmaster and all its children read the file.
@@ -33,7 +34,7 @@ func (s *server) startNames() {
 		s.session = *s.configured
 	}
 	names, _ := quorum.Parse(s.session) // whoever wrote it did so by Text
-	s.rules, s.pending, s.busyUntil = []quorum.Names{names}, nil, 0
+	s.waits, s.rules, s.pending, s.busyUntil = s.session != "", []quorum.Names{names}, nil, 0
 }
 
 // SetSynchronousNames implements agent.Postgres.
@@ -60,22 +61,25 @@ func (s *server) reread(text string) {
 	names, _ := quorum.Parse(text)
 	s.session = text
 	s.rules = append(s.rules, names)
-	late := s.w.between(0, 200*time.Millisecond)
-	if s.w.chance(20) {
+	s.reloads++
+	this := s.reloads
+	s.later(s.w.between(0, 200*time.Millisecond), func() {
+		// The last of them has read these names, or newer ones.
+		s.rules = s.rules[max(0, len(s.rules)-1-(s.reloads-this)):]
+		s.acknowledge()
+	})
+	if s.w.now >= s.busyUntil && s.w.chance(20) {
 		s.busyUntil = s.w.now + s.w.between(300*time.Millisecond, 5*time.Second)
 		s.w.mark("pg: the checkpointer is busy")
-		if len(s.rules[len(s.rules)-2].Standbys) == 0 {
-			late = s.busyUntil - s.w.now
-		}
 	}
-	s.later(late, func() {
-		s.rules = s.rules[1:]
+	s.later(max(s.busyUntil-s.w.now, s.w.between(0, 200*time.Millisecond)), func() {
+		s.waits = s.session != ""
 		s.acknowledge()
 	})
 	s.acknowledge()
 }
 
-// acknowledge tells clients what is done by the rules of some process.
+// acknowledge tells clients what is done by the rules of some sender, or because commits do not wait.
 func (s *server) acknowledge() {
 	for len(s.pending) > 0 && s.canAck() && s.done(s.pending[0]) {
 		p := s.pending[0]
@@ -85,14 +89,14 @@ func (s *server) acknowledge() {
 }
 
 func (s *server) done(p position) bool {
-	return slices.ContainsFunc(s.rules, func(n quorum.Names) bool {
+	return !s.waits || slices.ContainsFunc(s.rules, func(n quorum.Names) bool {
 		have := 0
 		for _, name := range n.Standbys {
 			if m := s.w.node(name); m != nil && m.server.connected && m.server.source() == s && p.within(m.server.pos) {
 				have++
 			}
 		}
-		return have >= n.Required
+		return n.Required > 0 && have >= n.Required
 	})
 }
 
@@ -125,8 +129,9 @@ func readDocument(raw []byte) (d document) {
 
 // chooseMode gives the synchronous mode of a run. It draws from numbers of its own, so that the runs of
 // asynchronous clusters do not change with it.
-func chooseMode(r *rand.Rand) (d document, live bool) {
-	d.Mode = []cluster.SynchronousMode{cluster.SyncOff, cluster.SyncOff, cluster.SyncOn, cluster.SyncOn, cluster.SyncQuorum, cluster.SyncQuorum}[r.IntN(6)]
+func (w *world) chooseMode() (d document, live bool) {
+	r := w.modes
+	d.Mode = w.choices[r.IntN(len(w.choices))]
 	d.Strict, d.Count = r.IntN(3) == 0, 1+r.IntN(2)
 	return d, r.IntN(3) == 0
 }
@@ -136,7 +141,7 @@ func (w *world) switchMode() {
 	if !w.etcd.up || w.etcd.get(dcs.KeyConfig) == nil || w.paused {
 		return
 	}
-	w.doc, _ = chooseMode(w.modes)
+	w.doc, _ = w.chooseMode()
 	w.tracef(nil, "USER", "synchronous_mode %q, strict %v, count %d", w.doc.Mode, w.doc.Strict, w.doc.Count)
 	w.mark("user: synchronous mode changed")
 	w.etcd.put(dcs.KeyConfig, w.doc.text(), 0)
@@ -149,6 +154,23 @@ func (w *world) switchModes(until time.Duration) {
 			w.switchMode()
 			w.switchModes(until)
 		}
+	})
+}
+
+// strikes switch the leader off together with a replica, perhaps the one that has just acknowledged: what is
+// left must have everything, or nobody may lead.
+func (w *world) strikes(until time.Duration) {
+	w.after(between(w.modes, 15*time.Second, 90*time.Second), func() {
+		if w.now >= until || !w.faulty {
+			return
+		}
+		leader := w.node(w.etcd.text(dcs.KeyLeader))
+		other := w.nodes[w.modes.IntN(len(w.nodes))]
+		if leader != nil && other != leader && w.active == 0 && !w.paused && len(w.nodes) > 2 {
+			w.crashNode(leader)
+			w.crashNode(other)
+		}
+		w.strikes(until)
 	})
 }
 

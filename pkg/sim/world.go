@@ -20,6 +20,8 @@ type Options struct {
 	Faulty time.Duration
 	// Trace keeps every event of the run, which makes it several times slower.
 	Trace bool
+	// Modes are the synchronous modes to choose from; nil: all.
+	Modes []cluster.SynchronousMode
 	// Plant may change what an agent is made of before it starts: the place for planted mistakes.
 	Plant func(*agent.Options)
 }
@@ -50,7 +52,9 @@ type world struct {
 	modes *rand.Rand // what synchronous replication draws from
 	doc   document   // what is in /config
 	live  bool       // the synchronous mode changes while it runs
-	read  struct {
+
+	choices []cluster.SynchronousMode
+	read    struct {
 		raw string
 		doc document
 	}
@@ -97,7 +101,11 @@ func newWorld(o Options) *world {
 		rules: map[string]int{}, marks: map[string]int{}, base: chooseSettings(r),
 	}
 	w.modes = rand.New(rand.NewPCG(o.Seed, 0x73796e6368726f6e))
-	w.doc, w.live = chooseMode(w.modes)
+	w.choices = o.Modes
+	if w.choices == nil {
+		w.choices = []cluster.SynchronousMode{cluster.SyncOff, cluster.SyncOn, cluster.SyncQuorum}
+	}
+	w.doc, w.live = w.chooseMode()
 	w.check = &checker{w: w}
 	w.check.mode = w.doc
 	w.etcd = &etcd{w: w, up: true, skew: w.skew(), leases: map[int64]*lease{}}
@@ -150,6 +158,9 @@ func (w *world) play(faulty time.Duration) {
 	w.disturb(end)
 	if w.live {
 		w.switchModes(end)
+	}
+	if w.doc.Mode != cluster.SyncOff {
+		w.strikes(end)
 	}
 	for w.check.violation == "" && w.step(end) {
 	}

@@ -1,0 +1,193 @@
+package ha
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/clock"
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/ha/quorum"
+)
+
+func on(names string, standbys ...string) change {
+	return synchronous(cluster.SyncOn, names, 0, standbys...)
+}
+
+func byQuorum(names string, q int, standbys ...string) change {
+	return synchronous(cluster.SyncQuorum, names, q, standbys...)
+}
+
+// voted is an answer that was asked for under the present key.
+func voted(p *Peer) { p.SyncRevision = 30 }
+
+// key is what is written to /sync over the revision that was seen.
+func key(leader string, q int, standbys ...string) WriteSync {
+	return WriteSync{State: cluster.SyncState{Leader: leader, Standbys: standbys, Quorum: q}, Revision: 30}
+}
+
+func gone(name string) change {
+	return func(o *Observation) {
+		var left []cluster.Sender
+		for _, s := range o.Server.Senders {
+			if s.ApplicationName != name {
+				left = append(left, s)
+			}
+		}
+		o.Server.Senders = left
+	}
+}
+
+func tags(member int, t cluster.Tags) change {
+	return func(o *Observation) { o.Store.View.Members[member].Tags = t }
+}
+
+func leads(o *Observation) {
+	o.Store.View.Leader.Name, o.Store.LockProven = "a", o.Now.Add(20*time.Second)
+}
+
+func TestSynchronous(t *testing.T) {
+	blocked := quorum.Blocked().Text()
+	cases := []struct {
+		name string
+		see  []change
+		want Action
+		line string
+	}{
+		// The primary.
+		{"turned on", []change{on(""), func(o *Observation) { o.Store.View.Sync = cluster.SyncState{} }}, WriteSync{State: cluster.SyncState{Leader: "a"}}, "Enabled synchronous replication"},
+		{"somebody else's key", []change{on(""), syncLed("b")}, key("a", 0), "Enabled"},
+		{"a key that may not be ours is written again first", []change{on("b", "b"), func(o *Observation) { o.Memory.Sync.Written = 29 }}, WriteSync{State: cluster.SyncState{Leader: "a", Standbys: []string{"b"}, Revision: 30}, Revision: 30}, "confirming"},
+		{"the best candidate is named", []change{on(""), func(o *Observation) { o.Server.Senders[1].FlushLSN = 1001 }}, SetSyncNames{Names: "c"}, "Assigning synchronous standby status to c"},
+		{"the higher priority is named", []change{on(""), tags(2, cluster.Tags{"sync_priority": 2})}, SetSyncNames{Names: "c"}, "c"},
+		{"nosync is not", []change{on(""), tags(1, cluster.Tags{"nosync": true})}, SetSyncNames{Names: "c"}, "c"},
+		{"nofailover only if there is no other", []change{on(""), tags(1, cluster.Tags{"nofailover": true})}, SetSyncNames{Names: "c"}, "c"},
+		{"who cascades is not", []change{on(""), tags(1, cluster.Tags{"replicatefrom": "c"})}, SetSyncNames{Names: "c"}, "c"},
+		{"who lags too far is not", []change{on(""), func(o *Observation) { o.Settings.MaximumLagOnSyncnode, o.Server.Senders[0].FlushLSN = 100, 899 }}, SetSyncNames{Names: "c"}, "c"},
+		{"two of them", []change{on(""), func(o *Observation) { o.Settings.SynchronousNodeCount = 2 }}, SetSyncNames{Names: "2 (b,c)"}, "b, c"},
+		{"confirmed, it is listed", []change{on("b")}, key("a", 0, "b"), "Synchronous standby status assigned to b"},
+		{"not before it has everything", []change{on("b"), func(o *Observation) { o.Server.Senders[0].FlushLSN = 899 }}, Wait{}, "no action"},
+		{"nor before its sender has read the names", []change{on("b"), func(o *Observation) { o.Server.Senders[0].SyncPriority = 0 }}, Wait{}, "no action"},
+		{"nor before the names have settled", []change{on("b"), func(o *Observation) { o.Memory.Sync.Mark = 0 }}, Wait{}, "no action"},
+		{"at rest", []change{on("b", "b")}, Wait{}, "no action"},
+		{"who is synchronous stays so", []change{on("b", "b"), func(o *Observation) { o.Server.Senders[1].FlushLSN = 2000 }}, Wait{}, "no action"},
+		{"replaced by a higher priority: both for a while", []change{on("b", "b"), tags(2, cluster.Tags{"sync_priority": 2})}, SetSyncNames{Names: "2 (b,c)"}, "b, c"},
+		{"then the old one leaves", []change{on("2 (b,c)", "b", "c"), tags(2, cluster.Tags{"sync_priority": 2})}, key("a", 0, "c"), "from b, c to c"},
+		{"a standby has gone: the key first", []change{on("b", "b"), gone("b")}, key("a", 0), "Updating synchronous privilege temporarily from b to"},
+		{"then the other takes its place", []change{on("b"), gone("b")}, SetSyncNames{Names: "c"}, "c"},
+		{"nobody left", []change{on("b"), gone("b"), gone("c")}, SetSyncNames{}, "commits wait for none"},
+		{"nobody left, strict", []change{on("b"), gone("b"), gone("c"), strict}, SetSyncNames{Names: blocked}, "No standbys available"},
+		{"strict turned off", []change{on(blocked), gone("b"), gone("c")}, SetSyncNames{}, "commits wait for none"},
+		{"just started: standbys may come back", []change{on("b", "b"), gone("b"), gone("c"), func(o *Observation) { o.Memory.Sync.PrimarySince = o.Now.Add(-time.Second) }}, Wait{}, "no action"},
+		{"but not one that has stopped", []change{on("b", "b"), gone("b"), gone("c"), func(o *Observation) {
+			o.Memory.Sync.PrimarySince = o.Now.Add(-time.Second)
+			o.Store.View.Members[1].State = cluster.StateStopped
+		}}, key("a", 0), "Updating"},
+		{"a setting of somebody else counts for nothing", []change{on("*", "b")}, key("a", 0), "Updating"},
+		{"turned off: the key first", []change{on("b", "b"), func(o *Observation) { o.Settings.SynchronousMode = cluster.SyncOff }}, DeleteSync{Revision: 30}, "Disabled synchronous replication"},
+		{"then the names", []change{on("b"), func(o *Observation) {
+			o.Settings.SynchronousMode = cluster.SyncOff
+			o.Store.View.Sync = cluster.SyncState{}
+		}}, ReleaseSyncNames{}, "synchronous_standby_names"},
+		{"kept in pause", []change{paused, on("b", "b"), gone("b")}, key("a", 0), "PAUSE: Updating"},
+
+		// Quorum commit.
+		{"quorum: all are named", []change{byQuorum("", 0)}, SetSyncNames{Names: "ANY 1 (b,c)"}, "Setting synchronous replication to 1 of 2 (b, c)"},
+		{"quorum: listed when one is confirmed", []change{byQuorum("ANY 1 (b,c)", 0), func(o *Observation) { o.Server.Senders[1].FlushLSN = 899 }}, key("a", 1, "b", "c"), "Setting leader to a, quorum to 1 of 2 (b, c)"},
+		{"quorum: at rest", []change{byQuorum("ANY 1 (b,c)", 1, "b", "c")}, Wait{}, "no action"},
+		{"from each to any: the key first", []change{byQuorum("2 (b,c)", 0, "b", "c")}, key("a", 1, "b", "c"), "quorum to 1 of 2"},
+		{"from any to one: the names first", []change{on("ANY 1 (b,c)", "b", "c"), func(o *Observation) { o.Store.View.Sync.Quorum = 1 }}, SetSyncNames{Names: "b"}, "b"},
+
+		// Promotion.
+		{"names itself first", []change{replica, on("", "a"), syncLed("b"), leads, func(o *Observation) { o.Memory.Sync.Judged = 30 }}, key("a", 0), "before promotion"},
+		{"then is promoted", []change{replica, on(""), leads}, Promote{}, "promoted self"},
+		{"not before nobody can acknowledge", []change{replica, on(""), leads, strict}, SetSyncNames{Names: blocked}, "No standbys"},
+		{"nor before that is in force", []change{replica, on(blocked), leads, strict, func(o *Observation) { o.Memory.Sync.Settled = false }}, Wait{}, "waiting for PostgreSQL"},
+		{"the key has changed since the race", []change{replica, on("", "c"), syncLed("b"), leads}, ReleaseLeader{}, "released leader key"},
+		{"and still lists this member", []change{replica, on("", "a"), syncLed("b"), leads}, key("a", 0), "before promotion"},
+		{"a user has ordered it", []change{replica, on("", "c"), syncLed("b"), leads, request("", "a")}, key("a", 0), "before promotion"},
+		{"names of another reign are cleared", []change{replica, on("c"), leads}, SetSyncNames{}, "commits wait for none"},
+		{"names of a mode that is off are given back", []change{replica, on("c"), leads, func(o *Observation) { o.Settings.SynchronousMode = cluster.SyncOff }}, ReleaseSyncNames{}, "synchronous_standby_names"},
+		{"a replica keeps what its promotion would need", []change{replica, on(""), strict}, SetSyncNames{Names: blocked}, "No standbys"},
+
+		// The race.
+		{"a standby wins", []change{orphan, on("", "a"), syncLed("b"), answers("b", 0, unreachable, voted)}, AcquireLeader{}, "promoted self"},
+		{"who is not listed asks nobody", []change{orphan, on("", "c"), syncLed("b")}, Wait{}, "i am not the healthiest node"},
+		{"who is not listed does not keep others from it", []change{orphan, on("", "a"), syncLed("b"), answers("b", 0, unreachable, voted), answers("c", 2000)}, AcquireLeader{}, "promoted self"},
+		{"the leader of the key needs no votes", []change{orphan, byQuorum("", 1, "b", "c"), answers("b", 0, unreachable, voted), answers("c", 0, unreachable, voted)}, AcquireLeader{}, "promoted self"},
+		{"a voter needs them", []change{orphan, byQuorum("", 1, "a", "c"), syncLed("b"), answers("b", 0, unreachable, voted), answers("c", 0, unreachable, voted)}, Wait{}, "i am not the healthiest node"},
+		{"and gets them", []change{orphan, byQuorum("", 1, "a", "c"), syncLed("b"), answers("b", 0, unreachable, voted), answers("c", 1000, voted)}, AcquireLeader{}, "promoted self"},
+		{"but not from who is ahead", []change{orphan, byQuorum("", 1, "a", "c"), syncLed("b"), answers("b", 0, unreachable, voted), answers("c", 1001, voted)}, Wait{}, "i am not the healthiest node"},
+		{"nor from a newer timeline", []change{orphan, byQuorum("", 1, "a", "c"), syncLed("b"), answers("b", 0, unreachable, voted), answers("c", 10, voted, func(p *Peer) { p.Timeline = 3 })}, Wait{}, "i am not the healthiest node"},
+		{"nor from an answer of another reign", []change{orphan, byQuorum("", 1, "a", "c"), syncLed("b"), answers("b", 0, unreachable, voted), answers("c", 1000)}, AskPeers{Names: []string{"c"}}, "asking"},
+		{"the quorum counts while the mode changes", []change{orphan, on("", "a", "c"), syncLed("b"), func(o *Observation) { o.Store.View.Sync.Quorum = 1 }, answers("b", 0, unreachable, voted), answers("c", 0, unreachable, voted)}, Wait{}, "i am not the healthiest node"},
+		{"who is no voter needs one more", []change{orphan, byQuorum("", 0, "c"), syncLed("b"), answers("b", 0, unreachable, voted), answers("c", 0, unreachable, voted)}, Wait{}, "i am not the healthiest node"},
+		{"a candidate of a switchover needs to be listed", []change{orphan, on("", "c"), syncLed("b"), request("b", "a")}, Wait{}, "i am not the healthiest node"},
+		{"a candidate that a user has ordered does not", []change{orphan, on("", "c"), syncLed("b"), request("", "a")}, AcquireLeader{}, "promoted self"},
+		{"nobody waits for a candidate that may not", []change{orphan, on("", "a"), syncLed("b"), request("b", "c"), answers("b", 0, unreachable, voted), answers("c", 1000, voted)}, AcquireLeader{}, "promoted self"},
+		{"a primary that the key does not name", []change{unlocked, on("", "c"), syncLed("b")}, Demote{Mode: DemoteNoLock}, "demoting self"},
+		{"a stopped one that holds the lock", []change{on("", "c"), syncLed("b"), down("shut down")}, StartReplica{}, "starting as readonly"},
+
+		// Requests.
+		{"a switchover to who is not listed", []change{on("b", "b"), request("a", "c"), answers("c", 1000, voted)}, ClearFailover{Revision: 20}, "no healthy members found"},
+		{"a failover to who is not listed", []change{on("b", "b"), request("", "c"), answers("c", 1000, voted)}, Demote{Mode: DemoteGraceful}, "demoting myself"},
+		{"a switchover to anybody asks the listed", []change{on("b", "b"), request("a", "")}, AskPeers{Names: []string{"b"}}, "asking"},
+		{"a switchover without a quorum", []change{byQuorum("ANY 1 (b,c)", 1, "b", "c"), request("a", ""), answers("b", 1000, voted), answers("c", 0, unreachable, voted)}, ClearFailover{Revision: 20}, "no healthy members found"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			o := see(c.see...)
+			d := Decide(o)
+			if !reflect.DeepEqual(normal(d.Action), normal(c.want)) {
+				t.Errorf("decided %T%+v because %v\nwant %T%+v", d.Action, d.Action, d.Reasons, c.want, c.want)
+			}
+			if line := d.Line(o.Settings.Pause); !strings.Contains(line, c.line) {
+				t.Errorf("says %q\nwant %q in it", line, c.line)
+			}
+		})
+	}
+}
+
+// normal makes no difference between no standbys and an empty list of them.
+func normal(a Action) Action {
+	if w, ok := a.(WriteSync); ok && len(w.State.Standbys) == 0 {
+		w.State.Standbys = nil
+		return w
+	}
+	return a
+}
+
+// TestSettled: names are in force everywhere only after a while, and when the checkpointer is at rest; another
+// server or other names begin anew.
+func TestSettled(t *testing.T) {
+	var m SyncMemory
+	look := func(after time.Duration, changes ...change) {
+		o := see(append([]change{on("b")}, changes...)...)
+		o.Now = start.Add(after)
+		m.Note(&o)
+	}
+	busy := func(o *Observation) { o.Server.CheckpointerIdle = false }
+	check := func(when string, want cluster.LSN, since clock.Instant) {
+		t.Helper()
+		if m.Mark != want || m.Since != since {
+			t.Errorf("%s: mark %d since %d, want %d since %d", when, m.Mark, m.Since, want, since)
+		}
+	}
+	look(0)
+	check("at first", 0, start)
+	look(time.Second, busy)
+	check("while the checkpointer is busy", 0, start)
+	look(2*time.Second, func(o *Observation) { o.Server.FlushLSN = 1500 })
+	check("settled", 1500, start)
+	look(3 * time.Second)
+	check("later", 1500, start)
+	look(4*time.Second, func(o *Observation) { o.Server.SynchronousNames = "c" })
+	check("other names", 0, start.Add(4*time.Second))
+	look(5*time.Second, func(o *Observation) { o.Server.SynchronousNames = "c" })
+	look(6*time.Second, func(o *Observation) { o.Server.SynchronousNames, o.Server.PostmasterPID = "c", 101 })
+	check("another server", 0, start.Add(6*time.Second))
+	if m.PrimarySince != start.Add(6*time.Second) {
+		t.Errorf("another server is primary since %d", m.PrimarySince)
+	}
+}
