@@ -181,6 +181,16 @@ func (n *Node) Backends() []int {
 	return pids
 }
 
+// Receiver is the process id of the node's WAL receiver, zero if there is none at this moment.
+func (n *Node) Receiver() int {
+	for _, p := range processes() {
+		if p.cwd == n.Data && p.state != "Z" && strings.Contains(p.args[0], "walreceiver") {
+			return p.pid
+		}
+	}
+	return 0
+}
+
 // Kill sends SIGKILL to the given processes at once.
 func Kill(pids ...int) { signal(syscall.SIGKILL, pids...) }
 
@@ -189,6 +199,12 @@ func Freeze(pids ...int) { signal(syscall.SIGSTOP, pids...) }
 
 // Thaw lets frozen processes go on.
 func Thaw(pids ...int) { signal(syscall.SIGCONT, pids...) }
+
+// End asks frozen processes to end before they do anything else.
+func End(pids ...int) {
+	signal(syscall.SIGTERM, pids...)
+	signal(syscall.SIGCONT, pids...)
+}
 
 func signal(sig syscall.Signal, pids ...int) {
 	for _, pid := range pids {

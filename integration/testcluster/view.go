@@ -36,6 +36,38 @@ func (c *Cluster) View() *cluster.View {
 	return dcs.DecodeView(answer.Header.Revision, kvs)
 }
 
+// Put writes a key of the cluster as a person would; Delete removes it.
+func (c *Cluster) Put(key, value string) {
+	c.T.Helper()
+	c.etcd(func(ctx context.Context, client *clientv3.Client, base string) error {
+		_, err := client.Put(ctx, base+key, value)
+		return err
+	})
+}
+
+// Delete removes a key of the cluster.
+func (c *Cluster) Delete(key string) {
+	c.T.Helper()
+	c.etcd(func(ctx context.Context, client *clientv3.Client, base string) error {
+		_, err := client.Delete(ctx, base+key)
+		return err
+	})
+}
+
+func (c *Cluster) etcd(do func(ctx context.Context, client *clientv3.Client, base string) error) {
+	c.T.Helper()
+	client, err := clientv3.New(clientv3.Config{Endpoints: c.etcdAddresses(), DialTimeout: time.Second, Logger: zap.NewNop()})
+	if err != nil {
+		c.T.Fatal(err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := do(ctx, client, "/service/"+c.Scope+"/"); err != nil {
+		c.T.Fatal(err)
+	}
+}
+
 // LeaseLeft gives how much longer the leader's lease lives. etcd tells whole seconds only, so the end of
 // one is waited for.
 func (c *Cluster) LeaseLeft() time.Duration {

@@ -1,0 +1,204 @@
+// Package operate does to a cluster of real processes what people do to it: they fail over by hand, pause, change
+// the configuration, reinitialize, restart, and lay hands on the leader key.
+package operate
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hathi-ha/hathi/integration/testcluster"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	testcluster.Cleanup()
+	os.Exit(code)
+}
+
+const enough = time.Minute
+
+// TestOperate does one thing after the other to one cluster, with clients that write all the time. No row may be
+// lost but where it is said.
+func TestOperate(t *testing.T) {
+	c := testcluster.Start(t, testcluster.Options{TTL: 6, LoopWait: 2, Retry: 2})
+	for _, e := range []struct {
+		name  string
+		do    func(t *testing.T, c *testcluster.Cluster, leader *testcluster.Node)
+		lossy bool
+	}{
+		{"failover by hand", failoverByHand, false},
+		{"the postmaster dies in pause", diesInPause, true}, // a replica may be quicker after the resume
+		{"switchover in pause", switchoverInPause, false},
+		{"the leader key is deleted", func(t *testing.T, c *testcluster.Cluster, l *testcluster.Node) {
+			c.Delete("leader")
+		}, true},
+		{"the leader key names another member", func(t *testing.T, c *testcluster.Cluster, l *testcluster.Node) {
+			c.Put("leader", c.Replicas(l)[0].Name)
+			c.WaitFor(enough, "end of the first reign", func() bool { return c.Leader() != l })
+		}, true},
+		{"the leader key names a stranger", func(t *testing.T, c *testcluster.Cluster, l *testcluster.Node) {
+			c.Put("leader", "nobody-we-know")
+			c.WaitFor(enough, "end of the first reign", func() bool { return readOnly(c) })
+			// The key hangs on no lease now: it stays until a person removes it.
+			c.Delete("leader")
+		}, true},
+		{"reinitialize", reinitialize, false},
+		{"restart", restart, false},
+		{"change the configuration", configure, false},
+		{"reload a tag", reloadTag, false},
+	} {
+		t.Run(e.name, func(t *testing.T) {
+			c.T = t
+			leader := c.WaitHealthy(enough)
+			probes := c.StartProbes()
+			w := c.StartWriter()
+			e.do(t, c, leader)
+			c.WaitHealthy(2 * enough)
+			count := w.Count()
+			c.WaitFor(enough, "further acknowledged rows", func() bool { return w.Count() > count })
+			all := append(probes, w)
+			for _, one := range all {
+				one.Stop()
+			}
+			if n := testcluster.Overlap(all); n > 0 {
+				t.Errorf("%d rows were acknowledged while another primary was open: reigns %v", n, testcluster.Reigns(probes))
+			}
+			if lost := c.Lost(all...); !e.lossy && len(lost) > 0 {
+				t.Errorf("%d acknowledged rows are lost, the first is %+v", len(lost), lost[0])
+			}
+		})
+	}
+}
+
+func failoverByHand(t *testing.T, c *testcluster.Cluster, l *testcluster.Node) {
+	heir := c.Replicas(l)[1]
+	if out, err := c.TryHathi("", "failover", "--candidate", "nobody-we-know", "--force"); err == nil {
+		t.Errorf("a failover to a stranger was not refused: %s", out)
+	}
+	if now := c.Leader(); now != l {
+		t.Errorf("a refused failover has changed the leader")
+	}
+	c.Hathi("failover", "--candidate", heir.Name, "--force")
+	if now := c.WaitHealthy(enough); now != heir {
+		t.Errorf("%s leads, not the candidate %s", now.Name, heir.Name)
+	}
+}
+
+// diesInPause: nobody takes over and nobody starts it until the cluster is resumed.
+func diesInPause(t *testing.T, c *testcluster.Cluster, l *testcluster.Node) {
+	c.Hathi("pause", "--wait")
+	if out := c.Hathi("list"); !strings.Contains(out, "Maintenance mode: on") {
+		t.Errorf("list does not show the pause:\n%s", out)
+	}
+	testcluster.Kill(l.Postmaster())
+	time.Sleep(8 * time.Second) // longer than a lease: who were to act would have
+	if !readOnly(c) || l.Postmaster() != 0 {
+		t.Errorf("somebody acted in pause:\n%s", c.Hathi("list"))
+	}
+	c.Hathi("resume", "--wait")
+}
+
+func switchoverInPause(t *testing.T, c *testcluster.Cluster, l *testcluster.Node) {
+	c.Hathi("pause", "--wait")
+	heir := c.Replicas(l)[0]
+	c.Hathi("switchover", "--candidate", heir.Name, "--force")
+	c.WaitFor(enough, "the candidate in the lead", func() bool { return c.Leader() == heir })
+	c.Hathi("resume", "--wait")
+}
+
+func reinitialize(t *testing.T, c *testcluster.Cluster, l *testcluster.Node) {
+	r := c.Replicas(l)[0]
+	mark := r.Data + "/a-file-of-mine"
+	if err := os.WriteFile(mark, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out := c.Hathi("reinit", c.Scope, r.Name, "--force", "--wait")
+	if _, err := os.Stat(mark); !os.IsNotExist(err) {
+		t.Errorf("the data directory was not made anew (%v):\n%s", err, out)
+	}
+	if out, err := c.TryHathi("", "reinit", c.Scope, l.Name, "--force"); err == nil {
+		t.Errorf("the leader was reinitialized: %s", out)
+	}
+}
+
+func restart(t *testing.T, c *testcluster.Cluster, l *testcluster.Node) {
+	before := map[*testcluster.Node]int{}
+	for _, n := range c.Nodes {
+		before[n] = n.Postmaster()
+	}
+	c.Hathi("restart", c.Scope, "--force")
+	for n, pid := range before {
+		if now := n.Postmaster(); now == pid || now == 0 {
+			t.Errorf("%s was not restarted: postmaster %d, before %d", n.Name, now, pid)
+		}
+	}
+	if now := c.WaitHealthy(enough); now != l {
+		t.Errorf("a restart moved the leadership to %s", now.Name)
+	}
+}
+
+func configure(t *testing.T, c *testcluster.Cluster, l *testcluster.Node) {
+	patch(t, l, `{"postgresql": {"parameters": {"work_mem": "7MB", "max_connections": 60}}}`)
+	for _, n := range c.Nodes {
+		c.WaitFor(enough, "work_mem on "+n.Name, func() bool { v, err := n.SQL("SHOW work_mem"); return err == nil && v == "7MB" })
+	}
+	c.WaitFor(enough, "a pending restart of all", func() bool { return strings.Count(c.Hathi("list"), "max_connections: 50->60") == len(c.Nodes) })
+	c.Hathi("restart", c.Scope, "--force", "--pending")
+	for _, n := range c.Nodes {
+		c.WaitFor(enough, "max_connections on "+n.Name, func() bool { v, err := n.SQL("SHOW max_connections"); return err == nil && v == "60" })
+	}
+	c.WaitFor(enough, "nothing pending", func() bool { return !strings.Contains(c.Hathi("list"), "max_connections") })
+}
+
+func patch(t *testing.T, n *testcluster.Node, body string) {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodPatch, fmt.Sprintf("http://%s:%d/config", n.Listen, n.RESTPort), strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		t.Fatalf("PATCH /config %s: %s", body, answer.Status)
+	}
+}
+
+func reloadTag(t *testing.T, c *testcluster.Cluster, l *testcluster.Node) {
+	r := c.Replicas(l)[0]
+	raw, err := os.ReadFile(r.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.WriteFile(r.Config, raw, 0o644) })
+	if err := os.WriteFile(r.Config, append(bytes.Clone(raw), "tags: {nofailover: true}\n"...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c.Hathi("reload", c.Scope, r.Name, "--force")
+	c.WaitFor(enough, "the tag in the list", func() bool { return strings.Contains(c.Hathi("list"), "nofailover: true") })
+	if out, err := c.TryHathi("", "switchover", "--candidate", r.Name, "--force"); err == nil {
+		t.Errorf("a member with nofailover was made the leader: %s", out)
+	}
+	if err := os.WriteFile(r.Config, raw, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c.Hathi("reload", c.Scope, r.Name, "--force")
+	c.WaitFor(enough, "no tag in the list", func() bool { return !strings.Contains(c.Hathi("list"), "nofailover") })
+}
+
+// readOnly reports whether no node accepts writes.
+func readOnly(c *testcluster.Cluster) bool {
+	for _, n := range c.Nodes {
+		if in, err := n.SQL("SELECT pg_is_in_recovery()"); err == nil && in == "f" {
+			return false
+		}
+	}
+	return true
+}
