@@ -21,10 +21,11 @@ func (a *Agent) writeSync(ctx context.Context, x ha.WriteSync) {
 		}
 		return
 	}
-	a.failed("Updating sync state failed", err)
-	if err == nil {
-		a.o.Log.Info("Synchronous replication key updated by someone else")
+	if err != nil {
+		a.failed("Updating sync state failed", err)
+		return
 	}
+	a.o.Log.Info("Synchronous replication key updated by someone else")
 	_, err = a.o.Store.Refresh(ctx)
 	a.failed("could not read the cluster from etcd", err)
 }

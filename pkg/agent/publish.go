@@ -28,13 +28,22 @@ type published struct {
 func (a *Agent) publish(ctx context.Context, o ha.Observation, d ha.Decision) {
 	m := a.member(o)
 	a.takeSnapshot(o, d, m)
-	if o.Store.View == nil || o.Store.FailingSince != 0 || a.o.Store.Lease().ID == 0 {
+	if o.Store.View == nil || a.storeFails() || a.o.Store.Lease().ID == 0 {
 		return
 	}
 	a.putMember(ctx, o, m)
+	if a.storeFails() {
+		return // a second write would spend another retry_timeout, in which nobody looks at the lock
+	}
 	if a.holds(o) && o.Now.Before(o.Store.LockProven) && o.Job == nil && o.Server.IsPrimary() {
 		a.putStatus(ctx, o)
 	}
+}
+
+// storeFails reports whether etcd was found not to answer, which may be since the observation.
+func (a *Agent) storeFails() bool {
+	_, health := a.o.Store.Latest()
+	return health.FailingSince != 0
 }
 
 // putMember writes the member key when something that others act on has changed, at once; when only
