@@ -35,6 +35,11 @@ func (a *Agent) act(ctx context.Context, o ha.Observation, d ha.Decision) bool {
 		a.failed("could not adjust replication slots", a.o.Postgres.SyncSlots(ctx, x.Create, x.Drop, x.Advance))
 	case ha.WriteSync:
 		a.writeSync(ctx, x)
+	case ha.LeaveSync:
+		if a.memory.Sync.LeavingSince == 0 {
+			a.memory.Sync.LeavingSince = o.Now
+		}
+		return false // the leader's answer is a change of /sync, which wakes the loop
 	case ha.SetSyncNames:
 		a.failed("could not set synchronous_standby_names", a.o.Postgres.SetSynchronousNames(ctx, &x.Names))
 	case ha.ReleaseSyncNames:

@@ -79,6 +79,7 @@ func (a *Agent) remember(o *ha.Observation) {
 			m.Rewind = ha.RewindUnknown
 		}
 	}
+	o.Memory = *m
 	m.Sync.Note(o)
 	since(&m.StartingSince, o, !s.Answered && s.State == cluster.StateStarting)
 	since(&m.FrozenSince, o, s.Process == cluster.ProcessFrozen)

@@ -81,7 +81,7 @@ func (a *Agent) member(o ha.Observation) cluster.Member {
 	m := cluster.Member{
 		Name: a.o.Name, ConnURL: a.o.ConnURL, APIURL: a.o.APIURL, ProxyURL: a.o.ProxyURL,
 		State: a.state(s), Role: a.role(o), Version: PatroniVersion, HathiVersion: a.o.Version,
-		Tags: a.o.Tags, Pause: a.settings.Pause,
+		Tags: a.tags(), Pause: a.settings.Pause,
 		CheckpointPending:    a.memory.CheckpointPending && a.holds(o),
 		PendingRestart:       len(s.PendingRestart) > 0,
 		PendingRestartReason: s.PendingRestart,
@@ -94,6 +94,21 @@ func (a *Agent) member(o ha.Observation) cluster.Member {
 		}
 	}
 	return m
+}
+
+// tags are those of the configuration; a synchronous standby that wants to be let go adds that it must not be
+// one. Source: Patroni 4.1, keyspace.md 4.2.
+func (a *Agent) tags() cluster.Tags {
+	if a.memory.Sync.LeavingSince == 0 {
+		return a.o.Tags
+	}
+	leaving := cluster.Tags{"nosync": true, "sync_priority": 0}
+	for name, value := range a.o.Tags {
+		if name != "nosync" && name != "sync_priority" {
+			leaving[name] = value
+		}
+	}
+	return leaving
 }
 
 // state is the state that users see: the server's, unless a job knows better.
@@ -203,7 +218,7 @@ func (a *Agent) retain(o ha.Observation) []string {
 func (a *Agent) takeSnapshot(o ha.Observation, d ha.Decision, m cluster.Member) {
 	_, health := a.o.Store.Latest()
 	s := &api.Snapshot{
-		Scope: a.o.Scope, Name: a.o.Name, Tags: a.o.Tags, Taken: o.Now, Server: o.Server,
+		Scope: a.o.Scope, Name: a.o.Name, Tags: m.Tags, Taken: o.Now, Server: o.Server,
 		State: m.State, Role: m.Role, Settings: a.settings, View: o.Store.View,
 		DCSLastSeen: health.LastSeen, NextRun: o.Now.Add(a.settings.LoopWait),
 		ScheduledRestart: m.ScheduledRestart, Line: d.Line(a.settings.Pause), WatchdogFailed: o.Self.WatchdogFailed,

@@ -106,6 +106,8 @@ type (
 		State    cluster.SyncState
 		Revision int64 // zero: it must not exist
 	}
+	// LeaveSync asks the leader to do without this synchronous standby, by the tags of the member key.
+	LeaveSync struct{}
 	// DeleteSync removes /sync if it is still of that revision.
 	DeleteSync struct{ Revision int64 }
 	// SetSyncNames puts synchronous_standby_names into the server's configuration and has it read.
@@ -147,6 +149,7 @@ func (WriteConfig) action()       {}
 func (WriteHistory) action()      {}
 func (SyncSlots) action()         {}
 func (WriteSync) action()         {}
+func (LeaveSync) action()         {}
 func (DeleteSync) action()        {}
 func (SetSyncNames) action()      {}
 func (ReleaseSyncNames) action()  {}

@@ -155,6 +155,9 @@ func ruleReinitialize(o *Observation) *Decision {
 	if source.ConnURL == "" {
 		return nil
 	}
+	if d := leaveSync(o); d != nil {
+		return d
+	}
 	return act(Reinitialize{From: source.Name}, "reinitialize", "reinitializing from '%s' as requested", source.Name)
 }
 

@@ -91,6 +91,9 @@ func stopLocal(o *Observation) *Decision {
 	case o.mayWrite():
 		return act(Demote{Mode: DemoteShutdown}, "stop-primary", "stopping PostgreSQL and handing over")
 	case o.Server.Process != cluster.ProcessNone:
+		if d := leaveSync(o); d != nil {
+			return d
+		}
 		return act(Stop{}, "stop-replica", "stopping PostgreSQL")
 	}
 	return act(Done{}, "stop-done", "agent stopped")

@@ -73,6 +73,9 @@ func ruleRestart(o *Observation) *Decision {
 	if !o.Memory.RestartRequested {
 		return nil
 	}
+	if d := leaveSync(o); d != nil {
+		return d
+	}
 	return act(Restart{}, "restart", "restart requested")
 }
 

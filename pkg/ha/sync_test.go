@@ -129,6 +129,14 @@ func TestSynchronous(t *testing.T) {
 		{"a primary that the key does not name", []change{unlocked, on("", "c"), syncLed("b")}, Demote{Mode: DemoteNoLock}, "demoting self"},
 		{"a stopped one that holds the lock", []change{on("", "c"), syncLed("b"), down("shut down")}, StartReplica{}, "starting as readonly"},
 
+		// A standby that wants to go.
+		{"a standby that stops asks first", []change{replica, stopping, on("", "a"), syncLed("b")}, LeaveSync{}, "Waiting for primary to release us"},
+		{"and stops when it was let go", []change{replica, stopping, on("", "c"), syncLed("b")}, Stop{}, "stopping PostgreSQL"},
+		{"or after a while", []change{replica, stopping, on("", "a"), syncLed("b"), func(o *Observation) { o.Memory.Sync.LeavingSince = o.Now.Add(-20 * time.Second) }}, Stop{}, "stopping PostgreSQL"},
+		{"a restart asks", []change{replica, on("", "a"), syncLed("b"), func(o *Observation) { o.Memory.RestartRequested = true }}, LeaveSync{}, "Waiting for primary"},
+		{"a new copy of the data asks", []change{replica, on("", "a"), syncLed("b"), func(o *Observation) { o.Memory.ReinitializeRequested = true }}, LeaveSync{}, "Waiting for primary"},
+		{"nobody asks when there is no leader", []change{orphan, stopping, on("", "a"), syncLed("b")}, Stop{}, "stopping PostgreSQL"},
+
 		// Requests.
 		{"a switchover to who is not listed", []change{on("b", "b"), request("a", "c"), answers("c", 1000, voted)}, ClearFailover{Revision: 20}, "no healthy members found"},
 		{"a failover to who is not listed", []change{on("b", "b"), request("", "c"), answers("c", 1000, voted)}, Demote{Mode: DemoteGraceful}, "demoting myself"},

@@ -69,7 +69,7 @@ var reachedRules = []string{
 	"leader-promote", "prove-lock", "race-ask", "race-behind", "race-candidate", "race-lag", "race-primary",
 	"race-timeline", "race-won", "rejoin-check", "rejoin-wait-leader", "replica", "replica-check",
 	"replica-follow", "request-demote", "request-nobody", "rewind", "rewind-reinitialize", "slots", "starting-leader",
-	"race-sync", "sync-claim", "sync-disable", "sync-enable", "sync-idle-names", "sync-key", "sync-names", "sync-promote",
+	"race-sync", "sync-claim", "sync-disable", "sync-enable", "sync-idle-names", "sync-key", "sync-leave", "sync-names", "sync-promote",
 	"sync-release",
 	"stop-done", "stop-primary", "stop-replica", "store-lost", "store-lost-demote", "store-lost-primary", "successors-ask",
 }
