@@ -14,13 +14,14 @@ import (
 // where the lock is lost anyway; nothing of the server is left that could write when the lock is released.
 func (a *Agent) demote(ctx context.Context, o ha.Observation, mode ha.DemoteMode) bool {
 	a.o.Log.Info(fmt.Sprintf("Demoting self (%s)", mode))
+	settings := o.Settings
 	view := o.Store.View // nil only if etcd was never reached, and then nothing is handed over
 	return a.start(ctx, ha.JobDemote, mode, func(ctx context.Context) outcome {
 		switch mode {
 		case ha.DemoteGraceful:
-			return a.handOver(ctx, view, o.Settings.SynchronousMode != cluster.SyncOff)
+			return a.handOver(ctx, view, settings)
 		case ha.DemoteShutdown:
-			return a.shutDown(ctx)
+			return a.shutDown(ctx, settings)
 		case ha.DemoteOffline:
 			return a.goOffline(ctx)
 		case ha.DemoteImmediate:
@@ -53,12 +54,12 @@ func (a *Agent) stopped(ctx context.Context, stopErr error, release bool) outcom
 // everything, release the key with the position of the shutdown checkpoint. Patroni releases the key
 // whether or not anybody has received that checkpoint; here nothing acknowledged is lost by a planned
 // change: if no successor has it in time, this server starts again as the primary it was.
-func (a *Agent) handOver(ctx context.Context, view *cluster.View, synchronous bool) outcome {
-	lsn, err := a.o.Postgres.Stop(ctx, StopFast, true)
-	if err != nil {
-		return a.stopped(ctx, err, false)
+func (a *Agent) handOver(ctx context.Context, view *cluster.View, s cluster.Settings) outcome {
+	lsn, aborted, err := a.stopCleanly(ctx, s)
+	if err != nil || aborted {
+		return a.stopped(ctx, err, aborted)
 	}
-	if !a.received(ctx, a.heirs(view, synchronous), lsn) {
+	if !a.received(ctx, a.heirs(view, s.SynchronousMode != cluster.SyncOff), lsn) {
 		return func(a *Agent) {
 			a.o.Log.Warn("nobody has received the shutdown checkpoint, the switchover is called off", "lsn", lsn.String())
 			a.memory.RefusedRequest = view.Failover.Revision
@@ -75,6 +76,23 @@ func (a *Agent) handOver(ctx context.Context, view *cluster.View, synchronous bo
 		}
 		a.o.Log.Info("Leader key released")
 	}
+}
+
+// stopCleanly stops the primary fast, after a checkpoint. In synchronous mode with a primary_stop_timeout the stop
+// is aborted when that is over: the synchronous standbys have all that was acknowledged, so the lock can go to
+// one of them. Source: ha.md 13, 5.
+func (a *Agent) stopCleanly(ctx context.Context, s cluster.Settings) (lsn cluster.LSN, aborted bool, err error) {
+	if s.SynchronousMode == cluster.SyncOff || s.PrimaryStopTimeout == 0 {
+		lsn, err = a.o.Postgres.Stop(ctx, StopFast, true)
+		return lsn, false, err
+	}
+	before, cancelCheckpoint := a.within(ctx, time.Minute) // it only makes the stop shorter, and is not on its time
+	defer cancelCheckpoint()
+	a.failed("checkpoint before the stop failed; the stop may take longer", a.o.Postgres.Checkpoint(before))
+	stop, cancel := a.within(ctx, s.PrimaryStopTimeout)
+	defer cancel()
+	lsn, err = a.o.Postgres.Stop(stop, StopFast, false)
+	return lsn, err == nil && lsn == 0, err
 }
 
 // receiveTimeout is how long a successor is given to have received the shutdown checkpoint. A fast shutdown
@@ -143,8 +161,8 @@ func (a *Agent) within(ctx context.Context, d time.Duration) (context.Context, c
 }
 
 // shutDown stops the primary because the agent ends, and leaves the lock to the others.
-func (a *Agent) shutDown(ctx context.Context) outcome {
-	lsn, err := a.o.Postgres.Stop(ctx, StopFast, true)
+func (a *Agent) shutDown(ctx context.Context, s cluster.Settings) outcome {
+	lsn, _, err := a.stopCleanly(ctx, s)
 	if err != nil {
 		return func(a *Agent) { a.failed("PostgreSQL shutdown failed, leader key not removed.", err) }
 	}

@@ -145,6 +145,9 @@ func chooseSettings(r *rand.Rand) cluster.Settings {
 	s.RemoveDataDirOnDivergedTimeline = !s.UsePgRewind
 	s.RemoveDataDirOnRewindFailure = true
 	s.CheckTimeline = r.IntN(2) == 0
+	if s.LoopWait == 5*time.Second {
+		s.PrimaryStopTimeout = 3 * time.Second
+	}
 	return s
 }
 
