@@ -38,8 +38,10 @@ func TestSynchronous(t *testing.T) {
 		run  func(*run)
 	}{
 		{"one standby", (*run).oneStandby},
+		{"deaths with one standby", (*run).deaths},
 		{"two standbys", (*run).twoStandbys},
 		{"quorum", (*run).quorum},
+		{"deaths with a quorum", (*run).deaths},
 		{"a crash of the primary", (*run).crash},
 		{"strict", (*run).strict},
 		{"off", (*run).off},
@@ -74,6 +76,31 @@ func (r *run) oneStandby() {
 		r.WaitFor(enough, "the standby leading", func() bool { return r.Leader() == standby })
 		leader.Run()
 	})
+}
+
+// deaths: whatever of the leader's node dies or freezes, nothing that was acknowledged is lost.
+func (r *run) deaths() {
+	for _, d := range []struct {
+		what   string
+		pids   func(n *testcluster.Node) []int
+		strike func(...int)
+	}{
+		{"agent", func(n *testcluster.Node) []int { return []int{n.Agent()} }, testcluster.Kill},
+		{"agent and postmaster", func(n *testcluster.Node) []int { return []int{n.Agent(), n.Postmaster()} }, testcluster.Kill},
+		{"agent", func(n *testcluster.Node) []int { return []int{n.Agent()} }, testcluster.Freeze},
+		{"postmaster", func(n *testcluster.Node) []int { return []int{n.Postmaster()} }, testcluster.Freeze},
+	} {
+		leader := r.WaitHealthy(enough)
+		r.WaitFor(enough, "a synchronous standby", func() bool { return len(r.View().Sync.Standbys) > 0 })
+		r.accounted(func() {
+			postmaster, agent := leader.Postmaster(), leader.Agent()
+			d.strike(d.pids(leader)...)
+			r.WaitFor(enough, "a change after the "+d.what+" was struck", func() bool {
+				l := r.Leader()
+				return l != nil && (l.Postmaster() != postmaster || l.Agent() != agent && l.Agent() != 0)
+			})
+		})
+	}
 }
 
 // twoStandbys: both have everything, so each can take over when the other dies with the leader.

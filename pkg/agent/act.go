@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/guard"
@@ -194,11 +195,23 @@ func (a *Agent) acquire(ctx context.Context, o ha.Observation) {
 		a.o.Log.Info("Could not take out TTL lock")
 		return
 	}
-	a.memory.Sync.Judged = o.Store.View.Sync.Revision
+	a.memory.Sync.Judged, a.memory.Sync.Alive = o.Store.View.Sync.Revision, alive(o)
 	// The key hangs on the lease, whose life was counted from before its last renewal was sent; creating
 	// the key has not made it longer.
 	a.setProof(lease.Expires)
 	a.peers = map[string]ha.Peer{}
+}
+
+// alive gives the members that have just answered as replicas.
+func alive(o ha.Observation) []string {
+	var names []string
+	for name, p := range o.Peers {
+		if p.Reachable && p.InRecovery && p.SyncRevision == o.Store.View.Sync.Revision {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // release gives the leader key up. The server must not be able to write any more.

@@ -34,6 +34,8 @@ type SyncMemory struct {
 	// Mark is how far a primary had flushed when they were; zero: not yet. What was acknowledged under other
 	// names lies before it.
 	Mark cluster.LSN
+	// Alive are the members that answered in the race for the lock that this one holds.
+	Alive []string
 	// LeavingSince is when this standby asked to be let go; zero if it does not ask.
 	LeavingSince clock.Instant
 	// PrimarySince is when this server was first seen as a primary in this life; zero if it is none.
@@ -112,47 +114,6 @@ func releaseNames(o *Observation) *Decision {
 	return act(ReleaseSyncNames{}, "sync-release", "giving synchronous_standby_names back to the configuration")
 }
 
-// syncBeforePromotion: the key names this member and no standby, and the server waits for none (strict: for
-// one that can't be) before the first commit of its own.
-func syncBeforePromotion(o *Observation) *Decision {
-	if o.Settings.SynchronousMode == cluster.SyncOff {
-		return releaseNames(o)
-	}
-	if d := idleNames(o); d != nil {
-		return d
-	}
-	if o.Settings.SynchronousModeStrict && !o.Memory.Sync.Settled {
-		// A moment after its start, or after the mode was changed, it could still acknowledge alone.
-		return wait("sync-wait-names", "waiting for PostgreSQL to read its new settings before promotion").until(o.Now.Add(namesSettle / 5))
-	}
-	key, memory := o.Store.View.Sync, o.Memory.Sync
-	if key.LedBy(o.Self.Name) && len(key.Standbys) == 0 && key.Revision == memory.Written {
-		return nil
-	}
-	if key.Revision != memory.Judged {
-		// The key has changed since this member was found fit, or an agent before this one took the lock.
-		question, why := syncFit(o)
-		switch {
-		case question != nil:
-			return question
-		case why != "":
-			return act(ReleaseLeader{}, "sync-unfit", "released leader key voluntarily because another member may have commits that this one lacks").
-				because("sync-unfit", "%s", why)
-		}
-	}
-	return act(WriteSync{State: cluster.SyncState{Leader: o.Self.Name}, Revision: key.Revision}, "sync-promote",
-		"Updating synchronous replication key before promotion")
-}
-
-// replicaSync keeps the names on a replica as its promotion would need them, so that they are in force long
-// before.
-func replicaSync(o *Observation) *Decision {
-	if o.Settings.SynchronousMode == cluster.SyncOff {
-		return releaseNames(o)
-	}
-	return idleNames(o)
-}
-
 // leaveSync: a synchronous standby that is about to stop asks the leader to do without it, so that no commit
 // has to wait for its end to be noticed. If the leader does not in time it goes all the same.
 // Source: Patroni 4.1, ha.py, _release_sync_standby and sync_standby_leave.
@@ -169,23 +130,6 @@ func leaveSync(o *Observation) *Decision {
 		return nil
 	}
 	return act(LeaveSync{}, "sync-leave", "Waiting for primary to release us from synchronous standby").until(limit)
-}
-
-// idleNames brings a server in recovery to the names it would begin with as a primary.
-func idleNames(o *Observation) *Decision {
-	want := noStandby(o)
-	if have, ok := quorum.Parse(o.Server.SynchronousNames); ok && have.Equal(want) {
-		return nil
-	}
-	return act(SetSyncNames{Names: want.Text()}, "sync-idle-names", "%s", namesLine(o, want))
-}
-
-// noStandby are the names while there is no standby to wait for.
-func noStandby(o *Observation) quorum.Names {
-	if o.Settings.SynchronousModeStrict {
-		return quorum.Blocked()
-	}
-	return quorum.Names{}
 }
 
 // syncWake is when a primary at rest has to look again: nothing tells that a standby has caught up, or gone.

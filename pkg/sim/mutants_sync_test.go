@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/agent"
-	"github.com/hathi-ha/hathi/pkg/clock"
 	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/ha"
 	"github.com/hathi-ha/hathi/pkg/ha/quorum"
@@ -69,8 +68,8 @@ var syncMutants = []mutant{
 	}, cluster.SyncOn},
 	{"nobody waits for the checkpointer", lost, func(o *agent.Options) { o.Postgres = &hasty{o.Postgres} }, cluster.SyncOn},
 	{"a server that crashed starts without its names", lost, func(o *agent.Options) { o.Postgres = &forgetful{o.Postgres} }, cluster.SyncOn},
-	{"positions are looked at every five seconds only", lost, func(o *agent.Options) {
-		o.Postgres = &cached{Postgres: o.Postgres, clock: o.Clock}
+	{"the positions in the member keys are taken for answers", lost, func(o *agent.Options) {
+		o.Peers = published{o.Peers}
 	}, cluster.SyncQuorum},
 	{"positions on different timelines are compared", lost, func(o *agent.Options) {
 		decide(o, func(obs *ha.Observation) {
@@ -110,20 +109,13 @@ func (p *forgetful) StartPrimary(ctx context.Context, timeout time.Duration) err
 	return p.Postgres.StartPrimary(ctx, timeout)
 }
 
-// cached gives the position that a replica had some seconds ago.
-type cached struct {
-	agent.Postgres
-	clock clock.Clock
-	at    clock.Instant
-	known cluster.Server
-}
+// published gives the positions that members have published, which is once per loop_wait.
+type published struct{ agent.Peers }
 
-func (p *cached) Observe(ctx context.Context) cluster.Server {
-	s := p.Postgres.Observe(ctx)
-	if s.Answered && s.InRecovery && p.known.Timeline == s.Timeline && p.clock.Now().Sub(p.at) < 5*time.Second {
-		s.ReceiveLSN, s.ReplayLSN = p.known.ReceiveLSN, p.known.ReplayLSN
-		return s
+func (p published) Ask(ctx context.Context, members []cluster.Member) []cluster.PeerStatus {
+	answers := p.Peers.Ask(ctx, members)
+	for i := range answers {
+		answers[i].Position = members[i].XLogLocation
 	}
-	p.at, p.known = p.clock.Now(), s
-	return s
+	return answers
 }

@@ -157,20 +157,46 @@ func (w *world) switchModes(until time.Duration) {
 	})
 }
 
-// strikes switch the leader off together with a replica, perhaps the one that has just acknowledged: what is
-// left must have everything, or nobody may lead.
+// strikes aim at the leader now and then: with the next commit that one replica has acknowledged and another
+// lacks, the leader is switched off, perhaps together with that replica, or loses agent and postmaster at once,
+// so that the lock is free at once. What is left must have everything, or nobody may lead.
 func (w *world) strikes(until time.Duration) {
-	w.after(between(w.modes, 15*time.Second, 90*time.Second), func() {
-		if w.now >= until || !w.faulty {
+	w.after(between(w.modes, 5*time.Second, 60*time.Second), func() {
+		if w.now < until && w.faulty {
+			w.aiming = w.active == 0 && !w.paused && len(w.nodes) > 2
+			w.strikes(until)
+		}
+	})
+}
+
+// struck: a commit was just acknowledged.
+func (w *world) struck(s *server, p position) {
+	var have, lack []*node
+	for _, n := range w.nodes {
+		switch {
+		case n == s.n || !n.server.connected || n.server.source() != s:
+		case p.within(n.server.pos):
+			have = append(have, n)
+		default:
+			lack = append(lack, n)
+		}
+	}
+	if !w.aiming || len(have) == 0 || len(lack) == 0 {
+		return
+	}
+	w.aiming = false
+	kind := w.modes.IntN(3)
+	w.after(0, func() {
+		w.mark("strike")
+		if kind == 0 && s.n.guarded() {
+			w.crashServer(s.n)
+			w.crashAgent(s.n)
 			return
 		}
-		leader := w.node(w.etcd.text(dcs.KeyLeader))
-		other := w.nodes[w.modes.IntN(len(w.nodes))]
-		if leader != nil && other != leader && w.active == 0 && !w.paused && len(w.nodes) > 2 {
-			w.crashNode(leader)
-			w.crashNode(other)
+		w.crashNode(s.n)
+		if kind == 1 {
+			w.crashNode(have[0])
 		}
-		w.strikes(until)
 	})
 }
 
@@ -197,6 +223,7 @@ func (c *checker) acknowledged(s *server, p position) {
 		return
 	}
 	c.w.marks["acknowledged in "+string(c.mode.Mode)]++
+	c.w.struck(s, p)
 	c.survives()
 	if c.mode.Strict && c.strict && !slices.ContainsFunc(c.w.nodes, func(n *node) bool {
 		return n != s.n && n.server.data && p.within(n.server.pos)

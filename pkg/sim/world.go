@@ -52,6 +52,8 @@ type world struct {
 	modes *rand.Rand // what synchronous replication draws from
 	doc   document   // what is in /config
 	live  bool       // the synchronous mode changes while it runs
+	// aiming: the next commit that some have and others lack is the leader's last.
+	aiming bool
 
 	choices []cluster.SynchronousMode
 	read    struct {
