@@ -100,6 +100,9 @@ type peerDocument struct {
 	Timeline       *uint32      `json:"timeline"`
 	Tags           cluster.Tags `json:"tags"`
 	WatchdogFailed bool         `json:"watchdog_failed"`
+	Hathi          struct {
+		Replaying bool `json:"replaying"`
+	} `json:"hathi"`
 }
 
 type peerXLog struct {
@@ -129,7 +132,7 @@ func (c *Client) ask(ctx context.Context, m cluster.Member) (cluster.PeerStatus,
 	if d.XLog == nil {
 		return s, fmt.Errorf("GET %s: no WAL position in the answer, its PostgreSQL can't be queried", m.APIURL)
 	}
-	s = cluster.PeerStatus{Reachable: true, Tags: d.Tags, WatchdogFailed: d.WatchdogFailed}
+	s = cluster.PeerStatus{Reachable: true, Tags: d.Tags, WatchdogFailed: d.WatchdogFailed, Replaying: d.Hathi.Replaying}
 	s.InRecovery = d.Role != "primary" && d.Role != "master" && d.XLog.Location == 0 // the second: Patroni before 4.0
 	s.Position = cluster.LSN(max(d.XLog.ReceivedLocation, d.XLog.ReplayedLocation))
 	if !s.InRecovery {

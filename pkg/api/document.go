@@ -35,7 +35,9 @@ func (p picture) document(version string) object {
 		o.add("scheduled_restart", restartFields(*p.ScheduledRestart))
 	}
 	addTrue(&o, "watchdog_failed", p.WatchdogFailed)
-	o.add("hathi", object{{"version", version}})
+	own := object{{"version", version}}
+	addTrue(&own, "replaying", p.answers() && p.Server.Replaying)
+	o.add("hathi", own)
 	return o
 }
 

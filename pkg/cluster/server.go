@@ -41,13 +41,16 @@ type Server struct {
 	PostmasterStart time.Time // zero: unknown
 
 	// Answered: the monitoring query worked this time. The fields of this block mean nothing without it.
-	Answered         bool
-	InRecovery       bool
-	Timeline         Timeline // zero: unknown
-	FlushLSN         LSN      // primary only
-	ReceiveLSN       LSN      // in recovery; zero: never received
-	ReplayLSN        LSN      // in recovery
-	ReplayTimestamp  time.Time
+	Answered        bool
+	InRecovery      bool
+	Timeline        Timeline // zero: unknown
+	FlushLSN        LSN      // primary only
+	ReceiveLSN      LSN      // in recovery; zero: never received
+	ReplayLSN       LSN      // in recovery
+	ReplayTimestamp time.Time
+	// Replaying: in recovery, and since its start it has not come to the end of the WAL that it has itself. It
+	// has more than ReplayLSN says, and nobody can say how much.
+	Replaying        bool
 	ReplayPaused     bool
 	ReceiverStatus   string // pg_stat_wal_receiver.status; empty: no receiver
 	LatestEndLSN     LSN    // what the WAL receiver last heard of the upstream's end of WAL
@@ -166,7 +169,8 @@ type PeerStatus struct {
 	// Source: Patroni 4.1, ha.py, _MemberStatus: an answer without xlog counts as not reachable.
 	Reachable      bool
 	InRecovery     bool
-	Position       LSN // the larger of received and replayed, or the primary's own
+	Position       LSN  // the larger of received and replayed, or the primary's own
+	Replaying      bool // it has more than that; see Server.Replaying. Patroni does not tell
 	Timeline       Timeline
 	Tags           Tags
 	WatchdogFailed bool

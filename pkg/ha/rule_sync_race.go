@@ -86,7 +86,8 @@ func syncFit(o *Observation) (question *Decision, why string) {
 	}
 	votes := 0
 	for _, p := range answers {
-		if p.Reachable && p.InRecovery && p.Timeline != 0 && o.Server.Timeline != 0 && !ahead(o, p) {
+		// Who is still replaying its own WAL may have any commit in the rest of it.
+		if p.Reachable && p.InRecovery && !p.Replaying && p.Timeline != 0 && o.Server.Timeline != 0 && !ahead(o, p) {
 			votes++
 		}
 	}

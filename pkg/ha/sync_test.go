@@ -129,6 +129,7 @@ func TestSynchronous(t *testing.T) {
 		{"and gets them", []change{orphan, byQuorum("", 1, "a", "c"), syncLed("b"), answers("b", 0, unreachable, voted), answers("c", 1000, voted)}, AcquireLeader{}, "promoted self"},
 		{"but not from who is ahead", []change{orphan, byQuorum("", 1, "a", "c"), syncLed("b"), answers("b", 0, unreachable, voted), answers("c", 1001, voted)}, Wait{}, "i am not the healthiest node"},
 		{"nor from a newer timeline", []change{orphan, byQuorum("", 1, "a", "c"), syncLed("b"), answers("b", 0, unreachable, voted), answers("c", 10, voted, func(p *Peer) { p.Timeline = 3 })}, Wait{}, "i am not the healthiest node"},
+		{"nor from who has not replayed all that it has", []change{orphan, byQuorum("", 1, "a", "c"), syncLed("b"), answers("b", 0, unreachable, voted), answers("c", 900, voted, func(p *Peer) { p.Replaying = true })}, Wait{}, "i am not the healthiest node"},
 		{"nor from an answer of another reign", []change{orphan, byQuorum("", 1, "a", "c"), syncLed("b"), answers("b", 0, unreachable, voted), answers("c", 1000)}, AskPeers{Names: []string{"c"}}, "asking"},
 		{"the quorum counts while the mode changes", []change{orphan, on("", "a", "c"), syncLed("b"), func(o *Observation) { o.Store.View.Sync.Quorum = 1 }, answers("b", 0, unreachable, voted), answers("c", 0, unreachable, voted)}, Wait{}, "i am not the healthiest node"},
 		{"who is no voter needs one more", []change{orphan, byQuorum("", 0, "c"), syncLed("b"), answers("b", 0, unreachable, voted), answers("c", 0, unreachable, voted)}, Wait{}, "i am not the healthiest node"},

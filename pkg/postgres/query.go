@@ -14,7 +14,9 @@ import (
 )
 
 // monitoringQuery asks for everything in one round trip; the answer is one JSON text. Each function is
-// qualified although search_path is pg_catalog: the user is a superuser. %[1]s is the position written by
+// qualified although search_path is pg_catalog: the user is a superuser. A standby asks for WAL, and only then
+// has a received position, when it has replayed all that it has; where it follows nobody its startup process
+// waits instead. %[1]s is the position written by
 // the WAL receiver, %[2]s and %[3]s what only some versions know of slots.
 const monitoringQuery = `
 SELECT pg_catalog.json_build_object(
@@ -26,6 +28,9 @@ SELECT pg_catalog.json_build_object(
  'replay', CASE WHEN r.rec THEN pg_catalog.pg_last_wal_replay_lsn() END,
  'receive', CASE WHEN r.rec THEN pg_catalog.pg_last_wal_receive_lsn() END,
  'written', %[1]s,
+ 'replaying', r.rec AND pg_catalog.pg_last_wal_receive_lsn() IS NULL AND NOT EXISTS (
+   SELECT FROM pg_catalog.pg_stat_get_activity(NULL) AS c WHERE c.backend_type = 'startup'
+   AND c.wait_event IN ('RecoveryWalStream', 'RecoveryRetrieveRetryInterval', 'RecoveryWalAll')),
  'paused', CASE WHEN r.rec THEN pg_catalog.pg_is_wal_replay_paused() ELSE false END,
  'replay_time', CASE WHEN r.rec THEN pg_catalog.pg_last_xact_replay_timestamp() END,
  'receiver', w.status, 'received_tli', CASE WHEN w.latest_end_lsn IS NULL THEN NULL ELSE w.received_tli END,
@@ -82,6 +87,7 @@ type answer struct {
 	Replay         jsonLSN          `json:"replay"`
 	Receive        jsonLSN          `json:"receive"`
 	Written        jsonLSN          `json:"written"`
+	Replaying      bool             `json:"replaying"`
 	Paused         bool             `json:"paused"`
 	ReplayTime     time.Time        `json:"replay_time"`
 	ReceiverStatus string           `json:"receiver"`
@@ -160,6 +166,7 @@ func (a *answer) fill(s *cluster.Server) {
 	s.ReceiveLSN = max(a.Receive.LSN, a.Written.LSN)
 	s.ReplayLSN = a.Replay.LSN
 	s.ReplayTimestamp = a.ReplayTime
+	s.Replaying = a.Replaying
 	s.ReplayPaused = a.Paused
 	s.ReceiverStatus = a.ReceiverStatus
 	s.LatestEndLSN = a.LatestEnd.LSN

@@ -68,3 +68,31 @@ func TestNobodyAcknowledges(t *testing.T) {
 		t.Errorf("senders: %+v", s.Senders)
 	}
 }
+
+// TestReplaying: a standby that was started again shows less than it has until it has replayed its own WAL.
+func TestReplaying(t *testing.T) {
+	p := primary(t)
+	r := replicaOf(t, p, "node2")
+	s := eventually(t, r, "caught up", caughtUp(p))
+	if s.Replaying {
+		t.Errorf("a standby that streams counts as replaying: %+v", s)
+	}
+	cfg := r.cfg
+	cfg.Recovery = append(cfg.Recovery, Parameter{"recovery_min_apply_delay", "1h"})
+	_, err := r.Reconfigure(t.Context(), cfg)
+	must(t, r, err)
+	sql(t, p, `CREATE TABLE public.later (i int)`)
+	at := p.Observe(t.Context()).FlushLSN
+	eventually(t, r, "received and not replayed", func(s cluster.Server) bool { return s.ReceiveLSN >= at })
+	_, err = r.Stop(t.Context(), cluster.StopImmediate, false)
+	must(t, r, err)
+	must(t, r, r.StartReplica(t.Context(), cluster.Upstream{}))
+	s = eventually(t, r, "consistent", func(s cluster.Server) bool { return s.Answered })
+	if !s.Replaying || s.Position() >= at {
+		t.Errorf("at %s of %s, replaying %v", s.Position(), at, s.Replaying)
+	}
+	cfg.Recovery = cfg.Recovery[:len(cfg.Recovery)-1]
+	_, err = r.Reconfigure(t.Context(), cfg)
+	must(t, r, err)
+	eventually(t, r, "all replayed", func(s cluster.Server) bool { return !s.Replaying && s.Position() >= at })
+}

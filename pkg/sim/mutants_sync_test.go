@@ -71,6 +71,15 @@ var syncMutants = []mutant{
 	{"the positions in the member keys are taken for answers", lost, func(o *agent.Options) {
 		o.Peers = published{o.Peers}
 	}, cluster.SyncQuorum},
+	{"a replica that has not replayed all that it has gives its vote", lost, func(o *agent.Options) {
+		decide(o, func(obs *ha.Observation) {
+			obs.Peers = maps.Clone(obs.Peers)
+			for name, p := range obs.Peers {
+				p.Replaying = false
+				obs.Peers[name] = p
+			}
+		}, nil)
+	}, cluster.SyncQuorum},
 	{"positions on different timelines are compared", lost, func(o *agent.Options) {
 		decide(o, func(obs *ha.Observation) {
 			obs.Peers = maps.Clone(obs.Peers)

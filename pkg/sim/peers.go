@@ -80,6 +80,6 @@ func told(a *agent.Agent) cluster.PeerStatus {
 	}
 	return cluster.PeerStatus{
 		Reachable: true, InRecovery: s.Server.InRecovery, Position: position,
-		Timeline: s.Server.Timeline, Tags: s.Tags,
+		Timeline: s.Server.Timeline, Tags: s.Tags, Replaying: s.Server.Replaying,
 	}
 }

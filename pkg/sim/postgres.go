@@ -62,7 +62,7 @@ func (p *postgres) observeRunning(o *cluster.Server) {
 		return
 	}
 	p.seen = s.life
-	o.Answered, o.InRecovery, o.Timeline = true, !s.primary, s.pos.branch.timeline
+	o.Answered, o.InRecovery, o.Timeline, o.Replaying = true, !s.primary, s.shown().branch.timeline, s.replaying()
 	o.SynchronousNames, o.CheckpointerIdle = s.session, s.session != "" && s.w.now >= s.busyUntil
 	for _, name := range s.slots {
 		o.Slots = append(o.Slots, cluster.Slot{Name: name, Type: "physical", RestartLSN: s.pos.lsn})
@@ -76,7 +76,7 @@ func (p *postgres) observeRunning(o *cluster.Server) {
 		}
 		return
 	}
-	o.ReceiveLSN, o.ReplayLSN, o.PrimaryConninfo = s.pos.lsn, s.pos.lsn, s.upstream
+	o.ReceiveLSN, o.ReplayLSN, o.PrimaryConninfo = s.shown().lsn, s.shown().lsn, s.upstream
 	if s.connected {
 		o.ReceiverStatus, o.LatestEndLSN = "streaming", s.inFlight.lsn
 	}

@@ -114,6 +114,7 @@ func (s *server) start() {
 func (s *server) ready() {
 	s.phase, s.primary, s.label = phaseServing, !s.standby, false
 	s.control = "in archive recovery"
+	s.startReplay()
 	if s.primary {
 		s.control, s.checkpoint = "in production", s.pos.branch.timeline
 		s.w.check.writes(s)
@@ -251,7 +252,7 @@ func (s *server) source() *server {
 // stream moves WAL once: what the upstream had at the last look has arrived now.
 func (s *server) stream() time.Duration {
 	u := s.source()
-	fits := u != nil && s.phase == phaseServing && !s.primary && !s.n.frozen && !u.n.frozen && u.data &&
+	fits := u != nil && !s.replaying() && s.phase == phaseServing && !s.primary && !s.n.frozen && !u.n.frozen && u.data &&
 		(u.phase == phaseServing || u.phase == phaseStopping && s.connected) &&
 		(s.connected || !u.frozen && !s.frozen) && s.w.net.linked(s.n.number, u.n.number) && s.pos.within(u.pos)
 	if !fits {

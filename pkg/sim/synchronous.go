@@ -25,6 +25,30 @@ type synchronous struct {
 	reloads    int
 	busyUntil  time.Duration // the checkpointer is busy, and reads no settings
 	pending    []position    // commits that are not acknowledged yet
+	// replayed is what a standby that was started shows until it has replayed all that it has.
+	replayed    position
+	replayUntil time.Duration
+}
+
+// replaying reports whether a standby has more WAL than it shows.
+func (s *server) replaying() bool { return !s.primary && s.w.now < s.replayUntil }
+
+// shown is the position that a query tells.
+func (s *server) shown() position {
+	if s.replaying() {
+		return s.replayed
+	}
+	return s.pos
+}
+
+// startReplay: a standby accepts queries when it is consistent, which may be long before its last record.
+func (s *server) startReplay() {
+	s.replayUntil = 0
+	if s.w.doc.Mode == cluster.SyncOff || s.w.modes.IntN(3) > 0 {
+		return
+	}
+	s.replayed = s.pos.until(max(s.pos.lsn-cluster.LSN(s.w.modes.IntN(1<<18)), 0x3000000))
+	s.replayUntil = s.w.now + between(s.w.modes, time.Second, 40*time.Second)
 }
 
 // startNames: a new postmaster and all its children read the file.
@@ -208,6 +232,7 @@ type promised struct {
 	// strict: the first standby was listed, and the mode has never changed.
 	strict bool
 	mode   document
+	named  string // the leader in /sync
 }
 
 // acknowledged: a client was told that its commit is done.
@@ -278,6 +303,10 @@ func (c *checker) syncKey() {
 		c.bound = true
 		c.acked = slices.DeleteFunc(c.acked, func(p position) bool { return !p.within(leader.server.pos) })
 	}
+	if key.Leader != c.named && c.w.faulty && len(c.w.nodes) > 2 && c.w.modes.IntN(3) == 0 {
+		c.w.aiming = true // a young reign, in which the leader before may not have come back yet
+	}
+	c.named = key.Leader
 	c.strict = c.strict || len(key.Standbys) > 0 && !c.w.live
 	c.survives()
 }
