@@ -29,13 +29,14 @@ type row struct {
 }
 
 // TestBench starts one cluster with the default timing (ttl 30, loop_wait 10) and lets every event happen
-// to it five times (BENCH_RUNS changes that; BENCH_ONLY chooses one event).
+// to it five times. BENCH_RUNS changes that; BENCH_ONLY chooses one event; BENCH_DCS is further YAML under
+// bootstrap.dcs, such as "synchronous_mode: true".
 func TestBench(t *testing.T) {
 	runs := 5
 	if n, err := strconv.Atoi(os.Getenv("BENCH_RUNS")); err == nil && n > 0 {
 		runs = n
 	}
-	c := testcluster.Start(t, testcluster.Options{})
+	c := testcluster.Start(t, testcluster.Options{DCS: os.Getenv("BENCH_DCS")})
 	t.Cleanup(testcluster.Cleanup)
 	var rows []row
 	for _, e := range events {

@@ -42,15 +42,19 @@ const pace = 2 * time.Millisecond
 func (c *Cluster) StartWriter() *Writer {
 	c.T.Helper()
 	c.prepareTable()
+	w := c.start(c.URLs(), "")
+	c.WaitFor(10*time.Second, "first acknowledged row", func() bool { return w.Count() > 0 })
+	return w
+}
+
+// URLs gives the connection string of whoever accepts writes.
+func (c *Cluster) URLs() string {
 	var hosts, ports []string
 	for _, n := range c.Nodes {
 		hosts, ports = append(hosts, n.Listen), append(ports, fmt.Sprint(n.Port))
 	}
-	dsn := fmt.Sprintf("host=%s port=%s user=postgres password=secret-super dbname=postgres sslmode=disable target_session_attrs=read-write",
+	return fmt.Sprintf("host=%s port=%s user=postgres password=secret-super dbname=postgres sslmode=disable connect_timeout=1 target_session_attrs=read-write",
 		strings.Join(hosts, ","), strings.Join(ports, ","))
-	w := c.start(dsn, "")
-	c.WaitFor(10*time.Second, "first acknowledged row", func() bool { return w.Count() > 0 })
-	return w
 }
 
 // StartProbes starts one client per node that writes to that node whenever it accepts writes, so that two
