@@ -21,6 +21,7 @@ var layers = []string{
 	"pkg/postgres",
 	"pkg/dcs",
 	"pkg/config",
+	"pkg/explain",
 	"pkg/ha",
 	"pkg/ha/quorum",
 	"pkg/cluster",

@@ -222,7 +222,9 @@ func (a *Agent) takeSnapshot(o ha.Observation, d ha.Decision, m cluster.Member) 
 		State: m.State, Role: m.Role, Settings: a.settings, View: o.Store.View,
 		DCSLastSeen: health.LastSeen, NextRun: o.Now.Add(a.settings.LoopWait),
 		ScheduledRestart: m.ScheduledRestart, Line: d.Line(a.settings.Pause), WatchdogFailed: o.Self.WatchdogFailed,
+		Observation: &o, Decision: d,
 	}
+	o.Peers = nil // the map is the loop's own
 	// After an action the view may be newer than the one the decision was made from.
 	if view, _ := a.o.Store.Latest(); view != nil {
 		s.View = view

@@ -8,6 +8,7 @@ import (
 	"github.com/hathi-ha/hathi/pkg/clock"
 	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/dcs"
+	"github.com/hathi-ha/hathi/pkg/ha"
 )
 
 // Snapshot is what the agent last saw and decided. It is immutable; handlers answer from it and never
@@ -37,6 +38,9 @@ type Snapshot struct {
 	WatchdogFailed bool
 	// Line is the newest heartbeat line of the log.
 	Line string
+	// Observation and Decision are of the last turn, for /explain; nil before the first.
+	Observation *ha.Observation
+	Decision    ha.Decision
 }
 
 // What a request to the node can be refused with. Other errors are failures.

@@ -44,6 +44,8 @@ func (s *Server) read(r *http.Request, segment, path string) reply {
 		return s.readiness(r.URL.Query())
 	case "failsafe":
 		return s.failsafe()
+	case "explain":
+		return s.explain(r)
 	}
 	return s.health(strings.TrimRight(path, "/"), r.URL.Query())
 }

@@ -1,6 +1,7 @@
 package ha
 
 import (
+	"fmt"
 	"sort"
 	"time"
 
@@ -71,7 +72,7 @@ func successors(o *Observation, candidate string, without bool) ([]string, *Deci
 	}
 	var names []string
 	for _, p := range answers {
-		if limitation(p) == "" && p.InRecovery && !tooFarBehind(o, p.Position, p.Timeline) && !oldTimeline(o, p.Timeline) {
+		if unfit(o, p) == "" {
 			names = append(names, p.Name)
 		}
 	}
@@ -79,6 +80,40 @@ func successors(o *Observation, candidate string, without bool) ([]string, *Deci
 		return nil, nil // none of them would find the quorum
 	}
 	return names, nil
+}
+
+// unfit says why a member can't take the lock from us, or nothing.
+func unfit(o *Observation, p Peer) string {
+	switch {
+	case limitation(p) != "":
+		return limitation(p)
+	case !p.InRecovery:
+		return "not in recovery"
+	case tooFarBehind(o, p.Position, p.Timeline):
+		return fmt.Sprintf("%d bytes behind, maximum_lag_on_failover is %d",
+			known(o, p.Position, p.Timeline).Behind(o.Store.View.Status.Optime), o.Settings.MaximumLagOnFailover)
+	case oldTimeline(o, p.Timeline):
+		return fmt.Sprintf("on timeline %d, the cluster is on %d", p.Timeline, o.Store.View.History.Timeline())
+	}
+	return ""
+}
+
+// turnedDown adds to a refusal why each member that was meant can't take over.
+func (d *Decision) turnedDown(o *Observation, rule, candidate string) *Decision {
+	restricted := syncActive(o) && !ordered(o, candidate)
+	for _, m := range o.Store.View.Members {
+		p, asked := o.Peers[m.Name]
+		switch {
+		case m.Name == o.Self.Name, candidate != "" && m.Name != candidate:
+		case m.Tags.NoFailover():
+			d.because(rule, "%s: not allowed to promote", m.Name)
+		case restricted && !o.Store.View.Sync.HasStandby(m.Name):
+			d.because(rule, "%s: not a synchronous standby", m.Name)
+		case asked && unfit(o, p) != "":
+			d.because(rule, "%s: %s", m.Name, unfit(o, p))
+		}
+	}
+	return d
 }
 
 // tooFarBehind compares a position on a timeline with the last one the leader published. The promise of

@@ -87,7 +87,8 @@ func leaderRequest(o *Observation) *Decision {
 	case question != nil:
 		return question
 	case len(names) == 0:
-		return drop("request-nobody", "%s: no healthy members found, %s is not possible", req.Action(), req.Action())
+		return drop("request-nobody", "%s: no healthy members found, %s is not possible", req.Action(), req.Action()).
+			turnedDown(o, "request-nobody", req.Candidate)
 	}
 	if !anyStreams(o, names) {
 		// Stopping now would leave them behind, and the change would be called off. A replica that has lost its

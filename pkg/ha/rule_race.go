@@ -1,6 +1,7 @@
 package ha
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/clock"
@@ -165,20 +166,29 @@ func raceHealthiest(o *Observation, others []cluster.Member) *Decision {
 		return question
 	}
 	for _, p := range answers {
-		theirs := known(o, p.Position, p.Timeline)
-		switch {
-		case limitation(p) != "", oldTimeline(o, p.Timeline):
-			continue // it can't become the leader, so it must not keep others from it
-		case !p.InRecovery:
-			return stand("race-primary-alive", "Primary (%s) is still alive", p.Name)
-		case ahead(o, p):
-			return stand("race-behind", "Wal position of %s is ahead of my wal position", p.Name)
-		case theirs == mine && p.Tags.FailoverPriority() > o.Self.Tags.FailoverPriority() && p.Name != o.Memory.FormerLeader:
-			return stand("race-priority", "%s has equally tolerable WAL position and priority %d, while this node has priority %d",
-				p.Name, p.Tags.FailoverPriority(), o.Self.Tags.FailoverPriority())
+		if rule, text := outranked(o, p); rule != "" {
+			return stand(rule, "%s", text)
 		}
 	}
 	return act(AcquireLeader{}, "race-won", "promoted self to leader by acquiring session lock")
+}
+
+// outranked says by which rule, and in which words, another member is better placed than this one; nothing if
+// it is not.
+func outranked(o *Observation, p Peer) (rule, text string) {
+	mine, theirs := known(o, o.Server.Position(), o.Server.Timeline), known(o, p.Position, p.Timeline)
+	switch {
+	case limitation(p) != "", oldTimeline(o, p.Timeline):
+		return "", "" // it can't become the leader, so it must not keep others from it
+	case !p.InRecovery:
+		return "race-primary-alive", fmt.Sprintf("Primary (%s) is still alive", p.Name)
+	case ahead(o, p):
+		return "race-behind", fmt.Sprintf("Wal position of %s is ahead of my wal position", p.Name)
+	case theirs == mine && p.Tags.FailoverPriority() > o.Self.Tags.FailoverPriority() && p.Name != o.Memory.FormerLeader:
+		return "race-priority", fmt.Sprintf("%s has equally tolerable WAL position and priority %d, while this node has priority %d",
+			p.Name, p.Tags.FailoverPriority(), o.Self.Tags.FailoverPriority())
+	}
+	return "", ""
 }
 
 // standBack leaves the lock to others for now.

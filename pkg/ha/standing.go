@@ -1,0 +1,66 @@
+package ha
+
+import "fmt"
+
+// Check is what one rule of the race says of a member.
+type Check struct {
+	Rule string
+	Pass bool
+	Text string
+}
+
+// Standing asks every rule of the race for a leader key that nobody holds, where Decide stops at the first
+// that keeps the member back. All pass exactly if Decide lets a replica take the key, unless the cluster is paused
+// or a request decides; a test holds that. The answers of the other members have to be in the observation.
+func Standing(o Observation) []Check {
+	mine := known(&o, o.Server.Position(), o.Server.Timeline)
+	checks := []Check{
+		{"race-watchdog", !o.Self.WatchdogFailed, pick(o.Self.WatchdogFailed, "a watchdog is required and not usable", "no watchdog stands in the way")},
+		{"race-nofailover", !o.Self.Tags.NoFailover(), pick(o.Self.Tags.NoFailover(), "its tags do not allow to promote it", "its tags allow to promote it")},
+		{"race-no-position", mine != 0, pick(mine == 0, "its own WAL position is unknown", "has WAL up to "+mine.String())},
+		{
+			"race-lag", !tooFarBehind(&o, o.Server.Position(), o.Server.Timeline),
+			fmt.Sprintf("%d bytes behind the last published position, %d are allowed", mine.Behind(o.Store.View.Status.Optime), o.Settings.MaximumLagOnFailover),
+		},
+	}
+	if o.Settings.CheckTimeline {
+		checks = append(checks, Check{
+			"race-timeline", !oldTimeline(&o, o.Server.Timeline),
+			fmt.Sprintf("on timeline %d, the cluster is on %d", o.Server.Timeline, o.Store.View.History.Timeline()),
+		})
+	}
+	if syncActive(&o) {
+		question, why := syncFit(&o)
+		if question != nil {
+			why = "the others were not asked"
+		}
+		checks = append(checks, Check{"race-sync", why == "", pick(why != "", why, "has every acknowledged commit")})
+	}
+	answers, question := ask(&o, withAPI(inSync(&o, raceSet(&o))), "race-ask", "")
+	if question != nil {
+		return append(checks, Check{"race-ask", false, "the others were not asked"})
+	}
+	for _, p := range answers {
+		rule, text := outranked(&o, p)
+		checks = append(checks, Check{pick(rule != "", rule, "race-behind"), rule == "", pick(rule != "", text, "not behind "+p.Name+beside(&o, p))})
+	}
+	return checks
+}
+
+// beside tells why a member does not count in the race; nothing if it does.
+func beside(o *Observation, p Peer) string {
+	if why := limitation(p); why != "" {
+		return ", which is " + why
+	}
+	if oldTimeline(o, p.Timeline) {
+		return ", which is on an old timeline"
+	}
+	return ""
+}
+
+func pick(first bool, a, b string) string {
+	if first {
+		return a
+	}
+	return b
+}
