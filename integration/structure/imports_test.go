@@ -24,6 +24,7 @@ var layers = []string{
 	"pkg/explain",
 	"pkg/ha",
 	"pkg/ha/quorum",
+	"pkg/peer",
 	"pkg/cluster",
 	"pkg/clock",
 	"pkg/process",

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/peer"
 )
 
 const (
@@ -92,27 +92,7 @@ func (c *Client) Ask(ctx context.Context, members []cluster.Member) []cluster.Pe
 	return answers
 }
 
-// peerDocument is what is read of a status document.
-type peerDocument struct {
-	Role           string       `json:"role"`
-	XLog           *peerXLog    `json:"xlog"`
-	WAL            *peerXLog    `json:"wal"`
-	Timeline       *uint32      `json:"timeline"`
-	Tags           cluster.Tags `json:"tags"`
-	WatchdogFailed bool         `json:"watchdog_failed"`
-	Hathi          struct {
-		Replaying bool `json:"replaying"`
-	} `json:"hathi"`
-}
-
-type peerXLog struct {
-	Location         uint64 `json:"location"`
-	ReceivedLocation uint64 `json:"received_location"`
-	ReplayedLocation uint64 `json:"replayed_location"`
-}
-
-// ask reads one member's status document, whatever the HTTP status. Source: Patroni 4.1, ha.py,
-// _MemberStatus.from_api_response.
+// ask reads one member's status document, whatever the HTTP status.
 func (c *Client) ask(ctx context.Context, m cluster.Member) (cluster.PeerStatus, error) {
 	var s cluster.PeerStatus
 	if m.APIURL == "" {
@@ -122,24 +102,8 @@ func (c *Client) ask(ctx context.Context, m cluster.Member) (cluster.PeerStatus,
 	if err != nil {
 		return s, err
 	}
-	var d peerDocument
-	if err := json.Unmarshal(raw, &d); err != nil {
-		return s, fmt.Errorf("GET %s: answer can't be read: %w", m.APIURL, err)
-	}
-	if d.XLog == nil {
-		d.XLog = d.WAL
-	}
-	if d.XLog == nil {
-		return s, fmt.Errorf("GET %s: no WAL position in the answer, its PostgreSQL can't be queried", m.APIURL)
-	}
-	s = cluster.PeerStatus{Reachable: true, Tags: d.Tags, WatchdogFailed: d.WatchdogFailed, Replaying: d.Hathi.Replaying}
-	s.InRecovery = d.Role != "primary" && d.Role != "master" && d.XLog.Location == 0 // the second: Patroni before 4.0
-	s.Position = cluster.LSN(max(d.XLog.ReceivedLocation, d.XLog.ReplayedLocation))
-	if !s.InRecovery {
-		s.Position = cluster.LSN(d.XLog.Location)
-	}
-	if d.Timeline != nil {
-		s.Timeline = cluster.Timeline(*d.Timeline)
+	if s, err = peer.Parse(raw); err != nil {
+		return s, fmt.Errorf("GET %s: %w", m.APIURL, err)
 	}
 	return s, nil
 }

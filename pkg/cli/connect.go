@@ -36,8 +36,12 @@ func (e *env) open(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	var api string
+	if !cfg.RestAPI.ConnectAddress.IsZero() {
+		api = cfg.RestAPI.URL()
+	}
 	return &session{
-		scope: cfg.Scope, scopes: client.Scopes, close: func() { _ = client.Close() },
+		scope: cfg.Scope, api: api, scopes: client.Scopes, close: func() { _ = client.Close() },
 		control: &ctl.Control{
 			Store: etcdStore{client},
 			REST:  ctl.NewHTTP(secure, cfg.Ctl.Auth.Username, cfg.Ctl.Auth.Password.Reveal()),

@@ -15,12 +15,16 @@ import (
 // fakeCluster stands for etcd and the members. The REST API of a member that has no answer can't be reached.
 type fakeCluster struct {
 	views   []*cluster.View
+	down    error // of etcd
 	reads   int
 	written []cluster.FailoverRequest
 	answers map[string][]ctl.Answer // by "METHOD host/path", the last one again and again
 }
 
 func (f *fakeCluster) Snapshot(context.Context, string) (*cluster.View, error) {
+	if f.down != nil {
+		return nil, f.down
+	}
 	v := f.views[min(f.reads, len(f.views)-1)]
 	f.reads++
 	return v, nil
@@ -80,7 +84,7 @@ func run(t *testing.T, f *fakeCluster, program, input string, args ...string) (s
 	e.connect = func(context.Context) (*session, error) {
 		control := &ctl.Control{Store: f, REST: f, Now: e.now, Log: newLogger(&all, e.getenv)}
 		scopes := func(context.Context) ([]string, error) { return []string{"demo", "other"}, nil }
-		return &session{scope: "demo", control: control, scopes: scopes, close: func() {}}, nil
+		return &session{scope: "demo", api: "http://node2:8008/patroni", control: control, scopes: scopes, close: func() {}}, nil
 	}
 	code := e.execute(t.Context(), args)
 	return all.String(), code

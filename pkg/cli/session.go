@@ -14,7 +14,9 @@ type session struct {
 	control *ctl.Control
 	// scopes lists the clusters of the namespace, for completion; nil: not possible.
 	scopes func(ctx context.Context) ([]string, error)
-	close  func()
+	// api is the REST API of the node whose configuration this is; empty: it is nobody's.
+	api   string
+	close func()
 }
 
 // subject is the cluster that a command is about.

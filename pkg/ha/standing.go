@@ -41,21 +41,23 @@ func Standing(o Observation) []Check {
 		return append(checks, Check{"race-ask", false, "the others were not asked"})
 	}
 	for _, p := range answers {
-		rule, text := outranked(&o, p)
-		checks = append(checks, Check{pick(rule != "", rule, "race-behind"), rule == "", pick(rule != "", text, "not behind "+p.Name+beside(&o, p))})
+		checks = append(checks, compare(&o, p))
 	}
 	return checks
 }
 
-// beside tells why a member does not count in the race; nothing if it does.
-func beside(o *Observation, p Peer) string {
-	if why := limitation(p); why != "" {
-		return ", which is " + why
+// compare is the check of a member against another.
+func compare(o *Observation, p Peer) Check {
+	if rule, text := outranked(o, p); rule != "" {
+		return Check{rule, false, text}
 	}
-	if oldTimeline(o, p.Timeline) {
-		return ", which is on an old timeline"
+	switch {
+	case limitation(p) != "":
+		return Check{"race-behind", true, fmt.Sprintf("%s does not count: it is %s", p.Name, limitation(p))}
+	case oldTimeline(o, p.Timeline):
+		return Check{"race-behind", true, fmt.Sprintf("%s does not count: it is on an old timeline", p.Name)}
 	}
-	return ""
+	return Check{"race-behind", true, fmt.Sprintf("%s is not ahead, with WAL up to %s", p.Name, known(o, p.Position, p.Timeline))}
 }
 
 func pick(first bool, a, b string) string {
