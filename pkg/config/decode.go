@@ -134,8 +134,25 @@ func decodeRestAPI(s *section, run bool) RestAPI {
 			s.c.fail(s.node.Get("keyfile"), s.key("keyfile"), "is given without certfile; give both")
 		}
 		s.done()
+	} else {
+		r.ConnectAddress = ownAddress(s)
 	}
 	return r
+}
+
+// ownAddress is where the node's REST API can be asked from itself; zero if the file does not say. Commands
+// work without it, so what is not an address is passed over.
+func ownAddress(s *section) Address {
+	for _, name := range []string{"connect_address", "listen"} {
+		text := strings.TrimPrefix(scalarText(s.node.Get(name)), "*")
+		if strings.HasPrefix(text, ":") {
+			text = "localhost" + text
+		}
+		if a, err := ParseAddress(text, 0); err == nil && a.Port != 0 {
+			return a
+		}
+	}
+	return Address{}
 }
 
 // listenOne reads host:port where an empty host and * mean all addresses.
