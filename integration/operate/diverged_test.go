@@ -81,9 +81,15 @@ func TestDiverged(t *testing.T) {
 		if err := os.WriteFile(mark, nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(8 * time.Second) // several turns of the loop
+		c.WaitFor(enough, "a word on what to do", func() bool {
+			return strings.Contains(n.Log(), "can't be rewound: run reinit for "+n.Name) || strings.Contains(n.Log(), "can't be rewound; reinitialize it")
+		})
+		time.Sleep(5 * time.Second) // some turns of the loop, which must not do anything
 		if _, err := os.Stat(mark); err != nil {
 			t.Errorf("the data directory was touched: %v", err)
+		}
+		if got, err := n.SQL("SELECT count(*) || ' ' || pg_is_in_recovery() FROM told WHERE who = 'lost alone'"); got != "1 true" {
+			t.Errorf("its row and its role: %q, %v", got, err)
 		}
 		c.Hathi("reinit", c.Scope, n.Name, "--force", "--wait")
 		sameRows(t, c, n, "alone")
@@ -94,16 +100,35 @@ func TestDiverged(t *testing.T) {
 	})
 }
 
-// behind: the only replica lags by more than maximum_lag_on_failover, so nobody takes over until the leader is
-// back.
+// behind: a replica lags by more than maximum_lag_on_failover. Another takes over; and while there is no other,
+// nobody does until the leader is back.
 func behind(t *testing.T, c *testcluster.Cluster) {
 	l := c.WaitHealthy(enough)
 	patch(t, l, `{"maximum_lag_on_failover": 65536, "postgresql": {"use_pg_rewind": true}}`)
 	other, lagging := c.Replicas(l)[0], c.Replicas(l)[1]
+	lag(t, c, l, lagging)
+	c.WaitFor(enough, "the other replica in the lead", func() bool { return c.Leader() == other })
+	l.Run()
+	l, other = c.WaitHealthy(enough), l
 	other.Terminate(enough)
+	lag(t, c, l, lagging)
+	time.Sleep(10 * time.Second) // longer than a lease and a loop
+	if !readOnly(c) {
+		t.Errorf("a member that lags too far was promoted:\n%s", c.Describe())
+	}
+	l.Run()
+	other.Run()
+	c.WaitFor(enough, "the former leader in the lead again", func() bool { return c.Leader() == l })
+	c.WaitHealthy(enough)
+}
+
+// lag lets a replica fall behind and kills the leader's node.
+func lag(t *testing.T, c *testcluster.Cluster, l, lagging *testcluster.Node) {
+	t.Helper()
 	receiver := lagging.Receiver()
 	testcluster.Freeze(receiver)
-	must(t, l, "CREATE TABLE big AS SELECT repeat('x', 1000) FROM generate_series(1, 2000)")
+	must(t, l, "CREATE TABLE IF NOT EXISTS big (text text)")
+	must(t, l, "INSERT INTO big SELECT repeat('x', 1000) FROM generate_series(1, 2000)")
 	text, err := l.SQL("SELECT pg_current_wal_lsn()")
 	if err != nil {
 		t.Fatal(err)
@@ -115,12 +140,4 @@ func behind(t *testing.T, c *testcluster.Cluster) {
 	c.WaitFor(enough, "the position in etcd", func() bool { v := c.View(); return v != nil && v.Status.Optime >= position })
 	l.Destroy()
 	testcluster.End(receiver)
-	time.Sleep(10 * time.Second) // longer than a lease and a loop
-	if !readOnly(c) {
-		t.Errorf("a member that lags too far was promoted:\n%s", c.Describe())
-	}
-	l.Run()
-	other.Run()
-	c.WaitFor(enough, "the former leader in the lead again", func() bool { return c.Leader() == l })
-	c.WaitHealthy(enough)
 }

@@ -60,6 +60,11 @@ func TestDecide(t *testing.T) {
 		{"replica follows the member of its tag", []change{replica, func(o *Observation) { o.Self.Tags = cluster.Tags{"replicatefrom": "c"} }}, Follow{Upstream: cluster.Upstream{Member: "c", Host: "c", Port: "5432"}}, "following c"},
 		{"replica streaming on an older timeline is not bothered", []change{replica, func(o *Observation) { o.Server.Timeline = 1 }}, Wait{}, "no action"},
 		{"replica cut off on an older timeline is compared", []change{replica, func(o *Observation) { o.Server.Timeline, o.Server.ReceiverStatus = 1, "" }}, CheckRewind{Leader: upB}, "comparing"},
+		{"it is compared where nothing can be done about it", []change{replica, func(o *Observation) {
+			o.Server.Timeline, o.Server.ReceiverStatus = 1, ""
+			o.Settings.UsePgRewind, o.Settings.RemoveDataDirOnDivergedTimeline = false, false
+		}}, CheckRewind{Leader: upB}, "comparing"},
+		{"and then said", []change{replica, diverged, judged(RewindNeeded), func(o *Observation) { o.Settings.UsePgRewind = false }}, Wait{}, "has diverged from leader b and can't be rewound; reinitialize it"},
 		{"an answer does not hold for WAL that came later", []change{replica, diverged, judged(RewindNotNeeded), func(o *Observation) { o.Memory.RewindLSN = 900 }}, CheckRewind{Leader: upB}, "comparing"},
 		{"replica known to have diverged is rewound", []change{replica, diverged}, Rewind{Leader: upB}, "running pg_rewind from b"},
 		{"rewind waits for the checkpoint", []change{replica, diverged, func(o *Observation) { o.Store.View.Members[1].CheckpointPending = true }}, Wait{}, "Waiting for checkpoint on b before rewind"},

@@ -43,10 +43,10 @@ func replicaFollow(o *Observation) *Decision {
 
 // replicaDiverged: a replica that does not stream from a leader on another timeline may have replayed what
 // that leader never had. While it streams there is nothing to ask: the upstream would refuse to send WAL of
-// a history that is not its own.
+// a history that is not its own. It is asked also where nothing can be done about the answer: a person can.
 func replicaDiverged(o *Observation) *Decision {
 	leader := o.leader()
-	if o.paused() || o.Server.ReceiverStatus == "streaming" || !divergenceMatters(o) || !leaderReady(o) {
+	if o.paused() || o.Server.ReceiverStatus == "streaming" || !leaderReady(o) {
 		return nil
 	}
 	if leader.Timeline == 0 || leader.Timeline == o.Server.Timeline {
