@@ -127,5 +127,9 @@ func idleNames(o *Observation, want quorum.Names) *Decision {
 	if have, ok := quorum.Parse(o.Server.SynchronousNames); ok && have.Equal(want) {
 		return nil
 	}
-	return act(SetSyncNames{Names: want.Text()}, "sync-idle-names", "%s", namesLine(o, want))
+	waits := "nobody"
+	if len(want.Standbys) > 0 {
+		waits = want.Text()
+	}
+	return act(SetSyncNames{Names: want.Text()}, "sync-idle-names", "preparing for a promotion after which commits wait for %s", waits)
 }

@@ -102,7 +102,7 @@ func TestSynchronous(t *testing.T) {
 		// Promotion.
 		{"names itself first", []change{replica, on("", "a"), syncLed("b"), leads, func(o *Observation) { o.Memory.Sync.Judged = 30 }}, key("a", 0), "before promotion"},
 		{"then is promoted", []change{replica, on(""), leads}, Promote{}, "promoted self"},
-		{"not before nobody can acknowledge", []change{replica, on(""), leads, strict}, SetSyncNames{Names: blocked}, "No standbys"},
+		{"not before nobody can acknowledge", []change{replica, on(""), leads, strict}, SetSyncNames{Names: blocked}, "preparing for a promotion"},
 		{"nor before that is in force", []change{replica, on(blocked), leads, strict, func(o *Observation) { o.Memory.Sync.Settled = false }}, Wait{}, "waiting for PostgreSQL"},
 		{"the key has changed since the race", []change{replica, on("", "c"), syncLed("b"), leads}, ReleaseLeader{}, "released leader key"},
 		{"and still lists this member", []change{replica, on("", "a"), syncLed("b"), leads}, key("a", 0), "before promotion"},
@@ -110,15 +110,15 @@ func TestSynchronous(t *testing.T) {
 		{"a quorum goes on under a new leader", []change{replica, byQuorum("ANY 1 (b,c)", 1, "a", "c"), syncLed("b"), leads, func(o *Observation) { o.Memory.Sync.Judged, o.Memory.Sync.Alive = 30, []string{"c"} }}, key("a", 1, "b", "c"), "before promotion"},
 		{"then is promoted", []change{replica, byQuorum("ANY 1 (b,c)", 1, "b", "c"), leads, func(o *Observation) { o.Memory.Sync.Alive = []string{"c"} }}, Promote{}, "promoted self"},
 		{"a new voter brings one more", []change{replica, byQuorum("ANY 2 (b,c)", 0, "c"), syncLed("b"), leads, func(o *Observation) { o.Memory.Sync.Judged, o.Memory.Sync.Alive = 30, []string{"b", "c"} }}, key("a", 0, "b", "c"), "before promotion"},
-		{"nobody to go on with: alone", []change{replica, byQuorum("ANY 1 (b,c)", 1, "a", "c"), syncLed("b"), leads}, SetSyncNames{}, "commits wait for none"},
+		{"nobody to go on with: alone", []change{replica, byQuorum("ANY 1 (b,c)", 1, "a", "c"), syncLed("b"), leads}, SetSyncNames{}, "preparing for a promotion"},
 		{"unless strict", []change{replica, byQuorum("ANY 1 (b,c)", 1, "a", "c"), syncLed("b"), leads, strict, func(o *Observation) { o.Memory.Sync.Judged = 30 }}, key("a", 1, "b", "c"), "before promotion"},
 		{"names that are not read in time are not relied on", []change{replica, byQuorum("ANY 1 (b,c)", 1, "a", "c"), syncLed("b"), leads, func(o *Observation) {
 			o.Memory.Sync.Judged, o.Memory.Sync.Alive, o.Memory.Sync.Settled = 30, []string{"c"}, false
 		}}, key("a", 0), "before promotion"},
-		{"a replica of a quorum keeps the names that it would need", []change{replica, byQuorum("", 1, "a", "c"), syncLed("b")}, SetSyncNames{Names: "ANY 1 (b,c)"}, "1 of 2"},
-		{"names of another reign are cleared", []change{replica, on("c"), leads}, SetSyncNames{}, "commits wait for none"},
+		{"a replica of a quorum keeps the names that it would need", []change{replica, byQuorum("", 1, "a", "c"), syncLed("b")}, SetSyncNames{Names: "ANY 1 (b,c)"}, "preparing for a promotion"},
+		{"names of another reign are cleared", []change{replica, on("c"), leads}, SetSyncNames{}, "preparing for a promotion"},
 		{"names of a mode that is off are given back", []change{replica, on("c"), leads, func(o *Observation) { o.Settings.SynchronousMode = cluster.SyncOff }}, ReleaseSyncNames{}, "synchronous_standby_names"},
-		{"a replica keeps what its promotion would need", []change{replica, on(""), strict}, SetSyncNames{Names: blocked}, "No standbys"},
+		{"a replica keeps what its promotion would need", []change{replica, on(""), strict}, SetSyncNames{Names: blocked}, "preparing for a promotion"},
 
 		// The race.
 		{"a standby wins", []change{orphan, on("", "a"), syncLed("b"), answers("b", 0, unreachable, voted)}, AcquireLeader{}, "promoted self"},
