@@ -139,10 +139,13 @@ func syncWake(o *Observation) clock.Instant {
 	}
 	now, want := syncSetting(o), syncWanted(o)
 	arrived := now.Names.Equal(want.Names) && now.Key.Equal(quorum.Key{Voters: want.Voters, Quorum: want.Quorum()})
-	if arrived {
+	switch {
+	case arrived:
 		return o.Now.Add(time.Second)
+	case !o.Memory.Sync.Settled:
+		return o.Now.Add(namesSettle / 5)
 	}
-	return o.Now.Add(namesSettle / 5)
+	return o.Now.Add(namesSettle) // somebody has to catch up, which may take long
 }
 
 func quorumMissed(need, votes int) string {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,6 +42,12 @@ func TestSynchronousNames(t *testing.T) {
 	see(next, blocked, true)
 	must(t, next, next.SetSynchronousNames(t.Context(), nil))
 	see(next, "theirs", false)
+
+	// A user's ALTER SYSTEM is stronger; that is not passed over in silence.
+	sql(t, next, `ALTER SYSTEM SET synchronous_standby_names = 'mine'`)
+	if err := next.SetSynchronousNames(t.Context(), &blocked); err == nil || !strings.Contains(err.Error(), "ALTER SYSTEM RESET") {
+		t.Errorf("names that do not come into force: %v", err)
+	}
 }
 
 // TestNobodyAcknowledges: with the name that nobody can have a commit waits although a replica streams; named,
