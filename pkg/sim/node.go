@@ -16,6 +16,7 @@ type node struct {
 	w      *world
 	number int
 	name   string
+	tags   cluster.Tags
 	clock  *nodeClock
 	server *server
 	store  *store
@@ -45,7 +46,7 @@ func (n *node) startAgent() {
 	r := &runner{n: n, p: p, guard: &client{n: n}}
 	n.agent, n.store = r, newStore(n, p)
 	o := agent.Options{
-		Scope: "demo", Name: n.name, CanBootstrap: true, Version: "sim", QuietHeartbeat: true,
+		Scope: "demo", Name: n.name, Tags: n.tags, CanBootstrap: true, Version: "sim", QuietHeartbeat: true,
 		ConnURL: "postgres://" + n.name + ":5432/postgres", APIURL: "http://" + n.name + ":8008/patroni",
 		InitialConfig: func() []byte { return n.w.doc.text() }, Settings: n.w.settings,
 		Store: n.store, Postgres: &postgres{s: n.server}, Peers: &peers{n: n}, Guard: r.guard,

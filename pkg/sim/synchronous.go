@@ -160,6 +160,17 @@ func (w *world) chooseMode() (d document, live bool) {
 	return d, r.IntN(3) == 0
 }
 
+// chooseTags gives the tags of a member.
+func (w *world) chooseTags() cluster.Tags {
+	switch w.modes.IntN(8) {
+	case 0:
+		return cluster.Tags{"nosync": true}
+	case 1:
+		return cluster.Tags{"sync_priority": 2}
+	}
+	return nil
+}
+
 // switchMode changes the synchronous mode of the running cluster.
 func (w *world) switchMode() {
 	if !w.etcd.up || w.etcd.get(dcs.KeyConfig) == nil || w.paused {
@@ -339,11 +350,20 @@ func (c *checker) synchronous(leader *node) string {
 		}
 		return ""
 	}
-	want, required := len(c.w.nodes)-1, max(1, min(c.mode.Count, len(c.w.nodes)-1))
+	want := 0
+	for _, n := range c.w.nodes {
+		if n != leader && !n.tags.NoSync() {
+			want++
+		}
+	}
+	required := min(c.mode.Count, want)
 	if c.mode.Mode == cluster.SyncOn {
 		want = required
 	}
 	names, _ := quorum.Parse(leader.server.session)
+	if want == 0 && c.mode.Strict {
+		names.Standbys, names.Required = names.Standbys[:max(0, len(names.Standbys)-1)], names.Required-1 // the one that can't be
+	}
 	if key.Leader != leader.name || len(key.Standbys) != want || key.Quorum != want-required || len(names.Standbys) != want || names.Required != required {
 		return fmt.Sprintf("/sync is led by %q with quorum %d of %v while the names are %q", key.Leader, key.Quorum, key.Standbys, leader.server.session)
 	}

@@ -124,6 +124,7 @@ func newWorld(o Options) *world {
 func (w *world) newNode(i int) *node {
 	n := &node{w: w, number: i, name: "node" + strconv.Itoa(i+1), dead: true}
 	n.clock = &nodeClock{s: w.sched, offset: w.between(time.Hour, 1000*time.Hour), skew: w.skew()}
+	n.tags = w.chooseTags()
 	n.server = &server{w: w, n: n, state: cluster.StateStopped}
 	n.newGuard()
 	w.after(w.between(0, 2*time.Second), n.boot)
