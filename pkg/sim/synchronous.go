@@ -48,8 +48,11 @@ func (s *server) startReplay() {
 		return
 	}
 	s.replayed = s.pos.until(max(s.pos.lsn-cluster.LSN(s.w.modes.IntN(1<<18)), 0x3000000))
-	s.replayUntil = s.w.now + between(s.w.modes, time.Second, 40*time.Second)
+	s.replayUntil = s.w.now + between(s.w.modes, time.Second, replayTime)
 }
+
+// replayTime is the longest that a standby takes to replay its own WAL.
+const replayTime = 25 * time.Second
 
 // startNames: a new postmaster and all its children read the file.
 func (s *server) startNames() {

@@ -178,7 +178,11 @@ func (w *world) play(faulty time.Duration) {
 // bound is how long the cluster may take to come back: the lease of somebody who is gone, a few turns, a
 // copy of the data, and the pause before an attempt that follows a row of failed ones.
 func (w *world) bound() time.Duration {
-	return w.base.TTL + 5*w.base.LoopWait + 2*copyTime + 40*time.Second + w.base.TTL
+	limit := w.base.TTL + 5*w.base.LoopWait + 2*copyTime + 40*time.Second + w.base.TTL
+	if w.doc.Mode != cluster.SyncOff {
+		limit += 2 * replayTime
+	}
+	return limit
 }
 
 // settle lets time pass until the cluster is healthy.
