@@ -112,10 +112,13 @@ func New(o Options) *Agent {
 		o.Decide = ha.Decide
 	}
 	a := &Agent{
-		o: o, settings: cluster.DefaultSettings(), first: true,
+		// Before the first view those that were last known here count: an agent that is started while etcd is away
+		// has to give a primary up in the time that the lease of the agent before it still has.
+		o: o, settings: o.Settings(&cluster.View{}), first: true,
 		peers: map[string]ha.Peer{}, updated: make(chan struct{}),
 	}
 	a.ttl = a.settings
+	o.Store.SetTimeouts(a.settings.RetryTimeout)
 	a.turned = o.Clock.Now()
 	a.snapshot = &api.Snapshot{Scope: o.Scope, Name: o.Name, Tags: o.Tags, Settings: a.settings, Taken: o.Clock.Now(), Role: cluster.RoleUninitialized, State: cluster.StateStopped}
 	return a
