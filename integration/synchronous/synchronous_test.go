@@ -38,6 +38,7 @@ func TestSynchronous(t *testing.T) {
 		run  func(*run)
 	}{
 		{"one standby", (*run).oneStandby},
+		{"a restart of the standby", (*run).restart},
 		{"deaths with one standby", (*run).deaths},
 		{"two standbys", (*run).twoStandbys},
 		{"quorum", (*run).quorum},
@@ -76,6 +77,22 @@ func (r *run) oneStandby() {
 		r.WaitFor(enough, "the standby leading", func() bool { return r.Leader() == standby })
 		leader.Run()
 	})
+}
+
+// restart: the standby asks to be let go first, so that no commit waits for it.
+func (r *run) restart() {
+	leader := r.listed(1, 0)
+	standby := r.Node(r.View().Sync.Standbys[0])
+	r.accounted(func() {
+		r.Hathi("restart", r.Scope, standby.Name, "--force")
+		if !strings.Contains(standby.Log(), "Waiting for primary to release us from synchronous standby") {
+			r.t.Errorf("%s did not ask to be let go", standby.Name)
+		}
+		r.WaitFor(enough, "the other as standby", func() bool { v := r.View(); return v != nil && !v.Sync.HasStandby(standby.Name) })
+	})
+	if now := r.listed(1, 0); now != leader {
+		r.t.Errorf("%s leads, not %s", now.Name, leader.Name)
+	}
 }
 
 // deaths: whatever of the leader's node dies or freezes, nothing that was acknowledged is lost.

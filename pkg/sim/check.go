@@ -112,7 +112,7 @@ func (c *checker) acquired(n *node) {
 		c.violate("%s has taken the lock without data", n.name)
 		return
 	}
-	if c.published.branch != nil && !c.blind {
+	if c.published.branch != nil && !c.blind && !c.ordered(n) {
 		lost := uint64(c.published.lsn - s.pos.shared(c.published))
 		if lost > c.w.base.MaximumLagOnFailover {
 			c.violate("%s has taken the lock %d bytes behind the published position", n.name, lost)

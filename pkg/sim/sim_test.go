@@ -77,7 +77,7 @@ var reachedRules = []string{
 // reachedMarks are events that the simulation has to produce.
 var reachedMarks = []string{
 	"acknowledged", "acknowledged in on", "acknowledged in quorum", "pg: the checkpointer is busy",
-	"user: synchronous mode changed", "strike", "switchover: handed over", "user: pause", "user: stop", "user: switchover",
+	"user: synchronous mode changed", "strike", "user: failover", "switchover: handed over", "user: pause", "user: stop", "user: switchover",
 	"guard: clean stop", "guard: kill", "guard: release", "guard: replaced", "guard: retire agent",
 	"fault: agent crashes", "fault: agent frozen", "fault: postmaster killed", "fault: postmaster frozen",
 	"fault: guard killed", "fault: guard frozen", "fault: node down", "fault: node frozen", "fault: etcd down",

@@ -202,9 +202,29 @@ func (w *world) strikes(until time.Duration) {
 	w.after(between(w.modes, 5*time.Second, 60*time.Second), func() {
 		if w.now < until && w.faulty {
 			w.aiming = w.active == 0 && !w.paused && len(w.nodes) > 2
+			if w.modes.IntN(5) == 0 {
+				w.failover()
+			}
 			w.strikes(until)
 		}
 	})
+}
+
+// failover orders a member to take over, synchronous or not.
+func (w *world) failover() {
+	candidate := w.nodes[w.modes.IntN(len(w.nodes))].name
+	if !w.etcd.up || w.paused || dcs.DecodeFailover([]byte(w.etcd.text(dcs.KeyFailover))).Pending() {
+		return
+	}
+	w.tracef(nil, "USER", "failover to %s", candidate)
+	w.mark("user: failover")
+	w.etcd.put(dcs.KeyFailover, dcs.EncodeFailover(cluster.FailoverRequest{Candidate: candidate}), 0)
+}
+
+// ordered reports whether a user has ordered a member to take over.
+func (c *checker) ordered(n *node) bool {
+	order := dcs.DecodeFailover([]byte(c.w.etcd.text(dcs.KeyFailover)))
+	return order.Leader == "" && order.Candidate == n.name
 }
 
 // struck: a commit was just acknowledged.
@@ -311,6 +331,9 @@ func (c *checker) syncKey() {
 	if leader == nil || c.mode.Mode == cluster.SyncOff {
 		c.bound = false
 		return
+	}
+	if c.ordered(leader) && key.Leader != c.named {
+		c.bound = false // whatever it lacks
 	}
 	if !c.bound {
 		// What was lost before, while nothing was promised, can't be lost any more.
