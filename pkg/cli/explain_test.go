@@ -114,7 +114,7 @@ func TestExplainWithoutEtcd(t *testing.T) {
 	f.down = errors.New("Can not connect to etcd")
 	got, code := run(t, f, "hathi", "", "explain")
 	for _, want := range []string{
-		"Cluster demo: node1 leads, etcd can't be read from here (Can not connect to etcd)\n",
+		"Cluster demo: node1 leads; etcd can't be read from here\n", "\nNotes\n  Can not connect to etcd\n",
 		"node2 takes over; ", "not possible: DCS is not accessible\n",
 		"node3 has had no answer from etcd for 3 s\n", "without etcd nobody can take the leader key",
 	} {
@@ -124,7 +124,7 @@ func TestExplainWithoutEtcd(t *testing.T) {
 	}
 	delete(f.answers, "GET node2/explain")
 	got, code = run(t, f, "hathi", "", "explain")
-	if code != 1 || !strings.Contains(got, "no member could be asked instead") {
+	if code != 1 || !strings.Contains(got, "no member that knows the cluster could be asked instead") {
 		t.Errorf("exit %d\n%s", code, got)
 	}
 	if got, code = run(t, f, "hathi", "", "explain", "--api", "node3:8008"); code != 0 || !strings.Contains(got, "node3 takes over") {

@@ -65,7 +65,7 @@ func (c *Control) discover(ctx context.Context, scope string, known []string, in
 			return in.View.Members, problem, nil
 		}
 	}
-	return nil, problem, fmt.Errorf("%w, and no member could be asked instead: run this on a node with its configuration, or name a REST API with --api", problem)
+	return nil, problem, fmt.Errorf("%w, and no member that knows the cluster could be asked instead: run this with a node's configuration, or name a REST API with --api", problem)
 }
 
 func (c *Control) askAll(ctx context.Context, members []cluster.Member) []explain.Answer {

@@ -211,11 +211,14 @@ func (s *scene) notes() []string {
 	var out []string
 	away := false
 	for _, a := range s.Answers {
+		name := a.Member.Name
 		o, ok := a.explained()
 		if !ok {
+			if a.Statement != nil {
+				out = append(out, name+" has not read etcd since it started, so it can't say what it would do")
+			}
 			continue
 		}
-		name := a.Member.Name
 		if o.Store.FailingSince != 0 {
 			away = true
 			out = append(out, fmt.Sprintf("%s has had no answer from etcd for %.0f s", name, o.Now.Sub(o.Store.FailingSince).Seconds()))

@@ -113,6 +113,9 @@ func (d *Decision) turnedDown(o *Observation, rule, candidate string) *Decision 
 			d.because(rule, "%s: %s", m.Name, unfit(o, p))
 		}
 	}
+	if need := o.Store.View.Sync.Quorum; restricted && candidate == "" && need > 0 {
+		d.because(rule, "more than %d of the synchronous standbys have to be able to take over", need)
+	}
 	return d
 }
 

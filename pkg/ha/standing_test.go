@@ -51,14 +51,38 @@ func syncKey(o *Observation, mode cluster.SynchronousMode, quorum int, standbys 
 }
 
 func TestRefusalTellsOfEachMember(t *testing.T) {
-	o := see(request("a", ""), answers("b", 1000, unreachable), answers("c", 1000, primary))
-	d := Decide(o)
-	want := []string{"switchover: no healthy members found, switchover is not possible", "b: not reachable", "c: not in recovery"}
-	var got []string
-	for _, r := range d.Reasons {
-		got = append(got, r.Text)
-	}
-	if fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Errorf("got %q, want %q", got, want)
+	for name, c := range map[string]struct {
+		changes []change
+		want    []string
+	}{
+		"neither": {
+			[]change{answers("b", 1000, unreachable), answers("c", 1000, primary)},
+			[]string{"b: not reachable", "c: not in recovery"},
+		},
+		"lag and tag": {
+			[]change{answers("b", 1000), answers("c", 1000), func(o *Observation) {
+				o.Store.View.Status.Optime = 1000 + 2<<20
+				o.Store.View.Members[2].Tags = cluster.Tags{"nofailover": true}
+			}},
+			[]string{"b: 2097152 bytes behind, maximum_lag_on_failover is 1048576", "c: not allowed to promote"},
+		},
+		"quorum": {
+			[]change{answers("b", 1000), answers("c", 1000), func(o *Observation) { syncKey(o, cluster.SyncQuorum, 1, "b") }},
+			[]string{"c: not a synchronous standby", "more than 1 of the synchronous standbys have to be able to take over"},
+		},
+	} {
+		o := see(append([]change{request("a", "")}, c.changes...)...)
+		d := act(Wait{}, "request-nobody", "switchover: no healthy members found, switchover is not possible").turnedDown(&o, "request-nobody", "")
+		if o.Settings.SynchronousMode == cluster.SyncOff { // with it, other rules come first
+			*d = Decide(o)
+		}
+		var got []string
+		for _, r := range d.Reasons {
+			got = append(got, r.Text)
+		}
+		want := append([]string{"switchover: no healthy members found, switchover is not possible"}, c.want...)
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
 	}
 }

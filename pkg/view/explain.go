@@ -30,9 +30,9 @@ func Explain(r explain.Report, format Format, member string) ([]byte, error) {
 			detail(&b, r, m)
 		}
 	}
-	if len(r.Notes) > 0 {
+	if notes := append(present(r.Etcd), r.Notes...); len(notes) > 0 {
 		b.WriteString("\nNotes\n")
-		for _, n := range r.Notes {
+		for _, n := range notes {
 			b.WriteString("  " + n + "\n")
 		}
 	}
@@ -50,7 +50,7 @@ func headline(r explain.Report) string {
 		text += ", paused"
 	}
 	if r.Etcd != "" {
-		text += ", etcd can't be read from here (" + r.Etcd + ")"
+		text += "; etcd can't be read from here"
 	}
 	return text + "\n"
 }
