@@ -121,22 +121,32 @@ func (s *scene) written() (at cluster.LSN, own bool) {
 }
 
 func (s *scene) failover(members []Member) Failover {
-	f := Failover{Winners: []string{}}
+	f := Failover{Winners: []string{}, Unknown: s.unknown()}
 	for _, m := range members {
-		switch {
-		case m.IfLeaderDied != nil && m.IfLeaderDied.TakesOver:
-			f.Winners = append(f.Winners, m.Name)
-			if b := m.IfLeaderDied.BehindBytes; b != nil && (f.LostBytes == nil || *b > *f.LostBytes) {
-				f.LostBytes = b
-			}
-		case m.Patroni != "" && m.Name != s.leader:
-			f.Unknown = append(f.Unknown, m.Name)
+		if m.IfLeaderDied == nil || !m.IfLeaderDied.TakesOver {
+			continue
+		}
+		f.Winners = append(f.Winners, m.Name)
+		if b := m.IfLeaderDied.BehindBytes; b != nil && (f.LostBytes == nil || *b > *f.LostBytes) {
+			f.LostBytes = b
 		}
 	}
 	_, f.LostIsBound = s.written()
 	f.LostIsBound = f.LostIsBound && f.LostBytes != nil && len(f.Unknown) == 0
 	f.Synchronous = len(f.Winners) > 0 && s.View.Sync.Leader != "" && s.synchronous()
 	return f
+}
+
+// unknown are the members that run Patroni and could take over; whether they would can't be asked.
+func (s *scene) unknown() []string {
+	var names []string
+	for _, a := range s.Answers {
+		st := a.status()
+		if a.Patroni != "" && a.Member.Name != s.leader && st.Reachable && !st.Tags.NoFailover() && !st.WatchdogFailed {
+			names = append(names, a.Member.Name)
+		}
+	}
+	return names
 }
 
 // synchronous: all members that can be asked take the cluster for one with synchronous replication, so each

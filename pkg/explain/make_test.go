@@ -114,6 +114,7 @@ func TestMake(t *testing.T) {
 		stands  string // what is said of c if the leader died
 		to      string // candidates of a switchover
 		refused string // why a switchover to anybody is not possible
+		unknown string // those that run Patroni and might
 		notes   int
 	}{
 		{
@@ -168,7 +169,15 @@ func TestMake(t *testing.T) {
 		},
 		{
 			name: "Patroni is ahead", change: func(in *Input) { in.patroni("b", 1000); in.see(behind, "c") },
-			stands: "Wal position of b is ahead", to: "b c",
+			stands: "Wal position of b is ahead", to: "b c", unknown: "b",
+		},
+		{
+			name: "Patroni is ahead and must not", change: func(in *Input) {
+				in.patroni("b", 1000)
+				in.answer("b").Status.Tags = cluster.Tags{"nofailover": true}
+				in.see(behind, "c")
+			},
+			winners: "c", lost: "50", stands: "promoted self", to: "c",
 		},
 		{
 			name: "b has not read etcd yet", change: func(in *Input) {
@@ -199,6 +208,9 @@ func TestMake(t *testing.T) {
 			}
 			if c.refused != "" && (r.Switchover.Possible || !said(r.Switchover.Reasons, c.refused)) {
 				t.Errorf("switchover: %+v, want %q", r.Switchover, c.refused)
+			}
+			if got := strings.Join(r.Failover.Unknown, " "); got != c.unknown {
+				t.Errorf("unknown %q, want %q", got, c.unknown)
 			}
 			if len(r.Notes) != c.notes {
 				t.Errorf("notes %q, want %d", r.Notes, c.notes)
