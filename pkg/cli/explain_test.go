@@ -132,6 +132,29 @@ func TestExplainWithoutEtcd(t *testing.T) {
 	}
 }
 
+// etcd may have dropped the keys of members before it went away: who is asked knows itself, and others more.
+func TestExplainWithoutKeys(t *testing.T) {
+	f := explained(t, func(o *ha.Observation) {
+		switch o.Self.Name {
+		case "node2":
+			o.Store.View.Members, o.Store.View.Failsafe = nil, map[string]string{"node1": "http://node1:8008/patroni"}
+		case "node1":
+			o.Store.View.Members = o.Store.View.Members[:1]
+		}
+	})
+	f.down = errors.New("Can not connect to etcd")
+	got, code := run(t, f, "hathi", "", "explain")
+	for _, want := range []string{"  node1  leader ", "  node2  replica ", "node2 takes over"} {
+		if code != 0 || !strings.Contains(got, want) {
+			t.Errorf("exit %d, no %q in\n%s", code, want, got)
+		}
+	}
+	got, code = run(t, f, "hathi", "", "explain", "--api", "node3:8008")
+	if code != 0 || !strings.Contains(got, "  node2  takes over ") {
+		t.Errorf("exit %d\n%s", code, got)
+	}
+}
+
 func TestExplainMembersThatCannot(t *testing.T) {
 	f := explained(t, nil)
 	f.answers["GET node2/explain"] = answer(503, `{"state": "running", "patroni": {"version": "4.1.4"}}`)

@@ -26,46 +26,75 @@ const (
 // known answers: that member tells of the others. It fails only if nobody can be asked.
 func (c *Control) Explain(ctx context.Context, scope string, known ...string) (explain.Input, error) {
 	in := explain.Input{Cluster: scope}
-	members, problem, err := c.discover(ctx, scope, known, &in)
-	if err != nil {
-		return in, err
+	limited, cancel := context.WithTimeoutCause(ctx, explainEtcd, fmt.Errorf("no answer within %s", explainEtcd))
+	defer cancel()
+	view, problem := c.Store.Snapshot(limited, scope)
+	var members []cluster.Member
+	if problem == nil {
+		in.View, members = view, view.Members
+	} else {
+		in.Etcd = problem.Error()
+		view, members = c.discover(ctx, known)
 	}
-	if len(members) == 0 {
+	switch {
+	case view == nil:
+		return in, fmt.Errorf("%w, and no member that knows the cluster could be asked instead: run this with a node's configuration, or name a REST API with --api", problem)
+	case len(members) == 0:
 		return in, refuse("%s cluster doesn't have any members", scope)
 	}
-	if problem != nil {
-		in.Etcd = problem.Error()
-	}
-	// The leader is asked last: then what it has written is at least what it had written when the others said
-	// how far they were, and the difference bounds what would be lost.
-	leader := in.View.Leader.Name
-	others := slices.DeleteFunc(slices.Clone(members), func(m cluster.Member) bool { return m.Name == leader })
-	in.Answers = c.askAll(ctx, others)
-	if m, ok := in.View.Member(leader); ok {
-		in.Answers = append(in.Answers, c.askAll(ctx, []cluster.Member{m})...)
-	}
-	if problem != nil {
-		in.View = nil // it is a member's, and may be old; the report looks for the newest
-	}
+	in.Answers = c.askInOrder(ctx, members, view.Leader.Name)
 	return in, ctx.Err()
 }
 
-// discover finds the members in etcd or, if that can't be read, which problem tells, by asking one of them.
-func (c *Control) discover(ctx context.Context, scope string, known []string, in *explain.Input) (members []cluster.Member, problem, err error) {
-	limited, cancel := context.WithTimeoutCause(ctx, explainEtcd, fmt.Errorf("no answer within %s", explainEtcd))
-	defer cancel()
-	in.View, problem = c.Store.Snapshot(limited, scope)
-	if problem == nil {
-		return in.View.Members, nil, nil
+// askInOrder asks the members, those they tell of besides, and the leader last: then what it has written is at
+// least what it had written when the others said how far they were, and the difference bounds what would be lost.
+func (c *Control) askInOrder(ctx context.Context, members []cluster.Member, leader string) []explain.Answer {
+	isLeader := func(m cluster.Member) bool { return m.Name == leader }
+	answers := c.askAll(ctx, slices.DeleteFunc(slices.Clone(members), isLeader))
+	told := members
+	for _, a := range answers {
+		told = unite(told, a.Statement)
 	}
+	answers = append(answers, c.askAll(ctx, slices.DeleteFunc(slices.Clone(told[len(members):]), isLeader))...)
+	if i := slices.IndexFunc(told, isLeader); i >= 0 {
+		answers = append(answers, c.askOne(ctx, told[i]))
+	}
+	return answers
+}
+
+// discover finds the cluster without etcd, by asking one member for what it last saw; nil if none can tell. Its own
+// key may be gone from that: etcd may have dropped it for want of a renewal before it went away itself.
+func (c *Control) discover(ctx context.Context, known []string) (*cluster.View, []cluster.Member) {
 	for _, url := range known {
 		a := c.askOne(ctx, cluster.Member{APIURL: url})
 		if a.Statement != nil && a.Statement.Observation.Store.View != nil {
-			in.View = a.Statement.Observation.Store.View
-			return in.View.Members, problem, nil
+			members := unite(nil, a.Statement)
+			return a.Statement.Observation.Store.View, with(members, cluster.Member{Name: a.Statement.Name, APIURL: url})
 		}
 	}
-	return nil, problem, fmt.Errorf("%w, and no member that knows the cluster could be asked instead: run this with a node's configuration, or name a REST API with --api", problem)
+	return nil, nil
+}
+
+// unite adds the members that a statement tells of: those with a key, and those that /failsafe lists.
+func unite(members []cluster.Member, st *explain.Statement) []cluster.Member {
+	if st == nil || st.Observation.Store.View == nil {
+		return members
+	}
+	for _, m := range st.Observation.Store.View.Members {
+		members = with(members, m)
+	}
+	for name, url := range st.Observation.Store.View.Failsafe {
+		members = with(members, cluster.Member{Name: name, APIURL: url})
+	}
+	return members
+}
+
+// with adds a member that is not there.
+func with(members []cluster.Member, m cluster.Member) []cluster.Member {
+	if slices.ContainsFunc(members, func(there cluster.Member) bool { return there.Name == m.Name }) {
+		return members
+	}
+	return append(slices.Clip(members), m)
 }
 
 func (c *Control) askAll(ctx context.Context, members []cluster.Member) []explain.Answer {
