@@ -83,7 +83,7 @@ func outlook(b *bytes.Buffer, r explain.Report) {
 	}
 	rows = nil
 	for _, m := range r.Members {
-		if v := m.Switchover; v != nil && !v.Possible {
+		if v := m.Switchover; v != nil && !v.Possible && texts(v.Reasons) != texts(r.Switchover.Reasons) {
 			rows = append(rows, []string{m.Name, "can't be named", texts(v.Reasons)})
 		}
 	}
