@@ -18,6 +18,9 @@ func (a *Agent) act(ctx context.Context, o ha.Observation, d ha.Decision) bool {
 		return false
 	}
 	a.fence(ctx, o)
+	if makes(d.Action) && !a.becomesPrimary(o) {
+		return true
+	}
 	switch x := d.Action.(type) {
 	case ha.Wait:
 		a.settle(ctx, o)
@@ -57,7 +60,7 @@ func (a *Agent) act(ctx context.Context, o ha.Observation, d ha.Decision) bool {
 		a.leave(ctx, o)
 		return false
 	default:
-		return a.actKeys(ctx, o, d) || a.actJob(ctx, o, d)
+		return a.actKeys(ctx, o, d) || a.actFailsafe(ctx, o, d) || a.actJob(ctx, o, d)
 	}
 	return true
 }
@@ -185,7 +188,7 @@ func (a *Agent) acquire(ctx context.Context, o ha.Observation) {
 		}
 	}
 	lease := a.o.Store.Lease()
-	won, err := a.o.Store.AcquireLeader(ctx)
+	won, err := a.o.Store.AcquireLeader(ctx, o.Store.View.FailsafeRevision)
 	if err != nil {
 		a.failed("could not acquire the leader lock", err)
 		return

@@ -52,6 +52,8 @@ type Options struct {
 	Wake func()
 	// Decide is ha.Decide if nil; the simulator plants mistakes here.
 	Decide func(ha.Observation) ha.Decision
+	// AnswerFailsafe is ha.AnswerFailsafe if nil; the same.
+	AnswerFailsafe func(ha.FailsafeReceiver) ha.FailsafeReply
 }
 
 // Agent is the loop of one node. Turn belongs to one goroutine, Keep to another (or the same); the other
@@ -77,11 +79,13 @@ type Agent struct {
 	refusedDog watchdog.Demand
 	// restartLimit is the time limit of the restart that was asked for; zero for the usual one.
 	restartLimit time.Duration
+	began        clock.Instant
 
 	mu       sync.Mutex
 	inbox    []func(*Agent) // what jobs and requests leave for the loop
 	job      *job
 	proof    proof
+	failsafe failsafe
 	turned   clock.Instant // when the last turn ended
 	keptAt   clock.Instant // when the lease was last renewed
 	ttl      cluster.Settings
@@ -111,7 +115,11 @@ func New(o Options) *Agent {
 	if o.Decide == nil {
 		o.Decide = ha.Decide
 	}
+	if o.AnswerFailsafe == nil {
+		o.AnswerFailsafe = ha.AnswerFailsafe
+	}
 	a := &Agent{
+		began: o.Clock.Now(), failsafe: failsafe{primary: true},
 		// Before the first view those that were last known here count: an agent that is started while etcd is away
 		// has to give a primary up in the time that the lease of the agent before it still has.
 		o: o, settings: o.Settings(&cluster.View{}), first: true,

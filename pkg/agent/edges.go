@@ -81,6 +81,9 @@ type Peers interface {
 	// Ask asks all the given members for their state at once and gives an answer for each, within a time that
 	// the implementation bounds (two seconds in Patroni).
 	Ask(ctx context.Context, members []cluster.Member) []cluster.PeerStatus
+	// AskFailsafe asks all the given members (name to API URL) at once whether this primary may go on without
+	// etcd, and gives an answer for each, at the latest when ctx ends.
+	AskFailsafe(ctx context.Context, members map[string]string, q cluster.FailsafeQuestion) []cluster.FailsafeAnswer
 }
 
 // Guard is the fence beside the agent; see package guard.

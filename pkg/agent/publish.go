@@ -161,12 +161,7 @@ func (a *Agent) putStatus(ctx context.Context, o ha.Observation) {
 		return
 	}
 	s := &o.Server
-	status := cluster.Status{Present: true, Optime: s.FlushLSN, Slots: map[string]cluster.LSN{}}
-	for _, slot := range s.Slots {
-		if at := max(slot.RestartLSN, slot.ConfirmedLSN); at != 0 {
-			status.Slots[slot.Name] = at
-		}
-	}
+	status := cluster.Status{Present: true, Optime: s.FlushLSN, Slots: slotPositions(o)}
 	status.Slots[cluster.SlotName(a.o.Name)] = s.FlushLSN
 	status.RetainSlots = a.retain(o)
 	if _, err := a.o.Store.PutStatus(ctx, status); err != nil {
@@ -223,6 +218,7 @@ func (a *Agent) takeSnapshot(o ha.Observation, d ha.Decision, m cluster.Member) 
 		DCSLastSeen: health.LastSeen, NextRun: o.Now.Add(a.settings.LoopWait),
 		ScheduledRestart: m.ScheduledRestart, Line: d.Line(a.settings.Pause), WatchdogFailed: o.Self.WatchdogFailed,
 		Observation: &o, Decision: d,
+		FailsafeUntil: a.failsafeUntil(o),
 	}
 	o.Peers = nil // the map is the loop's own
 	// After an action the view may be newer than the one the decision was made from.

@@ -123,11 +123,7 @@ func (c *Client) get(ctx context.Context, url string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("GET %s: %w", url, err)
 	}
-	req.Header.Set("User-Agent", "Patroni/"+patroniVersion+" hathi/"+c.o.Version)
-	if c.o.Username != "" {
-		req.SetBasicAuth(c.o.Username, c.o.Password)
-	}
-	resp, err := c.http.Do(req)
+	resp, err := c.send(req)
 	if err != nil {
 		return nil, err // names method and URL already
 	}
@@ -137,4 +133,13 @@ func (c *Client) get(ctx context.Context, url string) ([]byte, error) {
 		return nil, fmt.Errorf("GET %s: read answer: %w", url, err)
 	}
 	return raw, nil
+}
+
+// send sends a request as a member does.
+func (c *Client) send(req *http.Request) (*http.Response, error) {
+	req.Header.Set("User-Agent", "Patroni/"+patroniVersion+" hathi/"+c.o.Version)
+	if c.o.Username != "" {
+		req.SetBasicAuth(c.o.Username, c.o.Password)
+	}
+	return c.http.Do(req)
 }

@@ -22,6 +22,7 @@ func (p picture) document(version string) object {
 	}
 	addTrue(&o, "pause", p.Settings.Pause)
 	addTrue(&o, "cluster_unlocked", p.unlocked())
+	addTrue(&o, "failsafe_mode_is_active", p.failsafe())
 	o.add("dcs_last_seen", epoch(p.DCSLastSeen))
 	if len(p.Tags) > 0 {
 		o.add("tags", p.Tags)

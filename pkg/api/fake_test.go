@@ -150,6 +150,10 @@ func (w *world) ScheduleRestart(cluster.ScheduledRestart, time.Time) error {
 func (w *world) CancelScheduledRestart() error                  { return w.call("cancel") }
 func (w *world) Reinitialize(context.Context, bool, bool) error { return w.call("reinitialize") }
 func (w *world) Reload()                                        { _ = w.call("reload") }
+func (w *world) Failsafe(q cluster.FailsafeQuestion) (cluster.LSN, error) {
+	return 77, w.call("failsafe " + q.Name + " " + q.TTL.String())
+}
+
 func (w *world) Ask(_ context.Context, members []cluster.Member) (l []cluster.PeerStatus) {
 	for _, m := range members {
 		l = append(l, w.peers[m.Name])

@@ -178,6 +178,8 @@ func (p picture) notReady(byWrite bool, limit int64) string {
 		return fmt.Sprintf("PostgreSQL is not running: %s", p.state())
 	case p.Server.ReplicationState() != "streaming":
 		return "PostgreSQL is not streaming from another server"
+	case p.view == nil && p.Server.LatestEndLSN == 0 && p.failsafe():
+		return ""
 	case p.view == nil && p.Server.LatestEndLSN == 0:
 		return "etcd is not accessible and the leader's position is not known"
 	case lag > limit:

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
@@ -58,14 +60,50 @@ func (s *Server) failsafe() reply {
 	return jsonReply(http.StatusOK, encode(view.Failsafe))
 }
 
-// postFailsafe refuses the primary that asks whether it may go on without etcd: this member could not keep
-// the promise not to be promoted meanwhile. The asking primary then demotes itself, which is safe.
+// postFailsafe answers a primary that asks whether it may go on without etcd.
 func (s *Server) postFailsafe(r *http.Request) reply {
-	if !s.o.Node.Snapshot().Settings.FailsafeMode {
-		return failure(http.StatusBadGateway, "failsafe mode is off")
+	// Without a view the mode is not known; then the agent promises, which binds nobody but itself.
+	if now := s.o.Node.Snapshot(); now.View != nil && !now.Settings.FailsafeMode {
+		return failure(http.StatusBadGateway, "%s", ErrFailsafeOff)
 	}
-	if _, _, refused := body(r, true); refused != nil {
+	raw, _, refused := body(r, true)
+	if refused != nil {
 		return *refused
 	}
-	return failure(http.StatusNotImplemented, "this version of hathi does not take part in failsafe mode")
+	var q failsafeQuestion
+	if err := json.Unmarshal(raw, &q); err != nil || q.Name == "" || q.ConnURL == "" || q.APIURL == "" || q.ttl() > longestPromise {
+		return failure(http.StatusBadRequest, "name, conn_url and api_url are needed, an object of numbers as slots, and a time of at most %s", longestPromise)
+	}
+	lsn, err := s.o.Node.Failsafe(cluster.FailsafeQuestion{
+		Name: q.Name, ConnURL: q.ConnURL, APIURL: q.APIURL, Slots: q.Slots, TTL: q.ttl(),
+	})
+	switch {
+	case errors.Is(err, ErrFailsafeOff):
+		return failure(http.StatusBadGateway, "%s", err)
+	case err != nil:
+		return text(http.StatusInternalServerError, err.Error())
+	}
+	answer := text(http.StatusOK, failsafeAccepted)
+	if lsn != 0 {
+		answer.header = map[string]string{"lsn": strconv.FormatUint(uint64(lsn), 10)}
+	}
+	return answer
 }
+
+// longestPromise bounds for how long a request can keep a member from being promoted.
+const longestPromise = time.Hour
+
+// failsafeAccepted is the one answer that counts as a promise.
+const failsafeAccepted = "Accepted"
+
+// failsafeQuestion is the body of POST /failsafe.
+type failsafeQuestion struct {
+	Name    string                 `json:"name"`
+	ConnURL string                 `json:"conn_url"`
+	APIURL  string                 `json:"api_url"`
+	Slots   map[string]cluster.LSN `json:"slots"`
+	// TTL is hathi's own, in milliseconds: for how long the answer has to hold.
+	TTL int64 `json:"hathi_ttl_ms,omitempty"`
+}
+
+func (q failsafeQuestion) ttl() time.Duration { return time.Duration(q.TTL) * time.Millisecond }

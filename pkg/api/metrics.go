@@ -77,7 +77,7 @@ func (p picture) patroniMetrics() []metric {
 	return append(list,
 		gauge("patroni_postgres_server_version", "Version of PostgreSQL.", strconv.Itoa(s.Version)),
 		gauge("patroni_cluster_unlocked", "1 if no leader is known.", flag(p.unlocked())),
-		gauge("patroni_failsafe_mode_is_active", "1 if failsafe mode keeps the primary up.", "0"),
+		gauge("patroni_failsafe_mode_is_active", "1 if failsafe mode keeps the primary up.", flag(p.failsafe())),
 		gauge("patroni_postgres_timeline", "Timeline.", strconv.Itoa(int(s.Timeline))),
 		gauge("patroni_dcs_last_seen", "Last answer of etcd, seconds since 1970.", string(epoch(p.DCSLastSeen))),
 		gauge("patroni_pending_restart", "1 if a setting waits for a restart.", flag(len(p.Server.PendingRestart) > 0)),

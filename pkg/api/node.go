@@ -36,6 +36,9 @@ type Snapshot struct {
 	ScheduledRestart *cluster.ScheduledRestart
 	// WatchdogFailed: a watchdog is required and can't be used, so this member can't lead.
 	WatchdogFailed bool
+	// FailsafeUntil is until when failsafe mode is active here: it keeps this primary up, or this member waits
+	// for one that it keeps up. Zero: it is not.
+	FailsafeUntil clock.Instant
 	// Line is the newest heartbeat line of the log.
 	Line string
 	// Observation and Decision are of the last turn, for /explain; nil before the first.
@@ -55,6 +58,9 @@ var (
 	//lint:ignore ST1005 wording of the contract
 	ErrAlreadyPlanned = errors.New("Another restart is already scheduled")
 	ErrNothingPlanned = errors.New("no restarts are scheduled")
+	ErrFailsafeOff    = errors.New("failsafe mode is off")
+	//lint:ignore ST1005 wording of the contract
+	ErrFailsafePrimary = errors.New("Running as a leader")
 )
 
 // BusyError refuses a request because a long action is running.
@@ -91,6 +97,9 @@ type Node interface {
 	Reinitialize(ctx context.Context, force, fromLeader bool) error
 	// Reload re-reads the configuration files.
 	Reload()
+	// Failsafe promises a primary without etcd not to be promoted for a TTL, and gives this member's position;
+	// ErrFailsafeOff, ErrFailsafePrimary.
+	Failsafe(q cluster.FailsafeQuestion) (cluster.LSN, error)
 }
 
 // Store is what the API needs of etcd; dcs.Store satisfies it.

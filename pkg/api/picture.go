@@ -28,6 +28,9 @@ func (s *Server) picture() picture {
 	return p
 }
 
+// failsafe reports whether failsafe mode keeps this primary up, or lets this member wait for one.
+func (p picture) failsafe() bool { return p.FailsafeUntil != 0 && p.now.Before(p.FailsafeUntil) }
+
 // answers reports whether the server was queried successfully in a state in which that means something.
 func (p picture) answers() bool {
 	switch p.State {

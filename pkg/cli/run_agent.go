@@ -278,8 +278,8 @@ func (n *nodeAgent) settings(v *cluster.View) cluster.Settings {
 		}
 		n.warn(problems)
 		n.revision, n.patroni, n.merged = v.Config.Revision, patroni, nil
-		if n.dynamic.Settings.FailsafeMode || n.dynamic.Settings.StandbyCluster != nil {
-			n.log.Warn("failsafe_mode and standby_cluster have no effect: this version does not support them yet")
+		if n.dynamic.Settings.StandbyCluster != nil {
+			n.log.Warn("standby_cluster has no effect: this version does not support it yet")
 		}
 	}
 	if n.merged == nil {

@@ -19,6 +19,8 @@ type View struct {
 	History    History
 	// Failsafe is /failsafe, member name to API URL; nil if absent or unreadable.
 	Failsafe map[string]string
+	// FailsafeRevision is that of /failsafe; zero if it is absent.
+	FailsafeRevision int64
 }
 
 // Member finds a member by name.

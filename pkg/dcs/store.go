@@ -69,9 +69,10 @@ type Store interface {
 	// is false if the key holds another name or is gone.
 	Renew(ctx context.Context, ttl time.Duration, lead bool) (lease Lease, holds bool, err error)
 
-	// AcquireLeader creates the leader key on our lease if it does not exist. After ErrMaybe the
-	// implementation reads back, so a true is certain and a false means somebody else has it.
-	AcquireLeader(ctx context.Context) (bool, error)
+	// AcquireLeader creates the leader key on our lease if it does not exist and if /failsafe is still of the
+	// given revision; zero means it must not exist. After ErrMaybe the implementation reads back, so a true is
+	// certain and a false means that somebody else has it, or that /failsafe has changed.
+	AcquireLeader(ctx context.Context, failsafe int64) (bool, error)
 	// ReleaseLeader deletes the leader key if it holds our name; with a status, that is put in the same
 	// transaction.
 	ReleaseLeader(ctx context.Context, status *cluster.Status) (bool, error)
@@ -101,6 +102,10 @@ type Store interface {
 	PutSync(ctx context.Context, s cluster.SyncState, revision int64) (bool, error)
 	// DeleteSync removes /sync if it is still of the given revision.
 	DeleteSync(ctx context.Context, revision int64) (bool, error)
+
+	// PutFailsafe writes /failsafe if its revision is still the one given, zero meaning that it must not exist,
+	// and while the leader key holds our name.
+	PutFailsafe(ctx context.Context, members map[string]string, revision int64) (bool, error)
 
 	// SetTimeouts adapts the time limits of the calls to the cluster's settings.
 	SetTimeouts(retry time.Duration)

@@ -55,7 +55,7 @@ func decodeKey(v *cluster.View, kv KV) {
 	case KeyHistory:
 		v.History = DecodeHistory(kv.Value)
 	case KeyFailsafe:
-		v.Failsafe = DecodeFailsafe(kv.Value)
+		v.Failsafe, v.FailsafeRevision = DecodeFailsafe(kv.Value), kv.ModRevision
 	default:
 		if name, ok := memberName(kv.Key); ok {
 			m := DecodeMember(name, kv.Value)

@@ -18,12 +18,13 @@ func Decide(o Observation) Decision {
 		ruleData,         // no data directory, or not a usable one
 		ruleIdentity,     // the data of another cluster
 		ruleReinitialize,
-		ruleFrozen,  // the postmaster is there but can't run
-		ruleDown,    // no postmaster
-		ruleSilent,  // a postmaster that does not answer (yet)
-		ruleRace,    // nobody holds the leader key
-		ruleLeader,  // we hold it
-		ruleReplica, // somebody else holds it
+		ruleFailsafe, // a primary may go on without etcd
+		ruleFrozen,   // the postmaster is there but can't run
+		ruleDown,     // no postmaster
+		ruleSilent,   // a postmaster that does not answer (yet)
+		ruleRace,     // nobody holds the leader key
+		ruleLeader,   // we hold it
+		ruleReplica,  // somebody else holds it
 	} {
 		if d := rule(&o); d != nil {
 			return *d

@@ -110,6 +110,20 @@ type (
 	LeaveSync struct{}
 	// DeleteSync removes /sync if it is still of that revision.
 	DeleteSync struct{ Revision int64 }
+	// AskFailsafe asks members whether this primary may go on without etcd for a TTL; the answers are waited for
+	// until a moment.
+	AskFailsafe struct {
+		Members map[string]string // name to API URL
+		TTL     time.Duration
+		Until   clock.Instant
+	}
+	// ExtendProof takes down until when no other member becomes a primary, and tells the guard.
+	ExtendProof struct{ Until clock.Instant }
+	// WriteFailsafe writes /failsafe if it is still of that revision; zero: it must not exist.
+	WriteFailsafe struct {
+		Members  map[string]string
+		Revision int64
+	}
 	// SetSyncNames puts synchronous_standby_names into the server's configuration and has it read.
 	SetSyncNames struct{ Names string }
 	// ReleaseSyncNames gives synchronous_standby_names back to the user's configuration.
@@ -151,6 +165,9 @@ func (SyncSlots) action()         {}
 func (WriteSync) action()         {}
 func (LeaveSync) action()         {}
 func (DeleteSync) action()        {}
+func (AskFailsafe) action()       {}
+func (ExtendProof) action()       {}
+func (WriteFailsafe) action()     {}
 func (SetSyncNames) action()      {}
 func (ReleaseSyncNames) action()  {}
 func (CancelJob) action()         {}

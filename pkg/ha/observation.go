@@ -155,4 +155,5 @@ type Memory struct {
 	// UnlockedSince is when the leader key was first seen to be gone; zero if somebody holds it.
 	UnlockedSince clock.Instant
 	Sync          SyncMemory
+	Failsafe      FailsafeMemory
 }

@@ -14,7 +14,7 @@ func ruleLeader(o *Observation) *Decision {
 		return nil
 	}
 	for _, rule := range []func(*Observation) *Decision{
-		leaderWatchdog, leaderPromote, leaderSync, leaderRequest, leaderKeys, leaderHistory, leaderCheckpoint, ruleRestart, ruleSlots,
+		leaderWatchdog, leaderPromote, leaderFailsafe, leaderSync, leaderRequest, leaderKeys, leaderHistory, leaderCheckpoint, ruleRestart, ruleSlots,
 	} {
 		if d := rule(o); d != nil {
 			return d
@@ -97,6 +97,9 @@ func leaderRequest(o *Observation) *Decision {
 			return wait("request-wait-streaming", "%s: waiting for a candidate to stream", req.Action()).until(min(at, o.Now.Add(100*time.Millisecond)))
 		}
 		return drop("request-nobody-streams", "%s: no candidate streams from this member, %s is not possible", req.Action(), req.Action())
+	}
+	if d := failsafeBound(o); d != nil {
+		return d
 	}
 	return act(Demote{Mode: DemoteGraceful}, "request-demote", "%s: demoting myself", req.Action())
 }

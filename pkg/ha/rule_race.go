@@ -129,7 +129,7 @@ func raceRequest(o *Observation) *Decision {
 // canTakeOver reports whether the member that was named can be expected to take the lock. If it never will,
 // others must not wait for it.
 func canTakeOver(o *Observation, p Peer) bool {
-	return limitation(p) == "" && !tooFarBehind(o, p.Position, p.Timeline) && !oldTimeline(o, p.Timeline) && syncCandidate(o, p)
+	return limitation(p) == "" && !tooFarBehind(o, p.Position, p.Timeline) && !oldTimeline(o, p.Timeline) && syncCandidate(o, p) && !unlisted(o, p.Name)
 }
 
 // raceSet is everybody whose answer counts: the members of the view, the former leader among them as long
@@ -182,6 +182,8 @@ func outranked(o *Observation, p Peer) (rule, text string) {
 		return "", "" // it can't become the leader, so it must not keep others from it
 	case !p.InRecovery:
 		return "race-primary-alive", fmt.Sprintf("Primary (%s) is still alive", p.Name)
+	case unlisted(o, p.Name):
+		return "", ""
 	case ahead(o, p):
 		return "race-behind", fmt.Sprintf("Wal position of %s is ahead of my wal position", p.Name)
 	case theirs == mine && p.Tags.FailoverPriority() > o.Self.Tags.FailoverPriority() && p.Name != o.Memory.FormerLeader:

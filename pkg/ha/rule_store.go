@@ -15,13 +15,16 @@ func failing(o *Observation) time.Duration {
 }
 
 // ruleStoreLost: etcd does not answer. Whoever is not a primary does nothing: what the view says may be
-// old. A primary has until giveUpAt to see etcd again.
+// old. A primary goes on as long as all others let it (failsafe mode), or has until giveUpAt to see etcd again.
 func ruleStoreLost(o *Observation) *Decision {
 	if o.Store.FailingSince == 0 {
 		return nil
 	}
 	if !o.mayWrite() || o.paused() {
 		return wait("store-lost", "DCS is not accessible")
+	}
+	if d := failsafe(o); d != nil {
+		return d
 	}
 	at := giveUpAt(o)
 	if o.Now.Before(at) {

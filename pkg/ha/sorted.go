@@ -5,5 +5,5 @@ import (
 	"slices"
 )
 
-// sortedKeys gives the keys of a set in order: the same input must give the same output.
-func sortedKeys(set map[string]bool) []string { return slices.Sorted(maps.Keys(set)) }
+// sortedKeys gives the keys of a map in order: the same input must give the same output.
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

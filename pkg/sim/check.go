@@ -22,6 +22,7 @@ type checker struct {
 	handedAt  time.Duration
 	request   cluster.FailoverRequest
 	requestAt time.Duration
+	promises  map[[2]int]time.Duration // failsafe mode: asker and receiver -> until when
 	promised
 }
 
@@ -62,7 +63,7 @@ func (c *checker) deadline(n *node, deadline clock.Instant) {
 		return
 	}
 	skews := l.ttl / 500 // two clocks that are each wrong by a thousandth
-	if at := n.clock.when(deadline); at > l.earliest+skews {
+	if at := n.clock.when(deadline); at > max(l.earliest, c.assured(n))+skews {
 		c.violate("%s: the guard's deadline lies behind the end of the lease by %s", n.name, at-l.earliest)
 	}
 }
@@ -83,6 +84,9 @@ func (c *checker) key(kv dcs.KV, deleted bool) {
 	case dcs.KeyLeader:
 		if !deleted && kv.CreateRevision == kv.ModRevision {
 			c.acquired(c.w.node(string(kv.Value)))
+			if c.w.base.FailsafeMode && c.w.faulty {
+				c.w.stray(c.w.node(string(kv.Value)))
+			}
 		}
 	case dcs.KeySync:
 		c.syncKey()

@@ -73,7 +73,7 @@ func (s *store) putLeader(id int64) func(*etcd) error {
 }
 
 // AcquireLeader implements dcs.Store.
-func (s *store) AcquireLeader(ctx context.Context) (bool, error) {
+func (s *store) AcquireLeader(ctx context.Context, failsafe int64) (bool, error) {
 	id := s.lease.ID
 	if id == 0 {
 		return false, fmt.Errorf("acquire leader: there is no lease: %w", dcs.ErrNotSent)
@@ -81,7 +81,8 @@ func (s *store) AcquireLeader(ctx context.Context) (bool, error) {
 	mine := func(kv *dcs.KV) bool { return kv != nil && string(kv.Value) == s.n.name && kv.Lease == id }
 	a, err := s.write(ctx, write{
 		what: "acquire leader", key: dcs.KeyLeader, own: s.leaderKey(id), done: mine,
-		holds:  func(e *etcd) bool { return e.get(dcs.KeyLeader) == nil },
+		guard:  dcs.KeyFailsafe,
+		holds:  func(e *etcd) bool { return e.get(dcs.KeyLeader) == nil && e.revision(dcs.KeyFailsafe) == failsafe },
 		change: s.putLeader(id),
 	})
 	if err != nil || a.ok || mine(a.current) {
@@ -280,6 +281,20 @@ func (s *store) PutStatus(ctx context.Context, status cluster.Status) (bool, err
 // PutHistory implements dcs.Store.
 func (s *store) PutHistory(ctx context.Context, h cluster.History) (bool, error) {
 	return s.putOwn(ctx, dcs.KeyHistory, dcs.EncodeHistory(h), 0, true)
+}
+
+// PutFailsafe implements dcs.Store.
+func (s *store) PutFailsafe(ctx context.Context, members map[string]string, revision int64) (bool, error) {
+	value := dcs.EncodeFailsafe(members)
+	a, err := s.write(ctx, write{
+		what: "write failsafe", key: dcs.KeyFailsafe, guard: dcs.KeyLeader, own: []dcs.KV{{Key: dcs.KeyFailsafe, Value: value}},
+		holds: func(e *etcd) bool {
+			return e.revision(dcs.KeyFailsafe) == revision && e.text(dcs.KeyLeader) == s.n.name
+		},
+		change: func(e *etcd) error { e.put(dcs.KeyFailsafe, value, 0); return nil },
+		done:   func(kv *dcs.KV) bool { return kv != nil && bytes.Equal(kv.Value, value) },
+	})
+	return a.ok, err
 }
 
 // PutSync implements dcs.Store.

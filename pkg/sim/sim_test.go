@@ -64,6 +64,8 @@ func TestPromises(t *testing.T) {
 // tested by it.
 var reachedRules = []string{
 	"bootstrap", "bootstrap-wait", "clone", "down-crash-recovery", "down-leader-replica",
+	"failsafe", "failsafe-ask", "failsafe-bound", "failsafe-extend", "failsafe-promised", "failsafe-restarted", "failsafe-retry",
+	"failsafe-unlisted", "leader-failsafe",
 	"down-start-primary", "down-start-replica", "down-unlocked", "down-wait-leader",
 	"first-view", "frozen", "frozen-kill", "job", "leader", "leader-checkpoint", "leader-history",
 	"leader-promote", "prove-lock", "race-ask", "race-behind", "race-candidate", "race-lag", "race-primary",
@@ -76,7 +78,7 @@ var reachedRules = []string{
 
 // reachedMarks are events that the simulation has to produce.
 var reachedMarks = []string{
-	"acknowledged", "acknowledged in on", "acknowledged in quorum", "pg: the checkpointer is busy",
+	"failsafe: accepted", "failsafe: refused", "acknowledged", "acknowledged in on", "acknowledged in quorum", "pg: the checkpointer is busy",
 	"user: synchronous mode changed", "strike", "user: failover", "switchover: handed over", "user: pause", "user: stop", "user: switchover",
 	"guard: clean stop", "guard: kill", "guard: release", "guard: replaced", "guard: retire agent",
 	"fault: agent crashes", "fault: agent frozen", "fault: postmaster killed", "fault: postmaster frozen",

@@ -22,6 +22,8 @@ type Options struct {
 	Trace bool
 	// Modes are the synchronous modes to choose from; nil: all.
 	Modes []cluster.SynchronousMode
+	// Failsafe turns failsafe mode on or off; nil: it is on in every fourth run.
+	Failsafe *bool
 	// Plant may change what an agent is made of before it starts: the place for planted mistakes.
 	Plant func(*agent.Options)
 }
@@ -108,6 +110,10 @@ func newWorld(o Options) *world {
 		w.choices = []cluster.SynchronousMode{cluster.SyncOff, cluster.SyncOn, cluster.SyncQuorum}
 	}
 	w.doc, w.live = w.chooseMode()
+	w.base.FailsafeMode = o.Seed%4 == 2
+	if o.Failsafe != nil {
+		w.base.FailsafeMode = *o.Failsafe
+	}
 	w.check = &checker{w: w}
 	w.check.mode = w.doc
 	w.etcd = &etcd{w: w, up: true, skew: w.skew(), leases: map[int64]*lease{}}

@@ -153,7 +153,7 @@ func TestLostAnswers(t *testing.T) {
 		want string // empty: the key is gone
 		call func() (bool, error)
 	}{
-		{"acquire", "leader", "a", func() (bool, error) { return s.AcquireLeader(ctxFor(t)) }},
+		{"acquire", "leader", "a", func() (bool, error) { return s.AcquireLeader(ctxFor(t), 0) }},
 		{"config", "config", "{}", func() (bool, error) { return s.PutConfig(ctxFor(t), []byte("{}"), 0) }},
 		{"initialize", "initialize", "7000000000000000001", func() (bool, error) { return s.CreateInitialize(ctxFor(t), "7000000000000000001") }},
 		{"release", "leader", "", func() (bool, error) { return s.ReleaseLeader(ctxFor(t), nil) }},

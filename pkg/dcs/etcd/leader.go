@@ -18,8 +18,8 @@ func errNoLease(what string) error {
 }
 
 // AcquireLeader implements dcs.Store.
-func (s *Session) AcquireLeader(ctx context.Context) (bool, error) {
-	key, id := s.key(dcs.KeyLeader), s.Lease().ID
+func (s *Session) AcquireLeader(ctx context.Context, failsafe int64) (bool, error) {
+	key, id, listed := s.key(dcs.KeyLeader), s.Lease().ID, s.key(dcs.KeyFailsafe)
 	if id == 0 {
 		return false, errNoLease("acquire " + key)
 	}
@@ -27,8 +27,9 @@ func (s *Session) AcquireLeader(ctx context.Context) (bool, error) {
 		return current != nil && string(current.Value) == s.name && current.Lease == id
 	}
 	out, err := s.write(ctx, write{
-		what: "acquire " + key, key: key, compares: []*pb.Compare{createdIs(key, 0)},
-		ops: []*pb.RequestOp{put(key, []byte(s.name), id)}, done: mine,
+		what: "acquire " + key, key: key, guard: listed, done: mine,
+		compares: []*pb.Compare{createdIs(key, 0), revisionIs(listed, failsafe)},
+		ops:      []*pb.RequestOp{put(key, []byte(s.name), id)},
 	}, entry{KV: dcs.KV{Key: dcs.KeyLeader, Value: []byte(s.name), Lease: id}})
 	if isLeaseLost(err) {
 		s.forget(id)

@@ -112,9 +112,13 @@ func (s *Session) PutHistory(ctx context.Context, h cluster.History) (bool, erro
 	return s.putLeading(ctx, dcs.KeyHistory, dcs.EncodeHistory(h))
 }
 
-// PutFailsafe writes /failsafe while the leader key holds our name; equal content is not written again.
-func (s *Session) PutFailsafe(ctx context.Context, members map[string]string) (bool, error) {
-	return s.putLeading(ctx, dcs.KeyFailsafe, dcs.EncodeFailsafe(members))
+// PutFailsafe implements dcs.Store.
+func (s *Session) PutFailsafe(ctx context.Context, members map[string]string, revision int64) (bool, error) {
+	value, leader := dcs.EncodeFailsafe(members), s.key(dcs.KeyLeader)
+	w := putAt(s.key(dcs.KeyFailsafe), value, revision)
+	w.guard, w.compares = leader, append(w.compares, valueIs(leader, s.name))
+	out, err := s.write(ctx, w, entry{KV: dcs.KV{Key: dcs.KeyFailsafe, Value: value}})
+	return out.ok, err
 }
 
 // putLeading writes a key that belongs to the leader.

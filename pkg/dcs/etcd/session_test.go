@@ -105,7 +105,7 @@ func renew(t *testing.T, s *etcd.Session, ttl time.Duration, lead bool) (dcs.Lea
 func lead(t *testing.T, s *etcd.Session, ttl time.Duration) {
 	t.Helper()
 	renew(t, s, ttl, false)
-	if ok, err := s.AcquireLeader(ctxFor(t)); !ok || err != nil {
+	if ok, err := s.AcquireLeader(ctxFor(t), 0); !ok || err != nil {
 		t.Fatalf("acquire: %v, %v", ok, err)
 	}
 }
@@ -134,7 +134,7 @@ func failing(_ *cluster.View, h dcs.Health) bool {
 func TestLeaderLockIsForOne(t *testing.T) {
 	e := testetcd.Start(t)
 	a, b := join(t, e.Addresses(), "a"), join(t, e.Addresses(), "b")
-	if _, err := a.AcquireLeader(ctxFor(t)); !errors.Is(err, dcs.ErrNotSent) {
+	if _, err := a.AcquireLeader(ctxFor(t), 0); !errors.Is(err, dcs.ErrNotSent) {
 		t.Errorf("acquire without a lease: %v, want ErrNotSent", err)
 	}
 	lead(t, a, longTTL)
@@ -144,8 +144,8 @@ func TestLeaderLockIsForOne(t *testing.T) {
 	waitFor(t, b, "b to see a lead", leads("a"))
 	_, holds := renew(t, b, longTTL, true)
 	expect(t, "b proves a lock it does not have", false)(holds, nil)
-	expect(t, "b acquires a taken lock", false)(b.AcquireLeader(ctxFor(t)))
-	expect(t, "a acquires its own lock again", true)(a.AcquireLeader(ctxFor(t)))
+	expect(t, "b acquires a taken lock", false)(b.AcquireLeader(ctxFor(t), 0))
+	expect(t, "a acquires its own lock again", true)(a.AcquireLeader(ctxFor(t), 0))
 	_, holds = renew(t, a, longTTL, true)
 	expect(t, "a proves its lock", true)(holds, nil)
 	expect(t, "b releases what it does not have", false)(b.ReleaseLeader(ctxFor(t), nil))
@@ -157,15 +157,21 @@ func TestLeaderLockIsForOne(t *testing.T) {
 	}
 	expect(t, "a releases twice", false)(a.ReleaseLeader(ctxFor(t), nil))
 	renew(t, b, longTTL, false)
-	expect(t, "b acquires a free lock", true)(b.AcquireLeader(ctxFor(t)))
+	expect(t, "b acquires a free lock", true)(b.AcquireLeader(ctxFor(t), 0))
 	expect(t, "a writes status without the lock", false)(a.PutStatus(ctxFor(t), cluster.Status{Optime: 43}))
 	expect(t, "a writes history without the lock", false)(a.PutHistory(ctxFor(t), cluster.History{Present: true}))
 	expect(t, "b writes status", true)(b.PutStatus(ctxFor(t), cluster.Status{Optime: 44}))
 	expect(t, "b writes history", true)(b.PutHistory(ctxFor(t), cluster.History{Present: true}))
-	expect(t, "b writes failsafe", true)(b.PutFailsafe(ctxFor(t), map[string]string{"b": "http://b/patroni"}))
+	expect(t, "b writes failsafe", true)(b.PutFailsafe(ctxFor(t), map[string]string{"b": "http://b/patroni"}, 0))
+	expect(t, "b writes a failsafe key that was not judged", false)(b.PutFailsafe(ctxFor(t), map[string]string{}, 0))
+	expect(t, "a writes failsafe without the lock", false)(a.PutFailsafe(ctxFor(t), map[string]string{}, at(t, a).FailsafeRevision))
 	waitFor(t, a, "a to see the status", func(v *cluster.View, _ dcs.Health) bool {
 		return v.Status.Optime == 44 && v.History.Timeline() == 1 && v.Failsafe["b"] != ""
 	})
+	expect(t, "b releases", true)(b.ReleaseLeader(ctxFor(t), nil))
+	waitFor(t, a, "a to see no leader", leads(""))
+	expect(t, "a acquires, having judged no failsafe key", false)(a.AcquireLeader(ctxFor(t), 0))
+	expect(t, "a acquires, having judged this one", true)(a.AcquireLeader(ctxFor(t), at(t, a).FailsafeRevision))
 }
 
 func TestRestartedAgentTakesItsLockOver(t *testing.T) {
@@ -187,7 +193,7 @@ func TestRestartedAgentTakesItsLockOver(t *testing.T) {
 	// The same by way of a race for the lock.
 	third := join(t, e.Addresses(), "a")
 	renew(t, third, longTTL, false)
-	expect(t, "acquire a key of an earlier self", true)(third.AcquireLeader(ctxFor(t)))
+	expect(t, "acquire a key of an earlier self", true)(third.AcquireLeader(ctxFor(t), 0))
 	if v, _ := third.Latest(); v.Leader.Lease != third.Lease().ID {
 		t.Errorf("leader key %+v, want lease %x", v.Leader, third.Lease().ID)
 	}
@@ -288,4 +294,14 @@ func TestNewTTLIsANewLeaseWithAllKeysOnIt(t *testing.T) {
 	if !holds || lease.ID == old || v.Leader.Lease != lease.ID || v.Members[0].Lease != lease.ID || lease.TTL != longTTL+time.Second {
 		t.Errorf("holds %v, lease %+v (before %x), leader on %x, member on %x", holds, lease, old, v.Leader.Lease, v.Members[0].Lease)
 	}
+}
+
+// at gives the view as it is now.
+func at(t *testing.T, s *etcd.Session) *cluster.View {
+	t.Helper()
+	v, err := s.Refresh(ctxFor(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
