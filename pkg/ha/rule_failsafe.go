@@ -84,6 +84,11 @@ func ruleFailsafe(o *Observation) *Decision {
 	if !o.Server.Answered && (!o.mine() || o.Server.StandbySignal) {
 		return nil // it is started in recovery first
 	}
+	return heldBack(o)
+}
+
+// heldBack says why a server in recovery must not become a primary now; nothing if it may.
+func heldBack(o *Observation) *Decision {
 	memory := o.Memory.Failsafe
 	switch {
 	case o.Now.Before(memory.Promised):
@@ -92,7 +97,7 @@ func ruleFailsafe(o *Observation) *Decision {
 	case o.Now.Before(forgotten(o)):
 		return wait("failsafe-restarted", "following a different leader because i am not the healthiest node").
 			because("failsafe-restarted", "my agent has just started and may have promised to wait for a primary without etcd").until(forgotten(o))
-	case !o.locked() && unlisted(o, o.Self.Name) && !ordered(o, o.Self.Name):
+	case !o.mine() && unlisted(o, o.Self.Name) && !ordered(o, o.Self.Name):
 		return wait("failsafe-unlisted", "following a different leader because i am not the healthiest node").
 			because("failsafe-unlisted", "I am not among the members that a leader in failsafe mode asks (%s)", strings.Join(sortedKeys(o.Store.View.Failsafe), ", "))
 	}

@@ -23,6 +23,10 @@ func Standing(o Observation) []Check {
 			fmt.Sprintf("%d bytes behind the last published position, %d are allowed", mine.Behind(o.Store.View.Status.Optime), o.Settings.MaximumLagOnFailover),
 		},
 	}
+	if len(o.Store.View.Failsafe) > 0 {
+		held := heldBack(&o)
+		checks = append(checks, Check{"race-failsafe", held == nil, pick(held == nil, "failsafe mode does not stand in the way", lastReason(held))})
+	}
 	if o.Settings.CheckTimeline {
 		checks = append(checks, Check{
 			"race-timeline", !oldTimeline(&o, o.Server.Timeline),
@@ -58,6 +62,13 @@ func compare(o *Observation, p Peer) Check {
 		return Check{"race-behind", true, fmt.Sprintf("%s does not count: it is on an old timeline", p.Name)}
 	}
 	return Check{"race-behind", true, fmt.Sprintf("%s is not ahead, with WAL up to %s", p.Name, known(o, p.Position, p.Timeline))}
+}
+
+func lastReason(d *Decision) string {
+	if d == nil {
+		return ""
+	}
+	return d.Reasons[len(d.Reasons)-1].Text
 }
 
 func pick(first bool, a, b string) string {

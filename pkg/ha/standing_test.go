@@ -25,6 +25,10 @@ func TestStandingAgreesWithDecide(t *testing.T) {
 		"sync, in it":     func(o *Observation) { syncKey(o, cluster.SyncOn, 0, "a") },
 		"sync, not in it": func(o *Observation) { syncKey(o, cluster.SyncOn, 0, "c") },
 		"quorum of one":   func(o *Observation) { syncKey(o, cluster.SyncQuorum, 1, "a", "c") },
+		"listed":          listing("a", "b", "c"),
+		"not listed":      listing("b", "c"),
+		"promised":        func(o *Observation) { listing("a", "b")(o); promised(1)(o) },
+		"just started":    func(o *Observation) { listing("a", "b")(o); began(1)(o) },
 		"quorum of two":   func(o *Observation) { syncKey(o, cluster.SyncQuorum, 2, "a", "c") },
 	}
 	for one, first := range changes {
