@@ -87,6 +87,12 @@ func TestFailsafeOfThePrimary(t *testing.T) {
 		{"the list is not known to be its own", see(listing("a", "b"), etcdLost, func(o *Observation) { o.Memory.Failsafe.Written = 0 }), "store-lost-primary", Wait{}, start.Add(2500 * time.Millisecond)},
 		{"the proof is over", see(listing("a", "b"), etcdLost, func(o *Observation) { o.Store.LockProven = o.Now }), "store-lost-demote", Demote{Mode: DemoteOffline}, none},
 		{"the key is known to be somebody else's", see(listing("a", "b"), etcdLost, func(o *Observation) { o.Store.View.Leader.Name = "b" }), "store-lost-primary", Wait{}, start.Add(2500 * time.Millisecond)},
+		{"the key is known to have gone: what was promised still holds", see(unlocked, listing("a", "b"), asked(2*time.Second, "b"), func(o *Observation) {
+			o.Store.FailingSince, o.Memory.Failsafe.Round.Agreed = start.Add(-time.Minute), start.Add(-2*time.Second)
+		}), "failsafe-unlocked", Wait{}, start.Add(20500 * time.Millisecond)},
+		{"but not for ever", see(unlocked, listing("a", "b"), asked(23*time.Second, "b"), func(o *Observation) {
+			o.Store.FailingSince, o.Memory.Failsafe.Round.Agreed = start.Add(-time.Minute), start.Add(-23*time.Second)
+		}), "store-lost-demote", Demote{Mode: DemoteOffline}, none},
 		{"a replica waits", see(replica, listing("a", "b"), etcdLost), "store-lost", Wait{}, none},
 	} {
 		t.Run(c.name, func(t *testing.T) { expect(t, c.o, c.rule, c.action, c.wake) })
@@ -137,6 +143,7 @@ func TestFailsafeOfTheOthers(t *testing.T) {
 		{"just started, was a primary", see(down("in production"), all, began(20*time.Second)), "down-start-primary", StartPrimary{Timeout: 300 * time.Second}, none},
 		{"not listed", see(slices.Concat([]change{orphan, listing("b", "c")}, ready)...), "failsafe-unlisted", Wait{}, none},
 		{"not listed, but ordered", see(slices.Concat([]change{orphan, listing("b", "c")}, ready, []change{request("", "a")})...), "race-candidate", AcquireLeader{}, none},
+		{"asked to go, but the others are not listed", see(slices.Concat([]change{orphan, listing("a", "b")}, ready, []change{request("a", "")})...), "race-won", AcquireLeader{}, none},
 		{"an empty list excludes nobody", see(slices.Concat([]change{orphan, listing()}, ready)...), "race-won", AcquireLeader{}, none},
 		{"who is not listed keeps nobody from the lock", see(orphan, listing("a", "b"), answers("b", 0, unreachable), answers("c", 5000)), "race-won", AcquireLeader{}, none},
 	} {

@@ -92,6 +92,8 @@ func unfit(o *Observation, p Peer) string {
 	case tooFarBehind(o, p.Position, p.Timeline):
 		return fmt.Sprintf("%d bytes behind, maximum_lag_on_failover is %d",
 			known(o, p.Position, p.Timeline).Behind(o.Store.View.Status.Optime), o.Settings.MaximumLagOnFailover)
+	case unlisted(o, p.Name):
+		return "not in /failsafe"
 	case oldTimeline(o, p.Timeline):
 		return fmt.Sprintf("on timeline %d, the cluster is on %d", p.Timeline, o.Store.View.History.Timeline())
 	}

@@ -15,8 +15,13 @@ const failsafeAsk = 8 * time.Second
 
 // failsafe is what a primary without etcd does in failsafe mode; nothing if that can't help it.
 func failsafe(o *Observation) *Decision {
-	others, usable := failsafeOthers(o)
 	round := o.Memory.Failsafe.Round
+	if at := round.Agreed.Add(round.TTL - o.Settings.TTL/4); o.Store.View != nil && !o.locked() && round.Agreed != 0 && o.Now.Before(at) {
+		// etcd is on its way back and has told that our key has gone. What was promised still holds, and the guard
+		// counts to the same moment; as soon as etcd can be relied on the key is taken back.
+		return wait("failsafe-unlocked", "continue to run as a leader because failsafe mode is enabled and all members are accessible").until(at)
+	}
+	others, usable := failsafeOthers(o)
 	if !usable || round.Refused != "" {
 		return nil
 	}

@@ -239,7 +239,7 @@ func (w *world) struck(s *server, p position) {
 			lack = append(lack, n)
 		}
 	}
-	if !w.aiming || len(have) == 0 || len(lack) == 0 {
+	if !w.aiming || !w.faulty || len(have) == 0 || len(lack) == 0 {
 		return
 	}
 	w.aiming = false
