@@ -45,9 +45,9 @@ func (a *Agent) act(ctx context.Context, o ha.Observation, d ha.Decision) bool {
 		}
 		return false // the leader's answer is a change of /sync, which wakes the loop
 	case ha.SetSyncNames:
-		a.failed("could not set synchronous_standby_names", a.o.Postgres.SetSynchronousNames(ctx, &x.Names))
+		a.setNames(ctx, &x.Names)
 	case ha.ReleaseSyncNames:
-		a.failed("could not release synchronous_standby_names", a.o.Postgres.SetSynchronousNames(ctx, nil))
+		a.setNames(ctx, nil)
 	case ha.Checkpoint:
 		a.checkpoint(ctx)
 	case ha.CancelJob:

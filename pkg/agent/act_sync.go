@@ -29,3 +29,12 @@ func (a *Agent) writeSync(ctx context.Context, x ha.WriteSync) {
 	_, err = a.o.Store.Refresh(ctx)
 	a.failed("could not read the cluster from etcd", err)
 }
+
+// setNames sets synchronous_standby_names; nil gives it back to the user.
+func (a *Agent) setNames(ctx context.Context, names *string) {
+	a.memory.Sync.FailedAt = 0
+	if err := a.o.Postgres.SetSynchronousNames(ctx, names); err != nil {
+		a.failed("could not set synchronous_standby_names", err)
+		a.memory.Sync.FailedAt = a.o.Clock.Now()
+	}
+}

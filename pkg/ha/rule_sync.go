@@ -29,6 +29,8 @@ type SyncMemory struct {
 	Names string
 	PID   int
 	Since clock.Instant
+	// FailedAt is when setting them last failed; zero if the last attempt worked.
+	FailedAt clock.Instant
 	// Settled: they are in force in all of its processes.
 	Settled bool
 	// Mark is how far a primary had flushed when they were; zero: not yet. What was acknowledged under other
@@ -93,10 +95,16 @@ func leaderSync(o *Observation) *Decision {
 	case step.Key != nil:
 		state := cluster.SyncState{Leader: o.Self.Name, Standbys: step.Key.Voters, Quorum: step.Key.Quorum}
 		return act(WriteSync{State: state, Revision: key.Revision}, "sync-key", "%s", keyLine(o, state))
-	case step.Names != nil:
+	case step.Names != nil && !namesFail(o):
 		return act(SetSyncNames{Names: step.Names.Text()}, "sync-names", "%s", namesLine(o, *step.Names))
 	}
 	return nil
+}
+
+// namesFail: the names could not be set a moment ago (a full disk, for one). Other rules get their turn.
+func namesFail(o *Observation) bool {
+	at := o.Memory.Sync.FailedAt
+	return at != 0 && o.Now.Sub(at) < o.Settings.LoopWait
 }
 
 // syncDisabled: replication is asynchronous. The key goes first: it must not promise what is not kept.
@@ -108,7 +116,7 @@ func syncDisabled(o *Observation) *Decision {
 }
 
 func releaseNames(o *Observation) *Decision {
-	if !o.Server.OwnSynchronousNames {
+	if !o.Server.OwnSynchronousNames || namesFail(o) {
 		return nil
 	}
 	return act(ReleaseSyncNames{}, "sync-release", "giving synchronous_standby_names back to the configuration")

@@ -87,6 +87,9 @@ func syncBeforePromotion(o *Observation) *Decision {
 	}
 	t := plannedTakeover(o)
 	if d := idleNames(o, t.names); d != nil {
+		if namesFail(o) {
+			return act(ReleaseLeader{}, "sync-names-failed", "released leader key voluntarily because synchronous_standby_names can't be set")
+		}
 		return d
 	}
 	relied := len(t.key.Standbys) > 0 || o.Settings.SynchronousModeStrict
@@ -118,6 +121,9 @@ func syncBeforePromotion(o *Observation) *Decision {
 func replicaSync(o *Observation) *Decision {
 	if o.Settings.SynchronousMode == cluster.SyncOff {
 		return releaseNames(o)
+	}
+	if namesFail(o) {
+		return nil
 	}
 	return idleNames(o, together(o).names)
 }

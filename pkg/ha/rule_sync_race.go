@@ -64,7 +64,10 @@ func syncStand(o *Observation) *Decision {
 // Source: Patroni 4.1, ha.py, is_healthiest_node and _is_healthiest_node.
 func syncFit(o *Observation) (question *Decision, why string) {
 	key := o.Store.View.Sync
-	if !syncActive(o) || ordered(o, o.Self.Name) {
+	switch {
+	case o.Settings.SynchronousMode != cluster.SyncOff && namesFail(o):
+		return nil, "synchronous_standby_names can't be set on this member"
+	case !syncActive(o) || ordered(o, o.Self.Name):
 		return nil, ""
 	}
 	if key.LedBy(o.Self.Name) {

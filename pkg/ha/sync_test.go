@@ -92,6 +92,9 @@ func TestSynchronous(t *testing.T) {
 		}}, ReleaseSyncNames{}, "synchronous_standby_names"},
 		{"kept in pause", []change{paused, on("b", "b"), gone("b")}, key("a", 0), "PAUSE: Updating"},
 
+		{"names that can't be set do not keep others waiting", []change{on(""), func(o *Observation) { o.Memory.Sync.FailedAt = o.Now.Add(-time.Second) }, request("a", "b"), answers("b", 1000, voted)}, ClearFailover{Revision: 20}, "no healthy members found"},
+		{"they are tried again", []change{on(""), func(o *Observation) { o.Memory.Sync.FailedAt = o.Now.Add(-time.Minute) }}, SetSyncNames{Names: "b"}, "b"},
+
 		// Quorum commit.
 		{"quorum: all are named", []change{byQuorum("", 0)}, SetSyncNames{Names: "ANY 1 (b,c)"}, "Setting synchronous replication to 1 of 2 (b, c)"},
 		{"quorum: listed when one is confirmed", []change{byQuorum("ANY 1 (b,c)", 0), func(o *Observation) { o.Server.Senders[1].FlushLSN = 899 }}, key("a", 1, "b", "c"), "Setting leader to a, quorum to 1 of 2 (b, c)"},
@@ -104,6 +107,8 @@ func TestSynchronous(t *testing.T) {
 		{"then is promoted", []change{replica, on(""), leads}, Promote{}, "promoted self"},
 		{"not before nobody can acknowledge", []change{replica, on(""), leads, strict}, SetSyncNames{Names: blocked}, "preparing for a promotion"},
 		{"nor before that is in force", []change{replica, on(blocked), leads, strict, func(o *Observation) { o.Memory.Sync.Settled = false }}, Wait{}, "waiting for PostgreSQL"},
+		{"who can't set its names gives the lock up", []change{replica, on("b"), leads, func(o *Observation) { o.Memory.Sync.FailedAt = o.Now.Add(-time.Second) }}, ReleaseLeader{}, "can't be set"},
+		{"and does not go for it", []change{orphan, on("b", "a"), syncLed("b"), func(o *Observation) { o.Memory.Sync.FailedAt = o.Now.Add(-time.Second) }}, Wait{}, "i am not the healthiest node"},
 		{"the key has changed since the race", []change{replica, on("", "c"), syncLed("b"), leads}, ReleaseLeader{}, "released leader key"},
 		{"and still lists this member", []change{replica, on("", "a"), syncLed("b"), leads}, key("a", 0), "before promotion"},
 		{"a user has ordered it", []change{replica, on("", "c"), syncLed("b"), leads, request("", "a")}, key("a", 0), "before promotion"},

@@ -166,7 +166,7 @@ func (i *Instance) writeFiles(ctx context.Context, r role) (changed bool, err er
 	if err := cfg.writePassFile(r.upstream); err != nil {
 		return false, err
 	}
-	if err := dropAutoRecovery(cfg); err != nil {
+	if err := dropAuto(cfg, i.ownNames()); err != nil {
 		return false, err
 	}
 	cfg.Parameters = i.withNames(i.validParameters(ctx, cfg))
@@ -261,9 +261,9 @@ func restoreConfigCopies(cfg Config) error {
 	return nil
 }
 
-// dropAutoRecovery removes recovery settings from postgresql.auto.conf, which would overrule ours;
-// pg_basebackup -R and ALTER SYSTEM leave them there.
-func dropAutoRecovery(cfg Config) error {
+// dropAuto removes from postgresql.auto.conf what would overrule ours: recovery settings and, while they are
+// the agent's, the names of synchronous standbys. pg_basebackup -R and ALTER SYSTEM leave them there.
+func dropAuto(cfg Config, own []string) error {
 	path := filepath.Join(cfg.DataDir, "postgresql.auto.conf")
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -272,7 +272,8 @@ func dropAutoRecovery(cfg Config) error {
 	var kept []string
 	for line := range strings.Lines(string(b)) {
 		name, _, _ := strings.Cut(strings.TrimSpace(line), "=")
-		if !slices.Contains(recoveryNames, strings.ToLower(strings.TrimSpace(name))) {
+		name = strings.ToLower(strings.TrimSpace(name))
+		if !slices.Contains(recoveryNames, name) && !slices.Contains(own, name) {
 			kept = append(kept, line)
 		}
 	}

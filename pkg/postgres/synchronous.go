@@ -35,23 +35,17 @@ func (i *Instance) SetSynchronousNames(ctx context.Context, names *string) error
 	if err := i.reloadAndWait(ctx); err != nil {
 		return fmt.Errorf("set %s: %w", namesParameter, err)
 	}
-	return i.namesTaken(ctx, names)
+	return nil
 }
 
-// namesTaken makes sure that nothing else decides about the names.
-func (i *Instance) namesTaken(ctx context.Context, names *string) error {
-	if names == nil {
+// ownNames are the settings that only the agent may make now.
+func (i *Instance) ownNames() []string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.names == nil {
 		return nil
 	}
-	out, err := i.local("Patroni", statementTimeout).query(ctx, `SELECT setting, coalesce(sourcefile, '') FROM pg_settings WHERE name = '`+namesParameter+`'`)
-	switch {
-	case err != nil:
-		return nil //nolint:nilerr // the next look at the server tells
-	case len(out) == 1 && out[0][0] != *names:
-		return fmt.Errorf("set %s to %q: it is %q by %s; if that is postgresql.auto.conf, run ALTER SYSTEM RESET %s",
-			namesParameter, *names, out[0][0], out[0][1], namesParameter)
-	}
-	return nil
+	return []string{namesParameter}
 }
 
 // withNames gives the parameters with the agent's names instead of the user's.

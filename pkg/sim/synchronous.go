@@ -3,9 +3,7 @@ package sim
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
@@ -221,12 +219,6 @@ func (w *world) failover() {
 	w.etcd.put(dcs.KeyFailover, dcs.EncodeFailover(cluster.FailoverRequest{Candidate: candidate}), 0)
 }
 
-// ordered reports whether a user has ordered a member to take over.
-func (c *checker) ordered(n *node) bool {
-	order := dcs.DecodeFailover([]byte(c.w.etcd.text(dcs.KeyFailover)))
-	return order.Leader == "" && order.Candidate == n.name
-}
-
 // struck: a commit was just acknowledged.
 func (w *world) struck(s *server, p position) {
 	var have, lack []*node
@@ -256,142 +248,4 @@ func (w *world) struck(s *server, p position) {
 			w.crashNode(have[0])
 		}
 	})
-}
-
-// promised is what the checker knows of acknowledged commits.
-type promised struct {
-	acked []position // the newest of each branch
-	// bound: the key was written since the mode was last turned on, so it is bound to its promise.
-	bound bool
-	// strict: the first standby was listed, and the mode has never changed.
-	strict bool
-	mode   document
-	named  string // the leader in /sync
-}
-
-// acknowledged: a client was told that its commit is done.
-func (c *checker) acknowledged(s *server, p position) {
-	c.w.marks["acknowledged"]++
-	i := slices.IndexFunc(c.acked, func(q position) bool { return q.branch == p.branch })
-	if i < 0 {
-		c.acked = append(c.acked, p)
-	} else {
-		c.acked[i].lsn = max(c.acked[i].lsn, p.lsn)
-	}
-	if !c.bound {
-		return
-	}
-	c.w.marks["acknowledged in "+string(c.mode.Mode)]++
-	c.w.struck(s, p)
-	c.survives()
-	if c.mode.Strict && c.strict && !slices.ContainsFunc(c.w.nodes, func(n *node) bool {
-		return n != s.n && n.server.data && p.within(n.server.pos)
-	}) {
-		c.violate("%s acknowledges a commit in strict mode that nobody else has", s.n.name)
-	}
-}
-
-// lacks reports whether a server lacks an acknowledged commit.
-func (c *checker) lacks(s *server) bool {
-	return slices.ContainsFunc(c.acked, func(p position) bool { return !p.within(s.pos) })
-}
-
-// survives: whoever /sync lets be promoted has every acknowledged commit, now, whatever dies next. A server
-// without data is nobody's candidate and gives nobody its voice.
-func (c *checker) survives() {
-	if !c.bound {
-		return
-	}
-	key := dcs.DecodeSync([]byte(c.w.etcd.text(dcs.KeySync)))
-	leader := c.w.node(key.Leader)
-	if leader == nil {
-		return
-	}
-	if leader.server.data && c.lacks(leader.server) {
-		c.violate("/sync names %s as the leader, which lacks an acknowledged commit", key.Leader)
-	}
-	var without []string
-	for _, name := range key.Standbys {
-		if n := c.w.node(name); n != nil && n.server.data && c.lacks(n.server) {
-			without = append(without, name)
-		}
-	}
-	if len(without) > key.Quorum {
-		c.violate("/sync promises that with a quorum of %d nothing is lost, but %s lack an acknowledged commit",
-			key.Quorum, strings.Join(without, ", "))
-	}
-}
-
-// syncKey sees each change of /sync.
-func (c *checker) syncKey() {
-	value := c.w.etcd.text(dcs.KeySync)
-	c.w.tracef(nil, "etcd", "sync key = %s", value)
-	key := dcs.DecodeSync([]byte(value))
-	leader := c.w.node(key.Leader)
-	if leader == nil || c.mode.Mode == cluster.SyncOff {
-		c.bound = false
-		return
-	}
-	if c.ordered(leader) && key.Leader != c.named {
-		c.bound = false // whatever it lacks
-	}
-	if !c.bound {
-		// What was lost before, while nothing was promised, can't be lost any more.
-		c.bound = true
-		c.acked = slices.DeleteFunc(c.acked, func(p position) bool { return !p.within(leader.server.pos) })
-	}
-	if key.Leader != c.named && c.w.faulty && len(c.w.nodes) > 2 && c.w.modes.IntN(3) == 0 {
-		c.w.aiming = true // a young reign, in which the leader before may not have come back yet
-	}
-	c.named = key.Leader
-	c.strict = c.strict || len(key.Standbys) > 0 && !c.w.live
-	c.survives()
-}
-
-// configKey sees each change of /config.
-func (c *checker) configKey(raw []byte) {
-	before := c.mode.Mode
-	c.mode = readDocument(raw)
-	if before == cluster.SyncOff || c.mode.Mode == cluster.SyncOff {
-		c.bound = false
-	}
-}
-
-// begins: with synchronous replication a server that begins to write is the one that /sync names.
-func (c *checker) begins(s *server) {
-	if !c.bound || c.w.paused {
-		return
-	}
-	if key := dcs.DecodeSync([]byte(c.w.etcd.text(dcs.KeySync))); key.Leader != s.n.name {
-		c.violate("%s begins to write, but /sync names %s as the leader", s.n.name, key.Leader)
-	}
-}
-
-// synchronous says what is missing to the synchronous state that is configured, nothing if it is there.
-func (c *checker) synchronous(leader *node) string {
-	key := dcs.DecodeSync([]byte(c.w.etcd.text(dcs.KeySync)))
-	if c.mode.Mode == cluster.SyncOff {
-		if key.Leader != "" || leader.server.session != "" {
-			return "synchronous mode is off, but /sync or the names are still there"
-		}
-		return ""
-	}
-	want := 0
-	for _, n := range c.w.nodes {
-		if n != leader && !n.tags.NoSync() {
-			want++
-		}
-	}
-	required := min(c.mode.Count, want)
-	if c.mode.Mode == cluster.SyncOn {
-		want = required
-	}
-	names, _ := quorum.Parse(leader.server.session)
-	if want == 0 && c.mode.Strict {
-		names.Standbys, names.Required = names.Standbys[:max(0, len(names.Standbys)-1)], names.Required-1 // the one that can't be
-	}
-	if key.Leader != leader.name || len(key.Standbys) != want || key.Quorum != want-required || len(names.Standbys) != want || names.Required != required {
-		return fmt.Sprintf("/sync is led by %q with quorum %d of %v while the names are %q", key.Leader, key.Quorum, key.Standbys, leader.server.session)
-	}
-	return ""
 }
