@@ -4,6 +4,9 @@ package badinput
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -79,11 +82,10 @@ func TestForeignData(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.Own(n.Data, precious)
+	before := contents(t, n.Data)
 	n.Run()
 	c.WaitFor(enough, "a word about the directory", func() bool { return strings.Contains(n.Log(), "data directory is not accessible") })
-	if text, err := os.ReadFile(precious); err != nil || string(text) != "not a database" {
-		t.Errorf("it was touched: %q %v", text, err)
-	}
+	untouched(t, n.Data, before)
 	if !n.Running() {
 		t.Errorf("the node has ended")
 	}
@@ -99,10 +101,54 @@ func TestAnotherCluster(t *testing.T) {
 	}
 	n.Terminate(enough)
 	put(t, c, "initialize", "7999999999999999999")
+	data := contents(t, n.Data)
 	n.Run()
 	wants(t, ends(t, c, n), "system ID mismatch, node node1 belongs to a different cluster: 7999999999999999999 != "+before)
-	if _, err := os.Stat(filepath.Join(n.Data, "global", "pg_control")); err != nil {
-		t.Errorf("the data is gone: %v", err)
+	untouched(t, n.Data, data)
+}
+
+// contents gives what is in a directory: path to mode and hash.
+func contents(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		text := info.Mode().String()
+		if info.Mode().IsRegular() {
+			raw, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			text += fmt.Sprintf(" %x", sha256.Sum256(raw))
+		}
+		all[path] = text
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// untouched fails the test if anything in a directory is other than it was.
+func untouched(t *testing.T, dir string, before map[string]string) {
+	t.Helper()
+	now := contents(t, dir)
+	for path, text := range before {
+		if now[path] != text {
+			t.Errorf("%s: %q, was %q", path, now[path], text)
+		}
+	}
+	for path := range now {
+		if before[path] == "" {
+			t.Errorf("%s is new", path)
+		}
 	}
 }
 

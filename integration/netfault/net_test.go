@@ -90,6 +90,8 @@ func TestPartitions(t *testing.T) {
 			}
 			n.MendAll()
 			c.WaitHealthy(2 * enough)
+			before = w.Count()
+			c.WaitFor(enough, "rows acknowledged when all lines are open", func() bool { return w.Count() > before })
 			for _, p := range append(probes, w) {
 				p.Stop()
 			}

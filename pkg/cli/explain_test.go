@@ -137,7 +137,7 @@ func TestExplainWithoutKeys(t *testing.T) {
 	f := explained(t, func(o *ha.Observation) {
 		switch o.Self.Name {
 		case "node2":
-			o.Store.View.Members, o.Store.View.Failsafe = nil, map[string]string{"node1": "http://node1:8008/patroni"}
+			o.Store.View.Members, o.Store.View.Failsafe = nil, map[string]string{"node1": "http://node1:8008/patroni", "node2": "http://node2:8008/patroni"}
 		case "node1":
 			o.Store.View.Members = o.Store.View.Members[:1]
 		}

@@ -24,7 +24,7 @@ func TestSeed(t *testing.T) {
 }
 
 // fixedSeeds is the budget of TestPromises: about a minute with the race detector on one core.
-const fixedSeeds = 180
+const fixedSeeds = 200
 
 // TestPromises runs the rules that ship over a fixed budget of seeds. Every promise must hold in each.
 func TestPromises(t *testing.T) {
