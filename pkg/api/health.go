@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -144,8 +145,23 @@ func (s *Server) status(r *http.Request) reply {
 	ctx, cancel := detached(r, lookLimit)
 	defer cancel()
 	p := s.picture()
-	p.Snapshot = s.o.Node.Look(ctx)
+	p.Snapshot = s.look(ctx)
 	return jsonReply(http.StatusOK, encode(p.document(s.o.Version)))
+}
+
+// look gives the node with its server as it is now. A server that can't be looked at in time counts as one
+// that does not answer: a position from before would be taken for one of now.
+func (s *Server) look(ctx context.Context) *Snapshot {
+	seen := make(chan *Snapshot, 1)
+	go func() { seen <- s.o.Node.Look(ctx) }()
+	select {
+	case snapshot := <-seen:
+		return snapshot
+	case <-ctx.Done():
+		silent := *s.o.Node.Snapshot()
+		silent.Server.Answered = false
+		return &silent
+	}
 }
 
 // readiness: this member may count when others wait for it. An answer that is no says why.

@@ -263,3 +263,19 @@ func TestHangUp(t *testing.T) {
 		}
 	}
 }
+
+// TestStatusOfAHungServer: who asks for the status gets an answer in time, and no position that is old.
+func TestStatusOfAHungServer(t *testing.T) {
+	w := newWorld()
+	hung := make(chan struct{})
+	defer close(hung)
+	w.look = func(*cluster.Server) { <-hung }
+	begin := time.Now()
+	got := send(t, w.start(t, Settings{}), "GET", "/patroni", "")
+	if got.status != 200 || strings.Contains(got.body, "xlog") || !strings.Contains(got.body, `"state": "unknown"`) {
+		t.Errorf("status %d: %s", got.status, got.body)
+	}
+	if d := time.Since(begin); d > 10*time.Second {
+		t.Errorf("answered after %s", d)
+	}
+}
