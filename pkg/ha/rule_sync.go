@@ -31,6 +31,8 @@ type SyncMemory struct {
 	Since clock.Instant
 	// FailedAt is when setting them last failed; zero if the last attempt worked.
 	FailedAt clock.Instant
+	// Waits: the checkpointer has made commits wait for names, these or others before them.
+	Waits bool
 	// Settled: they are in force in all of its processes.
 	Settled bool
 	// Mark is how far a primary had flushed when they were; zero: not yet. What was acknowledged under other
@@ -45,8 +47,9 @@ type SyncMemory struct {
 }
 
 // namesSettle is how long after a session has seen new names every other process that is awake has read
-// them too. They are signalled together and look each time they wake; a checkpointer that is busy may take
-// longer, and is waited for. Patroni waits 100 ms and for nobody.
+// them too. They are signalled together and look each time they wake. A checkpointer that is busy may take
+// longer, and is waited for; but it only says whether commits wait at all, so from some names to others its
+// word is not needed. Patroni waits 100 ms and for nobody.
 const namesSettle = 250 * time.Millisecond
 
 // Note updates the memory from what was just seen.
@@ -57,7 +60,7 @@ func (m *SyncMemory) Note(o *Observation) {
 	}
 	if !s.Answered {
 		if s.Process == cluster.ProcessNone {
-			m.Names, m.PID, m.Since, m.Settled, m.Mark, m.PrimarySince = "", 0, 0, false, 0, 0
+			*m = SyncMemory{Written: m.Written, Judged: m.Judged, FailedAt: m.FailedAt, Alive: m.Alive, LeavingSince: m.LeavingSince}
 		}
 		return
 	}
@@ -67,10 +70,13 @@ func (m *SyncMemory) Note(o *Observation) {
 	case m.PrimarySince == 0, m.PID != s.PostmasterPID:
 		m.PrimarySince = o.Now
 	}
+	m.Waits = m.Waits && m.PID == s.PostmasterPID && s.SynchronousNames != ""
 	if m.PID != s.PostmasterPID || m.Names != s.SynchronousNames || m.Since == 0 {
 		m.Names, m.PID, m.Since, m.Settled, m.Mark = s.SynchronousNames, s.PostmasterPID, o.Now, false, 0
 	}
-	m.Settled = m.Settled || o.Now.Sub(m.Since) >= namesSettle && s.CheckpointerIdle
+	if o.Now.Sub(m.Since) >= namesSettle && (m.Waits || s.CheckpointerIdle) {
+		m.Settled, m.Waits = true, s.SynchronousNames != ""
+	}
 	if m.Settled && m.Mark == 0 && !s.InRecovery {
 		m.Mark = s.FlushLSN
 	}

@@ -207,7 +207,12 @@ func TestSettled(t *testing.T) {
 	check("later", 1500, start)
 	look(4*time.Second, func(o *Observation) { o.Server.SynchronousNames = "c" })
 	check("other names", 0, start.Add(4*time.Second))
-	look(5*time.Second, func(o *Observation) { o.Server.SynchronousNames = "c" })
+	look(5*time.Second, busy, func(o *Observation) { o.Server.SynchronousNames = "c" })
+	check("from names to names the checkpointer is not needed", 1000, start.Add(4*time.Second))
+	look(5100*time.Millisecond, func(o *Observation) { o.Server.SynchronousNames = "" })
+	look(5200*time.Millisecond, busy)
+	look(5900*time.Millisecond, busy)
+	check("from none to some it is", 0, start.Add(5200*time.Millisecond))
 	look(6*time.Second, func(o *Observation) { o.Server.SynchronousNames, o.Server.PostmasterPID = "c", 101 })
 	check("another server", 0, start.Add(6*time.Second))
 	if m.PrimarySince != start.Add(6*time.Second) {
