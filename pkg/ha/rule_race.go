@@ -161,7 +161,11 @@ func raceHealthiest(o *Observation, others []cluster.Member) *Decision {
 	if d := syncStand(o); d != nil {
 		return d
 	}
-	answers, question := ask(o, withAPI(inSync(o, others)), "race-ask", "asking the other members for their WAL positions")
+	asked := withAPI(inSync(o, others))
+	if len(asked) == 0 {
+		asked = withAPI(others) // to ask also brings the newest view, and this one may be old
+	}
+	answers, question := ask(o, asked, "race-ask", "asking the other members for their WAL positions")
 	if question != nil {
 		return question
 	}
