@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,15 +70,14 @@ func TestFailsafeAnswers(t *testing.T) {
 		{"no answer twice", func(http.ResponseWriter, int) { panic(http.ErrAbortHandler) }, false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			calls := 0
+			var calls atomic.Int32 // a handler may still run when the client has gone
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				calls++
-				c.answer(w, calls)
+				c.answer(w, int(calls.Add(1)))
 			}))
 			defer server.Close()
 			got := askOne(t, t.Context(), server.URL, cluster.FailsafeQuestion{Name: "db1"})
-			if got.Accepted != c.accepted || got.Refused != c.refused || !c.accepted && got.Error == "" || calls > 2 {
-				t.Errorf("%+v after %d calls", got, calls)
+			if got.Accepted != c.accepted || got.Refused != c.refused || !c.accepted && got.Error == "" || calls.Load() > 2 {
+				t.Errorf("%+v after %d calls", got, calls.Load())
 			}
 		})
 	}
