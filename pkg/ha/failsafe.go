@@ -26,7 +26,8 @@ import (
 //  5. An agent that was restarted has forgotten its promises. So it waits for as long as one can last after it
 //     began. A server that is a primary already need not wait: whoever was a primary had promised nothing.
 //
-// A manual failover to a member that is not listed is an order of a user, and overrides 1 but never a promise.
+// A manual failover to a member that is not listed, asked for while nobody leads, is an order of a user and
+// overrides 1, but never a promise.
 
 // FailsafeMemory is what a member remembers of failsafe mode between two turns.
 type FailsafeMemory struct {

@@ -142,7 +142,12 @@ func TestFailsafeOfTheOthers(t *testing.T) {
 		{"just started, elected", see(elected, all, began(20*time.Second)), "failsafe-restarted", Wait{}, start.Add(10300 * time.Millisecond)},
 		{"just started, was a primary", see(down("in production"), all, began(20*time.Second)), "down-start-primary", StartPrimary{Timeout: 300 * time.Second}, none},
 		{"not listed", see(slices.Concat([]change{orphan, listing("b", "c")}, ready)...), "failsafe-unlisted", Wait{}, none},
-		{"not listed, but ordered", see(slices.Concat([]change{orphan, listing("b", "c")}, ready, []change{request("", "a")})...), "race-candidate", AcquireLeader{}, none},
+		{"not listed, but ordered", see(slices.Concat([]change{orphan, listing("b", "c")}, ready, []change{request("", "a"), func(o *Observation) {
+			o.Memory.UnlockedSince, o.Memory.RequestSince = start.Add(-20*time.Second), start.Add(-time.Second)
+		}})...), "race-candidate", AcquireLeader{}, none},
+		{"not listed, and ordered while there was a leader", see(slices.Concat([]change{orphan, listing("b", "c")}, ready, []change{request("", "a"), func(o *Observation) {
+			o.Memory.UnlockedSince, o.Memory.RequestSince = start.Add(-20*time.Second), start.Add(-30*time.Second)
+		}})...), "failsafe-unlisted", Wait{}, none},
 		{"asked to go, but the others are not listed", see(slices.Concat([]change{orphan, listing("a", "b")}, ready, []change{request("a", "")})...), "race-won", AcquireLeader{}, none},
 		{"an empty list excludes nobody", see(slices.Concat([]change{orphan, listing()}, ready)...), "race-won", AcquireLeader{}, none},
 		{"who is not listed keeps nobody from the lock", see(orphan, listing("a", "b"), answers("b", 0, unreachable), answers("c", 5000)), "race-won", AcquireLeader{}, none},

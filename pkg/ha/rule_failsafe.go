@@ -102,7 +102,7 @@ func heldBack(o *Observation) *Decision {
 	case o.Now.Before(forgotten(o)):
 		return wait("failsafe-restarted", "following a different leader because i am not the healthiest node").
 			because("failsafe-restarted", "my agent has just started and may have promised to wait for a primary without etcd").until(forgotten(o))
-	case !o.mine() && unlisted(o, o.Self.Name) && !ordered(o, o.Self.Name):
+	case !o.mine() && unlisted(o, o.Self.Name) && !orderedAlone(o):
 		return wait("failsafe-unlisted", "following a different leader because i am not the healthiest node").
 			because("failsafe-unlisted", "I am not among the members that a leader in failsafe mode asks (%s)", strings.Join(sortedKeys(o.Store.View.Failsafe), ", "))
 	}
@@ -127,6 +127,12 @@ func forgotten(o *Observation) clock.Instant {
 func unlisted(o *Observation, name string) bool {
 	_, listed := o.Store.View.Failsafe[name]
 	return len(o.Store.View.Failsafe) > 0 && !listed
+}
+
+// orderedAlone: a user has ordered this very member to take over when nobody led. An order from before that
+// does not tell that the user knows what has become of the leader.
+func orderedAlone(o *Observation) bool {
+	return ordered(o, o.Self.Name) && o.Memory.UnlockedSince != 0 && o.Memory.RequestSince > o.Memory.UnlockedSince
 }
 
 // leaderFailsafe keeps /failsafe: every member that can be asked. Who is not in it does not stand for the

@@ -214,6 +214,9 @@ func (w *world) failover() {
 	if !w.etcd.up || w.paused || dcs.DecodeFailover([]byte(w.etcd.text(dcs.KeyFailover))).Pending() {
 		return
 	}
+	if listed := dcs.DecodeFailsafe([]byte(w.etcd.text(dcs.KeyFailsafe))); len(listed) > 0 && listed[candidate] == "" {
+		return // such an order is for who knows that the old primary is down; see docs/safety.md
+	}
 	w.tracef(nil, "USER", "failover to %s", candidate)
 	w.mark("user: failover")
 	w.etcd.put(dcs.KeyFailover, dcs.EncodeFailover(cluster.FailoverRequest{Candidate: candidate}), 0)

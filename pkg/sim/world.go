@@ -110,7 +110,7 @@ func newWorld(o Options) *world {
 		w.choices = []cluster.SynchronousMode{cluster.SyncOff, cluster.SyncOn, cluster.SyncQuorum}
 	}
 	w.doc, w.live = w.chooseMode()
-	w.base.FailsafeMode = o.Seed%4 == 2
+	w.base.FailsafeMode = o.Seed%4 == 0
 	if o.Failsafe != nil {
 		w.base.FailsafeMode = *o.Failsafe
 	}
