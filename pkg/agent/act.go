@@ -136,7 +136,7 @@ func (a *Agent) arm(ctx context.Context, pid int) error {
 		return nil // in pause nothing is fenced, as nothing is promoted or demoted
 	}
 	proven := a.lockProven()
-	lease := a.o.Store.Lease().ID
+	lease := a.provenLease()
 	dog, _ := a.watchdog()
 	if a.armedAs(pid, lease, dog) {
 		a.o.Guard.Extend(proven)
@@ -173,7 +173,7 @@ func (a *Agent) fence(ctx context.Context, o ha.Observation) {
 	if o.Job != nil || !a.holds(o) || !o.Server.IsPrimary() || !o.Now.Before(o.Store.LockProven) {
 		return
 	}
-	if dog, _ := a.watchdog(); !a.armedAs(o.Server.PostmasterPID, a.o.Store.Lease().ID, dog) {
+	if dog, _ := a.watchdog(); !a.armedAs(o.Server.PostmasterPID, a.provenLease(), dog) {
 		a.failed("no guard is armed for the running primary", a.arm(ctx, o.Server.PostmasterPID))
 	}
 }
@@ -201,7 +201,7 @@ func (a *Agent) acquire(ctx context.Context, o ha.Observation) {
 	a.memory.Sync.Judged, a.memory.Sync.Alive = o.Store.View.Sync.Revision, alive(o)
 	// The key hangs on the lease, whose life was counted from before its last renewal was sent; creating
 	// the key has not made it longer.
-	a.setProof(lease.Expires)
+	a.setProof(lease.Expires, lease.ID)
 	a.peers = map[string]ha.Peer{}
 }
 
@@ -227,7 +227,7 @@ func (a *Agent) release(ctx context.Context, o ha.Observation, optime cluster.LS
 			return
 		}
 	}
-	a.setProof(0)
+	a.setProof(0, 0)
 	if _, err := a.o.Store.ReleaseLeader(ctx, a.lastStatus(optime)); err != nil {
 		a.failed("could not release the leader lock", err)
 		return

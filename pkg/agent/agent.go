@@ -107,8 +107,16 @@ const (
 	armOn
 )
 
-// proof is until when the leader key is proven to be ours. Source: design.md, "etcd".
-type proof struct{ until clock.Instant }
+// proof is until when the leader key is proven to be ours, and on which lease. Source: design.md, "etcd".
+//
+// A guard is armed on the lease of the proof, not on the one that the store has by now. Otherwise: the guard
+// stops the server and gives the lease up; the store finds that it has none; the key is still ours in an old
+// view, and the proof is not over; the guard knows nothing of a lease zero, and the server starts as a primary
+// beside the next one.
+type proof struct {
+	until clock.Instant
+	lease int64
+}
 
 // New makes an agent. It does nothing before its first turn.
 func New(o Options) *Agent {
@@ -175,9 +183,16 @@ func (a *Agent) lockProven() clock.Instant {
 	return a.proof.until
 }
 
-func (a *Agent) setProof(until clock.Instant) {
+// provenLease gives the lease that the proof was made on.
+func (a *Agent) provenLease() int64 {
 	a.mu.Lock()
-	a.proof.until = until
+	defer a.mu.Unlock()
+	return a.proof.lease
+}
+
+func (a *Agent) setProof(until clock.Instant, lease int64) {
+	a.mu.Lock()
+	a.proof = proof{until: until, lease: lease}
 	a.mu.Unlock()
 }
 

@@ -76,7 +76,7 @@ func (a *Agent) renew(ctx context.Context, s cluster.Settings) error {
 	case !lead:
 		// Nothing was asked about the key, so nothing is proven that was not.
 	case holds:
-		a.proof.until = lease.Expires
+		a.proof = proof{until: lease.Expires, lease: lease.ID}
 	default:
 		a.proof.until = 0
 	}

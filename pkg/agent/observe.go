@@ -19,7 +19,7 @@ func (a *Agent) observe(ctx context.Context) ha.Observation {
 	now := a.o.Clock.Now()
 
 	if view != nil && view.Leader.Name != a.o.Name {
-		a.setProof(0) // own writes are in the view at once, so this is never older than our own key
+		a.setProof(0, 0) // own writes are in the view at once, so this is never older than our own key
 	}
 	_, failed := a.watchdog()
 	a.mu.Lock()
