@@ -7,7 +7,7 @@ LDFLAGS  = -s -w -X github.com/hathi-ha/hathi/pkg/cli.Version=$(VERSION)
 GOFUMPT     = go run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build test lint bench soak chaos playground setup clean docker-image docker-test
+.PHONY: help build test lint bench soak sim-report chaos playground setup clean docker-image docker-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -31,6 +31,9 @@ bench: setup ## how long clients wait when something happens (about 11 minutes)
 
 soak: ## simulate until told to stop
 	go run ./pkg/sim/cmd/soak
+
+sim-report: ## which rules the simulator takes, and how often
+	go run ./pkg/sim/cmd/report
 
 chaos: setup ## faults by chance on real processes, in each mode (CHAOS_TIME, CHAOS_MODE, CHAOS_SEED)
 	CHAOS_TIME=$${CHAOS_TIME:-10m} go test -v -count=1 -timeout 6h ./integration/chaos

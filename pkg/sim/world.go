@@ -35,7 +35,7 @@ type Result struct {
 	Violation string
 	Trace     []string       // the events in order; nil without Options.Trace
 	Hash      uint64         // of the trace
-	Rules     map[string]int // how often each rule of package ha decided
+	Rules     map[string]int // how often each rule of package ha decided or gave a reason
 	Marks     map[string]int // how often something worth knowing happened
 	Simulated time.Duration  // virtual time of the whole cluster
 }
@@ -247,7 +247,11 @@ func (w *world) decided(n *node, d ha.Decision) {
 		w.check.violate("%s decided without a reason", n.name)
 		return
 	}
-	w.rules[d.Reasons[0].Rule]++
+	for i, r := range d.Reasons {
+		if i == 0 || r.Rule != d.Reasons[i-1].Rule {
+			w.rules[r.Rule]++
+		}
+	}
 	if _, waiting := d.Action.(ha.Wait); !waiting {
 		w.tracef(n, "decides", "%s: %T: %s", d.Reasons[0].Rule, d.Action, d.Reasons[0].Text)
 	}

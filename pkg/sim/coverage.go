@@ -1,0 +1,154 @@
+package sim
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// FixedSeeds is how many seeds the tests run, and the report: under a minute with the race detector on one core.
+const FixedSeeds = 200
+
+// namesRule says which argument of a function of package ha is the name of a rule.
+var namesRule = map[string]int{"act": 1, "wait": 0, "because": 0, "standBack": 1, "stand": 0, "drop": 0, "ask": 2, "turnedDown": 1}
+
+// RuleNames gives the name of every rule in the source of package ha, which is in fsys.
+func RuleNames(fsys fs.FS) ([]string, error) {
+	files, err := fs.Glob(fsys, "*.go")
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]bool{}
+	for _, path := range files {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		text, err := fs.ReadFile(fsys, path)
+		if err != nil {
+			return nil, err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, text, parser.SkipObjectResolution)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && f.Body != nil {
+				collectRules(f, names)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("no rule is named in the %d files that were read: they are not those of package ha", len(files))
+	}
+	return slices.Sorted(maps.Keys(names)), nil
+}
+
+// collectRules adds the rules that a function names in calls, or as its result called rule.
+func collectRules(f *ast.FuncDecl, names map[string]bool) {
+	result := resultIndex(f)
+	add := func(list []ast.Expr, i int) {
+		if i < 0 || i >= len(list) {
+			return
+		}
+		if lit, ok := list[i].(*ast.BasicLit); ok && lit.Kind == token.STRING {
+			if name, err := strconv.Unquote(lit.Value); err == nil && name != "" {
+				names[name] = true
+			}
+		}
+	}
+	ast.Inspect(f.Body, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.ReturnStmt:
+			add(n.Results, result)
+		case *ast.CallExpr:
+			if i, ok := namesRule[called(n.Fun)]; ok {
+				add(n.Args, i)
+			}
+		}
+		return true
+	})
+}
+
+// resultIndex is the place of the result that is called rule, -1 if there is none.
+func resultIndex(f *ast.FuncDecl) int {
+	if f.Type.Results == nil {
+		return -1
+	}
+	i := 0
+	for _, field := range f.Type.Results.List {
+		for _, name := range field.Names {
+			if name.Name == "rule" {
+				return i
+			}
+			i++
+		}
+	}
+	return -1
+}
+
+func called(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.Ident:
+		return e.Name
+	case *ast.SelectorExpr:
+		return e.Sel.Name
+	}
+	return ""
+}
+
+// Unreached are the rules that no simulated run takes, and why.
+var Unreached = map[string]string{
+	"bootstrap-abandoned":    "faults begin when the cluster is up, so no bootstrap dies half-way",
+	"bootstrap-backoff":      "initdb does not fail",
+	"bootstrap-not-me":       "every member may found the cluster",
+	"clone-no-source":        "members write their address before they lead",
+	"data-paused":            "nobody removes data in pause",
+	"data-release":           "the data of a leader does not vanish",
+	"data-unusable":          "data directories can be read",
+	"down-paused":            "nobody stops PostgreSQL in pause",
+	"down-paused-release":    "nobody stops PostgreSQL in pause",
+	"identity-mismatch":      "there is only one system identifier",
+	"identity-release":       "there is only one system identifier",
+	"identity-replica-first": "/initialize is not removed",
+	"identity-unknown":       "control files can be read",
+	"identity-write":         "/initialize is not removed",
+	"job-forbidden":          "the guard, or the end of the job, comes first",
+	"leader-config":          "/config is not removed",
+	"leader-initialize":      "/initialize is not removed",
+	"leader-paused-release":  "nobody stops PostgreSQL in pause",
+	"leader-watchdog":        "there are no watchdog devices",
+	"none":                   "it answers what no other rule does, and there is nothing such",
+	"race-empty-key":         "nobody empties the leader key",
+	"race-no-position":       "a server that answers tells its position",
+	"race-nofailover":        "no member has the tag",
+	"race-old-primary":       "needs a primary that starts as one while the cluster has gone on; the rules start it as a replica",
+	"race-paused":            "the leader key does not go in pause",
+	"race-paused-candidate":  "nobody asks for a failover in pause",
+	"race-paused-primary":    "the leader key does not go in pause",
+	"race-primary-alive":     "the leader key does not go while a primary can be asked",
+	"race-priority":          "no member has the tag",
+	"race-sync-primary":      "needs a primary without a lock that /sync does not name; the fence ends it first",
+	"race-watchdog":          "there are no watchdog devices",
+	"reinitialize":           "nobody asks for it",
+	"replica-demote":         "the leader key is not overwritten while a primary runs",
+	"replica-paused-primary": "the leader key is not overwritten in pause",
+	"request-called-off":     "the command and a later turn remove the request first",
+	"request-paused":         "nobody asks for a switchover in pause",
+	"request-stale":          "no switchover is scheduled",
+	"restart":                "nobody asks for it",
+	"rewind-impossible":      "a run without pg_rewind removes what has diverged",
+	"rewind-retry":           "a rewind that fails once does not fail again",
+	"rewind-wait-leader":     "the comparison has waited for the leader before",
+	"silent":                 "a server that runs answers, or its postmaster is stopped",
+	"silent-timeout":         "a server that runs answers, or its postmaster is stopped",
+	"starting-alone":         "starts end before primary_start_timeout",
+	"stop-paused":            "agents are not ended in pause",
+	"sync-names-failed":      "setting the names does not fail",
+	"sync-unfit":             "/sync does not change between a race that was won and the promotion",
+}
