@@ -199,6 +199,9 @@ func (a *Agent) acquire(ctx context.Context, o ha.Observation) {
 		return
 	}
 	a.memory.Sync.Judged, a.memory.Sync.Alive = o.Store.View.Sync.Revision, alive(o)
+	if req := o.Store.View.Failover; req.Leader == "" && req.Candidate == a.o.Name {
+		a.memory.Sync.Judged = 0 // it was ordered, not judged; the order may be withdrawn before the promotion
+	}
 	// The key hangs on the lease, whose life was counted from before its last renewal was sent; creating
 	// the key has not made it longer.
 	a.setProof(lease.Expires, lease.ID)
