@@ -166,6 +166,14 @@ func configure(t *testing.T, c *testcluster.Cluster, l *testcluster.Node) {
 		c.WaitFor(enough, "max_connections on "+n.Name, func() bool { v, err := n.SQL("SHOW max_connections"); return err == nil && v == "60" })
 	}
 	c.WaitFor(enough, "nothing pending", func() bool { return !strings.Contains(c.Hathi("list"), "max_connections") })
+	// The lease of the present ttl is shorter than the next loop_wait.
+	timeline := c.View().History.Timeline()
+	patch(t, l, `{"ttl": 30, "loop_wait": 10, "retry_timeout": 10}`)
+	time.Sleep(8 * time.Second) // longer than the old lease
+	if now := c.View().History.Timeline(); now != timeline || c.Leader() != l {
+		t.Errorf("a longer ttl has changed the leader: timeline %d, before %d", now, timeline)
+	}
+	patch(t, l, `{"ttl": 6, "loop_wait": 2, "retry_timeout": 2}`)
 }
 
 func patch(t *testing.T, n *testcluster.Node, body string) {

@@ -21,7 +21,7 @@ func (a *Agent) Keep(ctx context.Context) clock.Instant {
 	if now.Sub(turned) > stuckAfter(settings) {
 		return now.Add(settings.LoopWait / 4) // no event tells that a stuck loop goes on
 	}
-	if due := kept.Add(renewEvery(settings)); kept != 0 && now.Before(due) {
+	if due := kept.Add(a.renewEvery(settings)); kept != 0 && now.Before(due) {
 		return due
 	}
 	if err := a.renew(ctx, settings); err != nil {
@@ -29,12 +29,18 @@ func (a *Agent) Keep(ctx context.Context) clock.Instant {
 		// once is not asked in a tight loop; nothing tells when it will answer again but asking.
 		return a.o.Clock.Now().Add(min(time.Second, settings.RetryTimeout/4))
 	}
-	return a.o.Clock.Now().Add(renewEvery(settings))
+	return a.o.Clock.Now().Add(a.renewEvery(settings))
 }
 
 // renewEvery: once per loop_wait as in Patroni, but never so seldom that two failed renewals in a row would
-// lose the lease.
-func renewEvery(s cluster.Settings) time.Duration { return min(s.LoopWait, s.TTL/3) }
+// lose the lease; which may still be one of the ttl before.
+func (a *Agent) renewEvery(s cluster.Settings) time.Duration {
+	ttl := s.TTL
+	if lease := a.o.Store.Lease(); lease.ID != 0 {
+		ttl = min(ttl, lease.TTL)
+	}
+	return min(s.LoopWait, ttl/3)
+}
 
 // stuckAfter: a turn waits for etcd at most a retry_timeout, for a query and for the peers a few seconds.
 func stuckAfter(s cluster.Settings) time.Duration {

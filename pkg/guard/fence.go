@@ -111,6 +111,7 @@ func (g *guard) tell(m message) {
 // tryRelease tries until etcd has answered, because no server is armed under the lease any more; or, when the
 // guard is ending, until the lease is over anyway.
 func (g *guard) tryRelease(ctx context.Context, lease int64, deadline clock.Instant) {
+	pause, said := 100*time.Millisecond, false
 	for {
 		if g.forsaken.Load() && g.o.Clock.Now().After(deadline) {
 			return
@@ -121,8 +122,12 @@ func (g *guard) tryRelease(ctx context.Context, lease int64, deadline clock.Inst
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		g.o.Log.Warn("could not give the leader lock up", "error", err)
-		time.Sleep(200 * time.Millisecond) // etcd does not tell when it can be reached again
+		if !said {
+			said = true
+			g.o.Log.Warn("could not give the leader lock up, trying on", "error", err)
+		}
+		pause = min(2*pause, 2*time.Second)
+		time.Sleep(pause) // etcd does not tell when it can be reached again
 	}
 }
 

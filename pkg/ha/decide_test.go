@@ -60,6 +60,9 @@ func TestDecide(t *testing.T) {
 		{"replica follows the member of its tag", []change{replica, func(o *Observation) { o.Self.Tags = cluster.Tags{"replicatefrom": "c"} }}, Follow{Upstream: cluster.Upstream{Member: "c", Host: "c", Port: "5432"}}, "following c"},
 		{"replica streaming on an older timeline is not bothered", []change{replica, func(o *Observation) { o.Server.Timeline = 1 }}, Wait{}, "no action"},
 		{"replica cut off on an older timeline is compared", []change{replica, func(o *Observation) { o.Server.Timeline, o.Server.ReceiverStatus = 1, "" }}, CheckRewind{Leader: upB}, "comparing"},
+		{"down without etcd is started to be read", []change{down("in production"), lost(time.Second)}, StartReplica{}, "starting as a secondary that can be read"},
+		{"a replica down without etcd follows whom it knows", []change{replica, down("shut down in recovery"), lost(time.Second)}, StartReplica{Upstream: upB}, "starting as a secondary that can be read"},
+		{"down without etcd in pause", []change{down("in production"), lost(time.Second), paused}, Wait{}, "PAUSE: DCS is not accessible"},
 		{"it is compared where nothing can be done about it", []change{replica, func(o *Observation) {
 			o.Server.Timeline, o.Server.ReceiverStatus = 1, ""
 			o.Settings.UsePgRewind, o.Settings.RemoveDataDirOnDivergedTimeline = false, false

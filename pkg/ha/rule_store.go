@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/clock"
+	"github.com/hathi-ha/hathi/pkg/cluster"
 )
 
 // failing gives for how long etcd has not answered.
@@ -20,6 +21,9 @@ func ruleStoreLost(o *Observation) *Decision {
 	if o.Store.FailingSince == 0 {
 		return nil
 	}
+	if d := readable(o); d != nil {
+		return d
+	}
 	if !o.mayWrite() || o.paused() {
 		return wait("store-lost", "DCS is not accessible")
 	}
@@ -32,6 +36,22 @@ func ruleStoreLost(o *Observation) *Decision {
 	}
 	return act(Demote{Mode: DemoteOffline}, "store-lost-demote",
 		"demoting self because DCS is not accessible and I was a leader")
+}
+
+// readable starts a server that is down in recovery, where nothing can be written, so that it can be read while
+// etcd is away: the guard may have stopped it before the agent did. Patroni leaves it down.
+func readable(o *Observation) *Decision {
+	if o.paused() || o.Server.Process != cluster.ProcessNone || o.Server.Data != cluster.DataPresent {
+		return nil
+	}
+	if at, blocked := backoff(o.Now, o.Memory.LastStart, o.Memory.StartFailures); blocked {
+		return wait("store-lost", "DCS is not accessible").until(at)
+	}
+	up := cluster.Upstream{}
+	if o.Store.View != nil {
+		up = target(o)
+	}
+	return act(StartReplica{Upstream: up}, "store-lost-start", "DCS is not accessible, starting as a secondary that can be read")
 }
 
 // giveUpAt is when a primary that can't reach etcd stops. It is the earlier of two moments:
