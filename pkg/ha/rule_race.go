@@ -186,8 +186,8 @@ func outranked(o *Observation, p Peer) (rule, text string) {
 		return "", "" // it can't become the leader, so it must not keep others from it
 	case !p.InRecovery:
 		return "race-primary-alive", fmt.Sprintf("Primary (%s) is still alive", p.Name)
-	case unlisted(o, p.Name):
-		return "", ""
+	case unlisted(o, p.Name), syncActive(o) && !o.Store.View.Sync.Has(p.Name):
+		return "", "" // nor can these, however far they have come
 	case ahead(o, p):
 		return "race-behind", fmt.Sprintf("Wal position of %s is ahead of my wal position", p.Name)
 	case theirs == mine && p.Tags.FailoverPriority() > o.Self.Tags.FailoverPriority() && p.Name != o.Memory.FormerLeader:

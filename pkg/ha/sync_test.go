@@ -131,6 +131,8 @@ func TestSynchronous(t *testing.T) {
 		{"who is not listed does not keep others from it", []change{orphan, on("", "a"), syncLed("b"), answers("b", 0, unreachable, voted), answers("c", 2000)}, AcquireLeader{}, "promoted self"},
 		{"the leader of the key needs no votes", []change{orphan, byQuorum("", 1, "b", "c"), answers("b", 0, unreachable, voted), answers("c", 0, unreachable, voted)}, AcquireLeader{}, "promoted self"},
 		{"alone in the key, it asks the others to see what is new", []change{orphan, on("")}, AskPeers{Names: []string{"b", "c"}}, "asking"},
+		{"but does not compare itself with them", []change{orphan, on(""), answers("b", 2000, voted), answers("c", 2000, voted)}, AcquireLeader{}, "promoted self"},
+		{"nor when the leader of the key was asked to go", []change{orphan, on("", "a"), syncLed("b"), request("b", "c"), answers("b", 1000, voted), answers("c", 2000, voted)}, AcquireLeader{}, "promoted self"},
 		{"a voter needs them", []change{orphan, byQuorum("", 1, "a", "c"), syncLed("b"), answers("b", 0, unreachable, voted), answers("c", 0, unreachable, voted)}, Wait{}, "i am not the healthiest node"},
 		{"and gets them", []change{orphan, byQuorum("", 1, "a", "c"), syncLed("b"), answers("b", 0, unreachable, voted), answers("c", 1000, voted)}, AcquireLeader{}, "promoted self"},
 		{"but not from who is ahead", []change{orphan, byQuorum("", 1, "a", "c"), syncLed("b"), answers("b", 0, unreachable, voted), answers("c", 1001, voted)}, Wait{}, "i am not the healthiest node"},
