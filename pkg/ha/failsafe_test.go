@@ -172,6 +172,7 @@ func TestFailsafeKey(t *testing.T) {
 	}{
 		{"as it should be", see(listing("a", "b", "c")), "leader", Wait{}},
 		{"a new member", see(listing("a", "b")), "leader-failsafe", WriteFailsafe{Members: urls("a", "b", "c"), Revision: 40}},
+		{"nobody is added while the lock rests on promises alone", see(listing("a", "b"), func(o *Observation) { o.Store.LeaseExpires = start.Add(time.Second) }), "leader", Wait{}},
 		{"a member is gone", see(listing("a", "b", "c", "d")), "leader-failsafe", WriteFailsafe{Members: urls("a", "b", "c"), Revision: 40}},
 		{"written by somebody else", see(listing("a", "b", "c"), func(o *Observation) { o.Memory.Failsafe.Written = 0 }), "leader-failsafe", WriteFailsafe{Members: urls("a", "b", "c"), Revision: 40}},
 		{"the mode was turned off", see(listing("a", "b"), func(o *Observation) { o.Settings.FailsafeMode = false }), "leader-failsafe", WriteFailsafe{Members: urls(), Revision: 40}},

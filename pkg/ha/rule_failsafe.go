@@ -155,6 +155,9 @@ func leaderFailsafe(o *Observation) *Decision {
 	if len(want) == 0 && len(v.Failsafe) == 0 || same && v.FailsafeRevision == o.Memory.Failsafe.Written {
 		return nil
 	}
+	if o.Store.LockProven > o.Store.LeaseExpires {
+		return nil // the proof rests on the word of those in the old list; who is added has promised nothing
+	}
 	return act(WriteFailsafe{Members: want, Revision: v.FailsafeRevision}, "leader-failsafe", "writing the members that failsafe mode asks")
 }
 
