@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -24,6 +25,9 @@ type checker struct {
 	requestAt time.Duration
 	promises  map[[2]int]time.Duration // failsafe mode: asker and receiver -> until when
 	promised
+
+	lagBefore  uint64 // maximum_lag_on_failover before it was last changed
+	lagChanged time.Duration
 }
 
 func (c *checker) violate(format string, args ...any) {
@@ -116,9 +120,12 @@ func (c *checker) acquired(n *node) {
 		c.violate("%s has taken the lock without data", n.name)
 		return
 	}
+	if n.tags.NoFailover() {
+		c.violate("%s has taken the lock and must not lead", n.name)
+	}
 	if c.published.branch != nil && !c.blind && !c.ordered(n) {
 		lost := uint64(c.published.lsn - s.pos.shared(c.published))
-		if lost > c.w.base.MaximumLagOnFailover {
+		if lost > c.allowedLag() {
 			c.violate("%s has taken the lock %d bytes behind the published position", n.name, lost)
 		}
 	}
@@ -131,6 +138,15 @@ func (c *checker) acquired(n *node) {
 		c.w.mark("switchover: handed over")
 	}
 	c.handed = position{}
+}
+
+// allowedLag is maximum_lag_on_failover; for some time after a change, what it was before, if that is more.
+func (c *checker) allowedLag() uint64 {
+	now, before := cmp.Or(c.mode.MaximumLag, c.w.base.MaximumLagOnFailover), uint64(0)
+	if c.w.now-c.lagChanged < time.Minute {
+		before = c.lagBefore
+	}
+	return max(now, before)
 }
 
 // released: the lock is given up, so nothing may be left that could acknowledge a write.
@@ -165,8 +181,8 @@ func (c *checker) healthy() string {
 		case n == leader:
 		case s.phase != phaseServing || s.primary:
 			return n.name + " is no running replica"
-		case !s.connected || s.source() != leader.server:
-			return n.name + " does not stream from " + leader.name
+		case !s.connected || s.source() != n.upstream(leader):
+			return n.name + " does not stream from " + n.upstream(leader).n.name
 		}
 	}
 	return c.synchronous(leader)

@@ -104,8 +104,9 @@ func (c *checker) syncKey() {
 
 // configKey sees each change of /config.
 func (c *checker) configKey(raw []byte) {
-	before := c.mode.Mode
+	before, lag := c.mode.Mode, c.allowedLag()
 	c.mode = readDocument(raw)
+	c.lagBefore, c.lagChanged = lag, c.w.now
 	if before == cluster.SyncOff || c.mode.Mode == cluster.SyncOff {
 		c.bound = false
 	}
@@ -130,15 +131,20 @@ func (c *checker) synchronous(leader *node) string {
 		}
 		return ""
 	}
-	want := 0
+	want, unfit := 0, 0
 	for _, n := range c.w.nodes {
-		if n != leader && !n.tags.NoSync() {
+		if n != leader && !n.tags.NoSync() && n.upstream(leader) == leader.server {
 			want++
+			if n.tags.NoFailover() {
+				unfit++
+			}
 		}
 	}
 	required := min(c.mode.Count, want)
 	if c.mode.Mode == cluster.SyncOn {
 		want = required
+	} else {
+		want = max(required, want-unfit) // who can't lead is a voter only if it is needed
 	}
 	names, _ := quorum.Parse(leader.server.session)
 	if want == 0 && c.mode.Strict {

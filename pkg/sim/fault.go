@@ -8,7 +8,7 @@ import (
 func (w *world) disturb(until time.Duration) {
 	w.after(w.between(0, 25*time.Second), func() {
 		if w.now < until && w.faulty {
-			if w.active < 3 {
+			if w.active < 3 && w.now >= w.calm {
 				w.inject()
 			}
 			w.disturb(until)

@@ -246,6 +246,12 @@ func (w *world) settings(v *cluster.View) cluster.Settings {
 		d = w.read.doc
 	}
 	s.Pause, s.SynchronousMode, s.SynchronousModeStrict, s.SynchronousNodeCount = d.Pause, d.Mode, d.Strict, d.Count
+	if d.Times > 0 {
+		times[d.Times-1].set(&s)
+	}
+	if d.MaximumLag > 0 {
+		s.MaximumLagOnFailover = d.MaximumLag
+	}
 	return s
 }
 

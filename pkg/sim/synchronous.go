@@ -140,6 +140,9 @@ type document struct {
 	Mode   cluster.SynchronousMode `json:"synchronous_mode"`
 	Strict bool                    `json:"synchronous_mode_strict"`
 	Count  int                     `json:"synchronous_node_count"`
+
+	Times      int    `json:"times,omitempty"` // one more than the index in times; zero: those of the run
+	MaximumLag uint64 `json:"maximum_lag_on_failover,omitempty"`
 }
 
 func (d document) text() []byte {
@@ -177,7 +180,8 @@ func (w *world) switchMode() {
 	if !w.etcd.up || w.etcd.get(dcs.KeyConfig) == nil || w.paused {
 		return
 	}
-	w.doc, _ = w.chooseMode()
+	mode, _ := w.chooseMode()
+	w.doc.Mode, w.doc.Strict, w.doc.Count = mode.Mode, mode.Strict, mode.Count
 	w.tracef(nil, "USER", "synchronous_mode %q, strict %v, count %d", w.doc.Mode, w.doc.Strict, w.doc.Count)
 	w.mark("user: synchronous mode changed")
 	w.etcd.put(dcs.KeyConfig, w.doc.text(), 0)
@@ -199,7 +203,7 @@ func (w *world) switchModes(until time.Duration) {
 func (w *world) strikes(until time.Duration) {
 	w.after(between(w.modes, 5*time.Second, 60*time.Second), func() {
 		if w.now < until && w.faulty {
-			w.aiming = w.active == 0 && !w.paused && len(w.nodes) > 2
+			w.aiming = w.active == 0 && !w.paused && w.now >= w.calm && len(w.nodes) > 2
 			if w.modes.IntN(5) == 0 {
 				w.failover()
 			}
@@ -234,7 +238,7 @@ func (w *world) struck(s *server, p position) {
 			lack = append(lack, n)
 		}
 	}
-	if !w.aiming || !w.faulty || len(have) == 0 || len(lack) == 0 {
+	if !w.aiming || !w.faulty || w.now < w.calm || len(have) == 0 || len(lack) == 0 {
 		return
 	}
 	w.aiming = false

@@ -57,6 +57,10 @@ type world struct {
 	// aiming: the next commit that some have and others lack is the leader's last.
 	aiming bool
 
+	orders *rand.Rand    // what users draw from
+	busy   bool          // they do more than usual
+	calm   time.Duration // until then no fault may begin
+
 	choices []cluster.SynchronousMode
 	read    struct {
 		raw string
@@ -105,6 +109,7 @@ func newWorld(o Options) *world {
 		rules: map[string]int{}, marks: map[string]int{}, base: chooseSettings(r),
 	}
 	w.modes = rand.New(rand.NewPCG(o.Seed, 0x73796e6368726f6e))
+	w.orders, w.busy = rand.New(rand.NewPCG(o.Seed, 0x7573657273)), o.Seed%3 == 1
 	w.choices = o.Modes
 	if w.choices == nil {
 		w.choices = []cluster.SynchronousMode{cluster.SyncOff, cluster.SyncOn, cluster.SyncQuorum}
@@ -119,7 +124,7 @@ func newWorld(o Options) *world {
 	w.etcd = &etcd{w: w, up: true, skew: w.skew(), leases: map[int64]*lease{}}
 	count := []int{2, 3, 3, 3, 3, 4, 5}[r.IntN(7)]
 	for i := range count {
-		w.nodes = append(w.nodes, w.newNode(i))
+		w.nodes = append(w.nodes, w.newNode(i, count))
 	}
 	w.tracef(nil, "sim", "synchronous_mode %q, strict %v, count %d, live %v", w.doc.Mode, w.doc.Strict, w.doc.Count, w.live)
 	w.tracef(nil, "sim", "seed %d: %d nodes, ttl %s, loop_wait %s, retry_timeout %s, primary_start_timeout %s",
@@ -127,10 +132,10 @@ func newWorld(o Options) *world {
 	return w
 }
 
-func (w *world) newNode(i int) *node {
+func (w *world) newNode(i, count int) *node {
 	n := &node{w: w, number: i, name: "node" + strconv.Itoa(i+1), dead: true}
 	n.clock = &nodeClock{s: w.sched, offset: w.between(time.Hour, 1000*time.Hour), skew: w.skew()}
-	n.tags = w.chooseTags()
+	n.tags = w.chooseMoreTags(i, count, w.chooseTags())
 	n.server = &server{w: w, n: n, state: cluster.StateStopped}
 	n.newGuard()
 	w.after(w.between(0, 2*time.Second), n.boot)
@@ -142,13 +147,21 @@ func (w *world) newNode(i int) *node {
 // skew is up to 500 millionths, in either direction.
 func (w *world) skew() int64 { return w.rand.Int64N(1049) - 524 }
 
+// rhythm is ttl, loop_wait and retry_timeout in seconds.
+type rhythm [3]time.Duration
+
+// times are what runs choose from.
+var times = []rhythm{{30, 10, 10}, {30, 10, 10}, {20, 5, 5}, {20, 10, 5}, {15, 5, 3}, {60, 10, 10}}
+
+func (t rhythm) set(s *cluster.Settings) {
+	s.TTL, s.LoopWait, s.RetryTimeout = t[0]*time.Second, t[1]*time.Second, t[2]*time.Second
+}
+
 // chooseSettings gives the settings of a run: they keep to the rule of the documentation,
 // loop_wait + 2*retry_timeout <= ttl.
 func chooseSettings(r *rand.Rand) cluster.Settings {
 	s := cluster.DefaultSettings()
-	times := [][3]time.Duration{{30, 10, 10}, {30, 10, 10}, {20, 5, 5}, {20, 10, 5}, {15, 5, 3}, {60, 10, 10}}
-	t := times[r.IntN(len(times))]
-	s.TTL, s.LoopWait, s.RetryTimeout = t[0]*time.Second, t[1]*time.Second, t[2]*time.Second
+	times[r.IntN(len(times))].set(&s)
 	s.PrimaryStartTimeout = []time.Duration{300 * time.Second, 300 * time.Second, 20 * time.Second, 0}[r.IntN(4)]
 	s.UsePgRewind = r.IntN(4) != 0
 	s.RemoveDataDirOnDivergedTimeline = !s.UsePgRewind
@@ -168,6 +181,9 @@ func (w *world) play(faulty time.Duration) {
 	w.faulty = true
 	end := w.now + faulty
 	w.disturb(end)
+	if w.busy {
+		w.command(end)
+	}
 	if w.live {
 		w.switchModes(end)
 	}
@@ -184,7 +200,12 @@ func (w *world) play(faulty time.Duration) {
 // bound is how long the cluster may take to come back: the lease of somebody who is gone, a few turns, a
 // copy of the data, and the pause before an attempt that follows a row of failed ones.
 func (w *world) bound() time.Duration {
-	limit := w.base.TTL + 5*w.base.LoopWait + 2*copyTime + 40*time.Second + w.base.TTL
+	s := w.base
+	if w.doc.Times > 0 {
+		times[w.doc.Times-1].set(&s)
+	}
+	ttl := max(s.TTL, w.base.TTL) // a lease from before a change of the TTL may still run
+	limit := ttl + 5*s.LoopWait + 2*copyTime + 40*time.Second + ttl
 	if w.doc.Mode != cluster.SyncOff {
 		limit += 2 * replayTime
 	}
