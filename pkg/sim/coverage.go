@@ -104,7 +104,6 @@ func called(e ast.Expr) string {
 
 // Unreached are the rules that no simulated run takes, and why; or so few (seldom) that a test can't count on it.
 var Unreached = map[string]string{
-	"first-view-lost":        "an agent has to be started beside a running primary while etcd is away; more seeds take it",
 	"bootstrap-abandoned":    "faults begin when the cluster is up, so no bootstrap dies half-way",
 	"bootstrap-backoff":      "initdb does not fail",
 	"bootstrap-not-me":       "seldom: a member that must not lead looks before another one founds the cluster",

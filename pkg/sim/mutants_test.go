@@ -16,7 +16,7 @@ import (
 )
 
 // mutantSeeds is how many seeds may be needed to find a planted mistake.
-const mutantSeeds = 150
+const mutantSeeds = 600
 
 // TestMutants plants mistakes one at a time, in the rules or at an edge, and demands that each is found: a
 // simulation that finds nothing shows nothing.
