@@ -161,13 +161,17 @@ func raceHealthiest(o *Observation, others []cluster.Member) *Decision {
 	if d := syncStand(o); d != nil {
 		return d
 	}
-	asked := withAPI(inSync(o, others))
+	rivals := withAPI(inSync(o, others))
+	asked := rivals
 	if len(asked) == 0 {
 		asked = withAPI(others) // to ask also brings the newest view, and this one may be old
 	}
 	answers, question := ask(o, asked, "race-ask", "asking the other members for their WAL positions")
 	if question != nil {
 		return question
+	}
+	if len(rivals) == 0 {
+		answers = nil // who may not lead must not keep this member from it
 	}
 	for _, p := range answers {
 		if rule, text := outranked(o, p); rule != "" {
