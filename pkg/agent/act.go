@@ -34,7 +34,7 @@ func (a *Agent) act(ctx context.Context, o ha.Observation, d ha.Decision) bool {
 	case ha.ReleaseLeader:
 		a.release(ctx, o, x.Optime)
 	case ha.Follow:
-		a.failed("could not follow "+x.Upstream.Member, a.o.Postgres.Follow(ctx, x.Upstream))
+		a.failed("could not follow "+x.Upstream.Title(), a.o.Postgres.Follow(ctx, x.Upstream))
 	case ha.SyncSlots:
 		a.failed("could not adjust replication slots", a.o.Postgres.SyncSlots(ctx, x.Create, x.Drop, x.Advance))
 	case ha.WriteSync:

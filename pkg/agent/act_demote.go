@@ -24,6 +24,9 @@ func (a *Agent) demote(ctx context.Context, o ha.Observation, mode ha.DemoteMode
 			return a.shutDown(ctx, settings)
 		case ha.DemoteOffline:
 			return a.goOffline(ctx)
+		case ha.DemoteCluster:
+			_, err := a.o.Postgres.Stop(ctx, StopFast, true)
+			return a.stopped(ctx, err, false)
 		case ha.DemoteImmediate:
 			_, err := a.o.Postgres.Stop(ctx, StopImmediate, false)
 			return a.stopped(ctx, err, true)

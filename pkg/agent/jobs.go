@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/hathi-ha/hathi/pkg/clock"
 	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/ha"
 )
@@ -50,7 +51,7 @@ func (a *Agent) cancelJob() {
 func (a *Agent) actJob(ctx context.Context, o ha.Observation, d ha.Decision) bool {
 	switch x := d.Action.(type) {
 	case ha.Bootstrap:
-		return a.bootstrap(ctx)
+		return a.bootstrap(ctx, x.From)
 	case ha.Clone:
 		return a.clone(ctx, o, x.From)
 	case ha.Reinitialize:
@@ -165,13 +166,16 @@ func (a *Agent) checkRewind(ctx context.Context, o ha.Observation, leader cluste
 		return func(a *Agent) {
 			m := &a.memory
 			if err != nil {
-				m.Rewind, m.RewindRetryAt = ha.RewindCheck, a.o.Clock.Now().Add(time.Second)
-				a.failed("could not compare histories with "+leader.Member, err)
+				m.Rewind, m.RewindRetryAt = ha.RewindCheck, a.askAgain(leader)
+				a.failed("could not compare histories with "+leader.Title(), err)
 				return
 			}
 			m.RewindAgainst, m.RewindAgainstTimeline = leader.Member, max(div.LeaderTimeline, timeline)
 			m.RewindLSN = div.LocalLSN
 			m.Rewind = ha.RewindNotNeeded
+			if leader.Member == "" && !div.Needed {
+				m.RewindRetryAt = a.askAgain(leader)
+			}
 			if div.Needed {
 				m.Rewind = ha.RewindNeeded
 			}
@@ -179,6 +183,15 @@ func (a *Agent) checkRewind(ctx context.Context, o ha.Observation, leader cluste
 				"primary_timeline", div.LeaderTimeline, "rewind_needed", div.Needed)
 		}
 	})
+}
+
+// askAgain is when a leader may be asked about histories again. A remote server has no member key that would
+// tell that it has become another, so it is asked as long as this one does not stream, but not often.
+func (a *Agent) askAgain(leader cluster.Upstream) clock.Instant {
+	if leader.Member == "" {
+		return a.o.Clock.Now().Add(a.settings.LoopWait)
+	}
+	return a.o.Clock.Now().Add(time.Second)
 }
 
 func (a *Agent) rewind(ctx context.Context, o ha.Observation, leader cluster.Upstream) bool {
@@ -193,7 +206,7 @@ func (a *Agent) rewind(ctx context.Context, o ha.Observation, leader cluster.Ups
 			case cancelled:
 				m.RewindRetryAt = a.o.Clock.Now().Add(time.Second)
 			default:
-				a.failed("pg_rewind from "+leader.Member+" failed", err)
+				a.failed("pg_rewind from "+leader.Title()+" failed", err)
 				m.Rewind, m.RewindRetryAt = a.afterFailedRewind(leader), a.o.Clock.Now().Add(a.settings.LoopWait)
 			}
 		}

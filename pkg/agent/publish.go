@@ -35,7 +35,8 @@ func (a *Agent) publish(ctx context.Context, o ha.Observation, d ha.Decision) {
 	if a.storeFails() {
 		return // a second write would spend another retry_timeout, in which nobody looks at the lock
 	}
-	if a.holds(o) && o.Now.Before(o.Store.LockProven) && o.Job == nil && o.Server.IsPrimary() {
+	leads := o.Server.IsPrimary() || a.standbyLeader(o) && o.Server.Answered
+	if a.holds(o) && o.Now.Before(o.Store.LockProven) && o.Job == nil && leads {
 		a.putStatus(ctx, o)
 	}
 }
@@ -143,6 +144,8 @@ func (a *Agent) role(o ha.Observation) cluster.Role {
 		return cluster.RolePrimary
 	case promoting:
 		return cluster.RolePromoted
+	case a.standbyLeader(o) && (s.Answered || s.StandbySignal):
+		return cluster.RoleStandbyLeader
 	case s.Answered, s.StandbySignal:
 		return cluster.RoleReplica
 	case s.Process == cluster.ProcessNone && !a.holds(o):
@@ -153,16 +156,21 @@ func (a *Agent) role(o ha.Observation) cluster.Role {
 	return cluster.RoleReplica
 }
 
+// standbyLeader reports whether this member leads a standby cluster.
+func (a *Agent) standbyLeader(o ha.Observation) bool {
+	return a.settings.StandbyCluster != nil && a.holds(o)
+}
+
 // putStatus publishes the leader's position and the positions of its slots, once per loop_wait: replicas
 // judge their lag by it, and every change wakes them.
 func (a *Agent) putStatus(ctx context.Context, o ha.Observation) {
 	fresh := a.published.statusAt == 0
-	if !fresh && !a.due(o, a.published.statusAt) || !historyPublished(o) {
+	if !fresh && !a.due(o, a.published.statusAt) || !historyPublished(o) && !a.standbyLeader(o) {
 		return
 	}
 	s := &o.Server
-	status := cluster.Status{Present: true, Optime: s.FlushLSN, Slots: slotPositions(o)}
-	status.Slots[cluster.SlotName(a.o.Name)] = s.FlushLSN
+	status := cluster.Status{Present: true, Optime: s.Position(), Slots: slotPositions(o)}
+	status.Slots[cluster.SlotName(a.o.Name)] = s.Position()
 	status.RetainSlots = a.retain(o)
 	if _, err := a.o.Store.PutStatus(ctx, status); err != nil {
 		a.failed("could not write the status key", err)

@@ -7,7 +7,7 @@ import (
 // controlCommands are the commands that patronictl has, too.
 func (e *env) controlCommands() []*cobra.Command {
 	return []*cobra.Command{
-		newFailover(e), newHistory(e), newList(e), newPause(e, true), newReinit(e), newReload(e), newRestart(e),
+		newDemoteCluster(e), newFailover(e), newHistory(e), newList(e), newPause(e, true), newPromoteCluster(e), newReinit(e), newReload(e), newRestart(e),
 		newPause(e, false), newShowConfig(e), newSwitchover(e), newTopology(e), newVersion(e),
 	}
 }

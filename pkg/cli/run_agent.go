@@ -278,9 +278,7 @@ func (n *nodeAgent) settings(v *cluster.View) cluster.Settings {
 		}
 		n.warn(problems)
 		n.revision, n.patroni, n.merged = v.Config.Revision, patroni, nil
-		if n.dynamic.Settings.StandbyCluster != nil {
-			n.log.Warn("standby_cluster has no effect: this version does not support it yet")
-		}
+		n.warnMethods(n.dynamic.Settings.StandbyCluster)
 	}
 	if n.merged == nil {
 		e, _ := config.Merge(n.local, n.dynamic, 0) // configure tells the problems

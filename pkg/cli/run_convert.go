@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hathi-ha/hathi/pkg/api"
+	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/config"
 	"github.com/hathi-ha/hathi/pkg/postgres"
 )
@@ -15,7 +17,7 @@ import (
 
 func postgresConfig(cfg *config.Config, e config.Effective) postgres.Config {
 	p := e.Postgres
-	return postgres.Config{
+	c := postgres.Config{
 		Scope: cfg.Scope, Name: cfg.Name,
 		DataDir: absolute(p.DataDir), ConfigDir: p.ConfigDir, ConfigBaseName: p.ConfigBaseName,
 		CustomConf: p.CustomConf, PassFile: passFile(p.PassFile), BinDir: p.BinDir, BinNames: p.BinNames,
@@ -28,6 +30,34 @@ func postgresConfig(cfg *config.Config, e config.Effective) postgres.Config {
 		InitdbArgs: cfg.Bootstrap.Initdb, BasebackupArgs: p.Basebackup,
 		BootstrapHBA: cfg.Bootstrap.PgHBA, PostBootstrap: cfg.Bootstrap.PostBootstrap,
 		PrePromote: p.PrePromote, BeforeStop: p.BeforeStop, Callbacks: p.Callbacks,
+	}
+	if s := e.Settings.StandbyCluster; s != nil {
+		followRemote(&c, s)
+	}
+	return c
+}
+
+// followRemote adds what a standby cluster's recovery needs: the archive for all its servers, the delay only for
+// the one that follows the remote server. Later parameters win over earlier ones of the same name.
+func followRemote(c *postgres.Config, s *cluster.StandbyCluster) {
+	c.Recovery = slices.Clone(c.Recovery)
+	for _, p := range []postgres.Parameter{{Name: "restore_command", Value: s.RestoreCommand}, {Name: "archive_cleanup_command", Value: s.ArchiveCleanupCommand}} {
+		if p.Value != "" {
+			c.Recovery = append(c.Recovery, p)
+		}
+	}
+	c.RemoteHost, c.RemoteApplyDelay = s.Host, s.RecoveryMinApplyDelay
+}
+
+// warnMethods tells that a standby cluster is copied by base backup, whatever else its section asks for.
+func (n *nodeAgent) warnMethods(s *cluster.StandbyCluster) {
+	if s == nil {
+		return
+	}
+	for _, m := range s.CreateReplicaMethods {
+		if m != "basebackup" {
+			n.log.Warn("standby_cluster.create_replica_methods: " + m + " is not supported; servers are copied by basebackup")
+		}
 	}
 }
 

@@ -141,6 +141,14 @@ type Upstream struct {
 	Slot   string // empty: follow without a slot
 }
 
+// Title gives the upstream a name for people.
+func (u Upstream) Title() string {
+	if u.Member == "" {
+		return "remote server " + u.Host + ":" + u.Port
+	}
+	return "leader '" + u.Member + "'"
+}
+
 // Same reports whether two upstreams are the same server through the same slot.
 func (u Upstream) Same(o Upstream) bool {
 	return u.Host == o.Host && u.Port == o.Port && u.Slot == o.Slot

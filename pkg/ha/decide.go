@@ -22,9 +22,10 @@ func Decide(o Observation) Decision {
 		ruleFrozen,   // the postmaster is there but can't run
 		ruleDown,     // no postmaster
 		ruleSilent,   // a postmaster that does not answer (yet)
-		ruleRace,     // nobody holds the leader key
-		ruleLeader,   // we hold it
-		ruleReplica,  // somebody else holds it
+		ruleStandbyCluster,
+		ruleRace,    // nobody holds the leader key
+		ruleLeader,  // we hold it
+		ruleReplica, // somebody else holds it
 	} {
 		if d := rule(&o); d != nil {
 			return *d

@@ -33,6 +33,8 @@ const (
 	DemoteNoLock DemoteMode = "immediate-nolock"
 	// DemoteOffline: etcd can't be reached; stop fast, touch no key, start again as a replica of nobody.
 	DemoteOffline DemoteMode = "offline"
+	// DemoteCluster: the cluster becomes a standby cluster; stop fast, keep the leader key.
+	DemoteCluster DemoteMode = "demote-cluster"
 	// DemoteShutdown: the agent ends; stop as in graceful and do not start again.
 	DemoteShutdown DemoteMode = "shutdown"
 )
@@ -42,8 +44,9 @@ type (
 	Wait struct{}
 	// AskPeers asks members for their state over REST and refreshes the view, both bounded in time.
 	AskPeers struct{ Names []string }
-	// Bootstrap founds the cluster: takes /initialize and runs initdb beside the loop.
-	Bootstrap struct{}
+	// Bootstrap founds the cluster: takes /initialize and runs initdb beside the loop. A standby cluster is founded
+	// with a copy of the remote server instead.
+	Bootstrap struct{ From cluster.Upstream }
 	// Clone copies the data of a member beside the loop. The data directory is empty.
 	Clone struct{ From string }
 	// Reinitialize stops the server, removes its data and clones it anew.

@@ -33,6 +33,9 @@ func FuzzDecide(f *testing.F) {
 			if !proven || o.Stopping || o.Job != nil {
 				t.Fatalf("%T without a proven lock: %+v", d.Action, o)
 			}
+			if o.standbyCluster() {
+				t.Fatalf("%T in a standby cluster: %+v", d.Action, o)
+			}
 			if syncActive(&o) && !o.Store.View.Sync.LedBy(o.Self.Name) {
 				t.Fatalf("%T although /sync names another leader: %+v", d.Action, o)
 			}
@@ -121,5 +124,17 @@ func arbitrary(r *rand.Rand) Observation {
 	if one(10) {
 		o.Store.View = nil
 	}
+	arbitraryStandby(r, &o)
 	return o
+}
+
+// arbitraryStandby makes a standby cluster of it, now and then.
+func arbitraryStandby(r *rand.Rand, o *Observation) {
+	if r.IntN(4) != 0 {
+		return
+	}
+	o.Settings.SynchronousMode = cluster.SyncOff
+	o.Settings.StandbyCluster = &cluster.StandbyCluster{
+		Host: []string{"", "far"}[r.IntN(2)], PrimarySlotName: []string{"", "us"}[r.IntN(2)],
+	}
 }

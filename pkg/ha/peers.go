@@ -133,7 +133,7 @@ func tooFarBehind(o *Observation, position cluster.LSN, t cluster.Timeline) bool
 // the cluster's line later than the ancestor before it ended.
 func known(o *Observation, position cluster.LSN, t cluster.Timeline) cluster.LSN {
 	history := o.Store.View.History
-	if t == 0 || t >= history.Timeline() {
+	if t == 0 || t >= history.Timeline() || o.standbyCluster() { // which keeps no history of its own
 		return position
 	}
 	limit := cluster.LSN(0)
@@ -148,7 +148,7 @@ func known(o *Observation, position cluster.LSN, t cluster.Timeline) cluster.LSN
 // oldTimeline: with check_timeline, a member that is not on the cluster's timeline, or can't say on which,
 // is no candidate.
 func oldTimeline(o *Observation, t cluster.Timeline) bool {
-	if !o.Settings.CheckTimeline {
+	if !o.Settings.CheckTimeline || o.standbyCluster() {
 		return false
 	}
 	return t == 0 || t < o.Store.View.History.Timeline()

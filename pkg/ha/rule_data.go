@@ -69,6 +69,9 @@ func found(o *Observation) *Decision {
 		if at, blocked := backoff(o.Now, o.Memory.LastClone, o.Memory.CloneFailures); blocked {
 			return wait("bootstrap-backoff", "waiting before another attempt to bootstrap").until(at)
 		}
+		if o.standbyCluster() {
+			return foundStandby(o)
+		}
 		return act(Bootstrap{}, "bootstrap", "trying to bootstrap a new cluster")
 	}
 	// Whoever created the empty key may have died over it; Patroni then waits for ever. The key has no
@@ -138,7 +141,7 @@ func unnamed(o *Observation) *Decision {
 	if o.locked() || o.Memory.Joined {
 		return nil
 	}
-	if o.Memory.Adopted && o.Server.Answered && o.Server.InRecovery {
+	if o.Memory.Adopted && o.Server.Answered && o.Server.InRecovery && !o.standbyCluster() {
 		text := "No initialize key in DCS and PostgreSQL is running as replica, aborting start. " +
 			"Please first start Patroni on the node running as primary"
 		return act(Exit{Message: text}, "identity-replica-first", "%s", text)

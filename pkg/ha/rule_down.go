@@ -18,6 +18,9 @@ func ruleDown(o *Observation) *Decision {
 		}
 		return wait("down-paused", "postgres is not running")
 	}
+	if o.standbyCluster() {
+		return standbyDown(o)
+	}
 	if o.mine() {
 		return downLeader(o)
 	}

@@ -33,6 +33,9 @@ func forbidden(o *Observation) string {
 		if lockLost(o) {
 			return "lost leader before promote"
 		}
+		if o.standbyCluster() {
+			return "not promoting because this has become a standby cluster"
+		}
 	case JobStartPrimary:
 		if lockLost(o) {
 			return "lost leader lock during " + string(JobStartPrimary)

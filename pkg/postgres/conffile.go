@@ -141,6 +141,9 @@ func (c Config) recovery(r role, version int) []Parameter {
 			set["primary_slot_name"] = r.upstream.Slot
 		}
 	}
+	if r.standby && c.RemoteApplyDelay != "" && c.RemoteHost == r.upstream.Host {
+		set["recovery_min_apply_delay"] = c.RemoteApplyDelay
+	}
 	list := make([]Parameter, 0, len(set))
 	for name, value := range set {
 		list = append(list, Parameter{name, value})

@@ -65,8 +65,11 @@ type Config struct {
 	// cluster_name are added by this package and need not be there.
 	Parameters, Controlled []Parameter
 	// Recovery are recovery settings of the user, such as restore_command.
-	Recovery   []Parameter
-	HBA, Ident []string // lines; empty: the file is left as it is
+	Recovery []Parameter
+	// RemoteHost is the server that a standby cluster follows; empty: none. Who follows it applies its WAL that
+	// much later, as recovery_min_apply_delay has it.
+	RemoteHost, RemoteApplyDelay string
+	HBA, Ident                   []string // lines; empty: the file is left as it is
 
 	UseSlots, UsePgRewind bool
 	StartTimeout          time.Duration // pg_ctl_timeout; zero: 60 s

@@ -1,0 +1,103 @@
+package ha
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+)
+
+// upRemote is the server that the standby cluster of the tests follows.
+var upRemote = cluster.Upstream{Host: "far", Port: "5433"}
+
+func standbyCluster(o *Observation) {
+	o.Settings.StandbyCluster = &cluster.StandbyCluster{Host: "far", Port: "5433", PrimarySlotName: "us"}
+	for i := range o.Store.View.Members {
+		o.Store.View.Members[i].Role = cluster.RoleReplica
+	}
+}
+
+// standbyLeads makes the observer the standby leader, at rest.
+func standbyLeads(o *Observation) {
+	replica(o)
+	standbyCluster(o)
+	o.Store.View.Leader.Name = "a"
+	o.Store.LockProven = o.Now.Add(25 * time.Second)
+	o.Server.PrimaryConninfo = cluster.Upstream{Host: "far", Port: "5433", Slot: "us"}
+}
+
+func notStreaming(o *Observation) { o.Server.ReceiverStatus = "" }
+
+func TestStandbyCluster(t *testing.T) {
+	leading := cluster.Upstream{Host: "far", Port: "5433", Slot: "us"}
+	cases := []struct {
+		name string
+		see  []change
+		want Action
+		line string
+	}{
+		{"leader at rest", []change{standbyLeads}, Wait{}, "no action. I am (a), the standby leader with the lock"},
+		{"leader in pause keeps the lock", []change{standbyLeads, paused}, Wait{}, "PAUSE: no action. I am (a), the standby leader"},
+		{"leader without the watchdog that a primary needs", []change{standbyLeads, noWatchdog}, Wait{}, "standby leader with the lock"},
+		{"leader follows the remote server", []change{standbyLeads, func(o *Observation) { o.Server.PrimaryConninfo = upB }}, Follow{Upstream: leading}, "promoted self to a standby leader"},
+		{"leader of a cluster fed by an archive follows nobody", []change{standbyLeads, func(o *Observation) { o.Settings.StandbyCluster.Host = "" }}, Follow{}, "promoted self to a standby leader"},
+		{"the port has a default", []change{standbyLeads, func(o *Observation) { o.Settings.StandbyCluster.Port = "" }}, Follow{Upstream: cluster.Upstream{Host: "far", Port: "5432", Slot: "us"}}, "promoted self"},
+		{"leader that does not stream compares", []change{standbyLeads, notStreaming}, CheckRewind{Leader: leading}, "comparing history with remote server far:5433"},
+		{"but not all the time", []change{standbyLeads, notStreaming, func(o *Observation) { o.Memory.RewindRetryAt = o.Now.Add(time.Second) }}, Wait{}, "standby leader with the lock"},
+		{"leader that has diverged", []change{standbyLeads, notStreaming, func(o *Observation) { o.Memory.Rewind = RewindNeeded }}, Rewind{Leader: leading}, "running pg_rewind from remote server"},
+		{"an answer about a member says nothing of the remote server", []change{standbyLeads, notStreaming, judged(RewindNeeded)}, CheckRewind{Leader: leading}, "comparing"},
+		{"diverged, and nothing can be done", []change{standbyLeads, notStreaming, func(o *Observation) { o.Memory.Rewind, o.Settings.UsePgRewind = RewindNeeded, false }}, Wait{}, "can't be rewound; reinitialize it"},
+		{"a key of synchronous mode promises nothing here", []change{standbyLeads, func(o *Observation) {
+			o.Store.View.Sync = cluster.SyncState{Leader: "b", Standbys: []string{"c"}, Revision: 30}
+		}}, DeleteSync{Revision: 30}, "Disabled synchronous replication"},
+		{"a history of a branch that was left", []change{standbyLeads, func(o *Observation) { o.Server.Timeline, o.Server.History = 1, nil }}, WriteHistory{History: cluster.History{Present: true, Entries: []cluster.HistoryEntry{}}}, "branch that was left"},
+		{"switchover gives the lock up", []change{standbyLeads, request("a", "b"), answers("b", 1000)}, ReleaseLeader{}, "switchover: demoting myself"},
+		{"switchover to nobody", []change{standbyLeads, request("a", "b"), answers("b", 1000, unreachable)}, ClearFailover{Revision: 20}, "no healthy members found"},
+		{"switchover in pause is not looked at", []change{standbyLeads, paused, request("a", "b")}, Wait{}, "standby leader with the lock"},
+		{"lock not yet proven", []change{standbyLeads, func(o *Observation) { o.Store.LockProven = 0 }}, ProveLock{}, "proving"},
+		{"the section is gone", []change{standbyLeads, func(o *Observation) { o.Settings.StandbyCluster = nil }}, Promote{}, "promoted self to leader because I had the session lock"},
+
+		{"primary with the lock", []change{standbyCluster}, Demote{Mode: DemoteCluster}, "cannot be a real primary in standby cluster"},
+		{"primary with the lock, in pause", []change{standbyCluster, paused}, Wait{}, "continue to run as primary without lock"},
+		{"primary without the lock", []change{replica, standbyCluster, func(o *Observation) { o.Server.InRecovery = false }}, Demote{Mode: DemoteNoLock}, "cannot be a real primary in a standby cluster"},
+		{"primary, nobody leads", []change{unlocked, standbyCluster}, Demote{Mode: DemoteNoLock}, "cannot be a real primary in a standby cluster"},
+		{"a promotion under way is cancelled", []change{standbyLeads, running(JobPromote)}, CancelJob{}, "standby cluster"},
+
+		{"replica at rest", []change{replica, standbyCluster}, Wait{}, "no action. I am (a), a secondary, and following a standby leader (b)"},
+		{"replica follows the leader", []change{replica, standbyCluster, func(o *Observation) { o.Server.PrimaryConninfo = leading }}, Follow{Upstream: upB}, "following b"},
+		{"replica that does not stream compares with the remote server", []change{replica, standbyCluster, notStreaming}, CheckRewind{Leader: upRemote}, "comparing history with remote server"},
+
+		{"race asks everybody", []change{orphan, standbyCluster}, AskPeers{Names: []string{"b", "c"}}, "asking"},
+		{"race won", []change{orphan, standbyCluster, answers("b", 0, unreachable), answers("c", 1000)}, AcquireLeader{}, "promoted self"},
+		{"race lost", []change{orphan, standbyCluster, answers("b", 0, unreachable), answers("c", 1001)}, Wait{}, "i am not the healthiest node"},
+		{"an old timeline is no obstacle", []change{orphan, standbyCluster, answers("b", 0, unreachable), answers("c", 1000), func(o *Observation) { o.Settings.CheckTimeline, o.Server.Timeline = true, 1 }}, AcquireLeader{}, "promoted self"},
+		{"nor is what an old history says of positions", []change{orphan, standbyCluster, answers("b", 0, unreachable), answers("c", 5<<20), func(o *Observation) {
+			o.Server.Timeline, o.Server.ReceiveLSN, o.Store.View.Status.Optime = 1, 5<<20, 5<<20
+		}}, AcquireLeader{}, "promoted self"},
+		{"nobody leads for long", []change{orphan, standbyCluster, answers("b", 0, unreachable), answers("c", 1001), func(o *Observation) {
+			o.Memory.UnlockedSince = o.Now.Add(-o.Settings.LoopWait)
+		}}, Follow{Upstream: upRemote}, "trying to follow a remote member because standby cluster is unhealthy"},
+
+		{"stopped leader starts", []change{standbyLeads, down("shut down in recovery")}, StartReplica{Upstream: leading}, "starting as a standby leader because i had the session lock"},
+		{"stopped leader that was a primary starts", []change{standbyCluster, down("shut down")}, StartReplica{Upstream: leading}, "starting as a standby leader"},
+		{"crashed primary recovers first", []change{standbyCluster, down("in production")}, CrashRecovery{}, "single user mode"},
+		{"leader that can't start gives up", []change{standbyLeads, down("shut down in recovery"), func(o *Observation) { o.Memory.StartFailures = 1 }}, ReleaseLeader{}, "after trying and failing to start"},
+		{"stopped replica starts", []change{replica, standbyCluster, down("shut down")}, StartReplica{Upstream: upB}, "starting as a secondary"},
+		{"stopped, nobody leads", []change{orphan, standbyCluster, down("shut down")}, StartReplica{Upstream: upRemote}, "trying to follow a remote member"},
+
+		{"first node copies the remote server", []change{noData, newCluster, standbyCluster}, Bootstrap{From: upRemote}, "trying to bootstrap a new standby leader"},
+		{"nowhere to copy from", []change{noData, newCluster, standbyCluster, func(o *Observation) { o.Settings.StandbyCluster.Host = "" }}, Wait{}, "waiting for standby_leader to bootstrap"},
+		{"a replica may name a standby cluster", []change{orphan, newCluster, standbyCluster, func(o *Observation) { o.Memory.Joined, o.Memory.Adopted = false, true }}, WriteInitialize{SystemID: systemID}, "system identifier"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			o := see(c.see...)
+			d := Decide(o)
+			if !reflect.DeepEqual(d.Action, c.want) || !strings.Contains(d.Line(o.Settings.Pause), c.line) {
+				t.Errorf("%T%+v %q, want %T%+v %q", d.Action, d.Action, d.Line(o.Settings.Pause), c.want, c.want, c.line)
+			}
+		})
+	}
+}
