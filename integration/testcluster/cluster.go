@@ -2,6 +2,7 @@ package testcluster
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -19,7 +20,8 @@ import (
 
 // Options say how a cluster differs from the default one of three nodes.
 type Options struct {
-	Nodes int // zero: three
+	Scope string // the cluster's, and what its nodes are called by; empty: demo, and node
+	Nodes int    // zero: three
 	// Etcd is the number of etcd members; zero: one.
 	Etcd int
 	// TTL, LoopWait and Retry are the timing in whole seconds; zero: 30, 10, 10.
@@ -71,7 +73,7 @@ func Prepare(t testing.TB, o Options) *Cluster {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	c := &Cluster{T: t, Scope: "demo", Dir: dir, o: o, bin: bin}
+	c := &Cluster{T: t, Scope: cmp.Or(o.Scope, "demo"), Dir: dir, o: o, bin: bin}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(c.Describe())
@@ -228,7 +230,7 @@ func (c *Cluster) etcdAddresses() []string {
 }
 
 func (c *Cluster) newNode(i, pgPort, restPort int) *Node {
-	name := fmt.Sprintf("node%d", i+1)
+	name := fmt.Sprintf("%s%d", cmp.Or(c.o.Scope, "node"), i+1)
 	cred, err := privilege.Credential("postgres")
 	if err != nil {
 		c.T.Fatal(err)

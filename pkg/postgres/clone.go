@@ -49,7 +49,13 @@ func (i *Instance) basebackup(ctx context.Context, cfg Config, from cluster.Upst
 	if err := replace(cfg.DataDir+"/standby.signal", nil, fileMode(cfg.DataDir)); err != nil {
 		return err
 	}
-	return removeFiles(cfg.DataDir, "recovery.signal", "promote")
+	strangers := []string{"recovery.signal", "promote"}
+	if from.Member == "" {
+		// What a server of another cluster remembers of its configuration must not become ours: without the section
+		// that makes this a standby cluster it would be promoted.
+		strangers = append(strangers, "patroni.dynamic.json")
+	}
+	return removeFiles(cfg.DataDir, strangers...)
 }
 
 // dropUpstream forgets what recovery settings were written for.

@@ -18,12 +18,13 @@ type checker struct {
 	// apart, so from then on nobody can be asked to compare positions rightly.
 	blind bool
 
-	published position // what the newest /status speaks of
-	handed    position // what the last planned handover must not lose
-	handedAt  time.Duration
-	request   cluster.FailoverRequest
-	requestAt time.Duration
-	promises  map[[2]int]time.Duration // failsafe mode: asker and receiver -> until when
+	standbySince time.Duration // when it was last turned into a standby cluster, or back; zero: never
+	published    position      // what the newest /status speaks of
+	handed       position      // what the last planned handover must not lose
+	handedAt     time.Duration
+	request      cluster.FailoverRequest
+	requestAt    time.Duration
+	promises     map[[2]int]time.Duration // failsafe mode: asker and receiver -> until when
 	promised
 
 	lagBefore  uint64 // maximum_lag_on_failover before it was last changed
@@ -74,7 +75,7 @@ func (c *checker) deadline(n *node, deadline clock.Instant) {
 
 // removed: a server throws data of its own away, which must not be the newest there is.
 func (c *checker) removed(s *server) {
-	if s.data && c.w.etcd.text(dcs.KeyLeader) == s.n.name {
+	if s.data && c.w.etcd.text(dcs.KeyLeader) == s.n.name && !c.w.doc.Standby {
 		c.violate("%s holds the leader key and throws its data away", s.n.name)
 	}
 }
@@ -169,6 +170,9 @@ func (c *checker) healthy() string {
 	leader := c.w.node(c.w.etcd.text(dcs.KeyLeader))
 	if leader == nil {
 		return "nobody holds the leader key"
+	}
+	if c.w.doc.Standby {
+		return c.followsOutside(leader)
 	}
 	if !leader.server.canAck() {
 		return "leader " + leader.name + " accepts no writes"

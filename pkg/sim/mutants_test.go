@@ -21,12 +21,13 @@ const mutantSeeds = 600
 // TestMutants plants mistakes one at a time, in the rules or at an edge, and demands that each is found: a
 // simulation that finds nothing shows nothing.
 func TestMutants(t *testing.T) {
-	for i, m := range slices.Concat(mutants, syncMutants, failsafeMutants) {
-		failsafe := i >= len(mutants)+len(syncMutants)
+	for i, m := range slices.Concat(mutants, syncMutants, failsafeMutants, standbyMutants) {
+		standby := i >= len(mutants)+len(syncMutants)+len(failsafeMutants)
+		failsafe := i >= len(mutants)+len(syncMutants) && !standby
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			for seed := range uint64(mutantSeeds) {
-				if r := Run(Options{Seed: seed, Plant: m.plant, Modes: []cluster.SynchronousMode{m.mode}, Failsafe: &failsafe}); r.Violation != "" {
+				if r := Run(Options{Seed: seed, Plant: m.plant, Modes: []cluster.SynchronousMode{m.mode}, Failsafe: &failsafe, Standby: &standby}); r.Violation != "" {
 					if !strings.Contains(r.Violation, m.breaks) {
 						continue
 					}

@@ -252,6 +252,9 @@ func (w *world) settings(v *cluster.View) cluster.Settings {
 	if d.MaximumLag > 0 {
 		s.MaximumLagOnFailover = d.MaximumLag
 	}
+	if d.Standby {
+		s.StandbyCluster = &cluster.StandbyCluster{Host: outside}
+	}
 	return s
 }
 

@@ -136,7 +136,7 @@ const copyTime = 6 * time.Second
 // reach finds the server of an address and makes sure that a query to it would be answered.
 func (p *postgres) reach(to cluster.Upstream, primary bool) (*server, error) {
 	p.s.w.sleep(p.s.w.between(time.Millisecond, 10*time.Millisecond))
-	for _, n := range p.s.w.nodes {
+	for _, n := range p.s.w.servers() {
 		if n.name != to.Host {
 			continue
 		}

@@ -72,6 +72,7 @@ func (s *server) changed() {
 		s.w.tracef(s.n, "pg", "accepts no writes, at %s", s.pos.lsn)
 	}
 	s.w.check.writable()
+	s.w.check.standby()
 }
 
 // later plans something for this life of the server; it waits while the postmaster or the node is frozen.
@@ -241,7 +242,7 @@ func (s *server) write() {
 
 // source is the server that this one is told to stream from; nil if there is none.
 func (s *server) source() *server {
-	for _, n := range s.w.nodes {
+	for _, n := range s.w.servers() {
 		if n.name == s.upstream.Host && n != s.n {
 			return n.server
 		}

@@ -143,6 +143,8 @@ type document struct {
 
 	Times      int    `json:"times,omitempty"` // one more than the index in times; zero: those of the run
 	MaximumLag uint64 `json:"maximum_lag_on_failover,omitempty"`
+	// Standby: the cluster follows the server outside.
+	Standby bool `json:"standby,omitempty"`
 }
 
 func (d document) text() []byte {

@@ -24,6 +24,8 @@ type Options struct {
 	Modes []cluster.SynchronousMode
 	// Failsafe turns failsafe mode on or off; nil: it is on in every fourth run.
 	Failsafe *bool
+	// Standby makes it a standby cluster, or not; nil: it is one in the last forty of 240 runs.
+	Standby *bool
 	// Plant may change what an agent is made of before it starts: the place for planted mistakes.
 	Plant func(*agent.Options)
 }
@@ -66,6 +68,9 @@ type world struct {
 		raw string
 		doc document
 	}
+
+	remote *node      // the server that a standby cluster follows; nil: it is none
+	far    *rand.Rand // what a standby cluster draws from
 
 	faulty  bool // faults may happen
 	paused  bool // a user has paused the cluster
@@ -125,6 +130,9 @@ func newWorld(o Options) *world {
 	count := []int{2, 3, 3, 3, 3, 4, 5}[r.IntN(7)]
 	for i := range count {
 		w.nodes = append(w.nodes, w.newNode(i, count))
+	}
+	if o.Standby != nil && *o.Standby || o.Standby == nil && o.Seed%FixedSeeds >= FixedSeeds-standbySeeds {
+		w.standbyCluster(o.Seed)
 	}
 	w.tracef(nil, "sim", "synchronous_mode %q, strict %v, count %d, live %v", w.doc.Mode, w.doc.Strict, w.doc.Count, w.live)
 	w.tracef(nil, "sim", "seed %d: %d nodes, ttl %s, loop_wait %s, retry_timeout %s, primary_start_timeout %s",
@@ -189,6 +197,9 @@ func (w *world) play(faulty time.Duration) {
 	}
 	if w.doc.Mode != cluster.SyncOff {
 		w.strikes(end)
+	}
+	if w.remote != nil {
+		w.turns(end)
 	}
 	for w.check.violation == "" && w.step(end) {
 	}
