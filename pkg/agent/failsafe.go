@@ -30,7 +30,8 @@ func (a *Agent) Failsafe(q cluster.FailsafeQuestion) (cluster.LSN, error) {
 	now := a.o.Clock.Now()
 	r := ha.FailsafeReceiver{
 		// Before the first view the mode is not known; a promise then costs nobody anything.
-		Mode:   view == nil || a.ttl.FailsafeMode,
+		// In a standby cluster no primary may go on; one that asks does not know yet that it has become one.
+		Mode:   view == nil || a.ttl.FailsafeMode && a.ttl.StandbyCluster == nil,
 		Leader: view != nil && view.Leader.Name == a.o.Name || now.Before(a.proof.until), Primary: a.failsafe.primary, Promoting: a.failsafe.promoting,
 	}
 	switch a.o.AnswerFailsafe(r) {

@@ -97,6 +97,9 @@ func (c *checker) standby() {
 	since := time.Duration(0)
 	if c.standbySince != 0 {
 		since = c.standbySince + c.w.base.TTL
+		if c.w.base.FailsafeMode {
+			since += 2 * c.w.base.TTL // a promise that was just given, after an answer of somebody who knew no better
+		}
 	}
 	if !c.w.doc.Standby || c.w.now < since {
 		return
