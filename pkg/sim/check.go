@@ -27,6 +27,7 @@ type checker struct {
 	promises     map[[2]int]time.Duration // failsafe mode: asker and receiver -> until when
 	promised
 
+	lead       *node  // who took the lock last
 	lagBefore  uint64 // maximum_lag_on_failover before it was last changed
 	lagChanged time.Duration
 }
@@ -117,6 +118,7 @@ func (c *checker) key(kv dcs.KV, deleted bool) {
 // nothing at all after a planned handover that nothing has disturbed.
 func (c *checker) acquired(n *node) {
 	s := n.server
+	c.steady(n)
 	if !s.data {
 		c.violate("%s has taken the lock without data", n.name)
 		return
@@ -139,6 +141,18 @@ func (c *checker) acquired(n *node) {
 		c.w.mark("switchover: handed over")
 	}
 	c.handed = position{}
+}
+
+// steady: at rest the lead does not change. It may while a fault lasts, for as long as the cluster may take to
+// come back from it, and for a minute after somebody asked for it or laid hands on the cluster.
+func (c *checker) steady(n *node) {
+	before := c.lead
+	c.lead = n
+	w := c.w
+	quiet := w.active == 0 && !w.paused && w.now-w.strike > w.bound() && w.now-max(c.requestAt, w.ordered, w.calm) > time.Minute
+	if before != nil && before != n && quiet && !w.requested() {
+		c.violate("%s takes the lead from %s without a reason", n.name, before.name)
+	}
 }
 
 // allowedLag is maximum_lag_on_failover; for some time after a change, what it was before, if that is more.

@@ -21,9 +21,10 @@ const mutantSeeds = 600
 // TestMutants plants mistakes one at a time, in the rules or at an edge, and demands that each is found: a
 // simulation that finds nothing shows nothing.
 func TestMutants(t *testing.T) {
-	for i, m := range slices.Concat(mutants, syncMutants, failsafeMutants, standbyMutants) {
-		standby := i >= len(mutants)+len(syncMutants)+len(failsafeMutants)
-		failsafe := i >= len(mutants)+len(syncMutants) && !standby
+	for i, m := range slices.Concat(mutants, syncMutants, moreMutants, failsafeMutants, standbyMutants) {
+		plain := len(mutants) + len(syncMutants) + len(moreMutants)
+		standby := i >= plain+len(failsafeMutants)
+		failsafe := i >= plain && !standby
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			for seed := range uint64(mutantSeeds) {

@@ -61,6 +61,7 @@ func (w *world) order() {
 	if w.paused {
 		orders = []func(*node){w.stopByHand, w.stopByHand, w.deletePausedLeader, w.appoint, w.appoint, w.switchPaused, w.leave, w.leave}
 	}
+	w.ordered = w.now
 	orders[w.orders.IntN(len(orders))](n)
 }
 

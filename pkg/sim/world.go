@@ -10,6 +10,7 @@ import (
 
 	"github.com/hathi-ha/hathi/pkg/agent"
 	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/dcs"
 	"github.com/hathi-ha/hathi/pkg/ha"
 )
 
@@ -62,6 +63,8 @@ type world struct {
 	orders *rand.Rand    // what users draw from
 	busy   bool          // they do more than usual
 	calm   time.Duration // until then no fault may begin
+	// ordered is when a user last did something.
+	ordered time.Duration
 
 	choices []cluster.SynchronousMode
 	read    struct {
@@ -205,7 +208,21 @@ func (w *world) play(faulty time.Duration) {
 	}
 	w.faulty = false
 	w.heal()
-	w.settle("the cluster does not come back after the faults have healed", w.bound())
+	if w.settle("the cluster does not come back after the faults have healed", w.bound()) {
+		w.repose()
+	}
+}
+
+// repose: a cluster that is left alone stays as it is.
+func (w *world) repose() {
+	leader := w.etcd.text(dcs.KeyLeader)
+	for end := w.now + time.Minute; w.check.violation == "" && w.step(end); {
+		now := w.etcd.text(dcs.KeyLeader)
+		if now != leader && !w.requested() && w.now-w.check.requestAt > time.Minute {
+			w.check.violate("the lead goes from %s to %q without a reason", leader, now)
+		}
+		leader = now
+	}
 }
 
 // bound is how long the cluster may take to come back: the lease of somebody who is gone, a few turns, a
