@@ -31,13 +31,6 @@ var moreMutants = []mutant{
 			}
 		}, nil)
 	}, cluster.SyncOff},
-	{"nobody compares histories", "does not come back", func(o *agent.Options) {
-		decide(o, nil, func(_ ha.Observation, d *ha.Decision) {
-			if x, ok := d.Action.(ha.CheckRewind); ok {
-				d.Action = ha.StartReplica{Upstream: x.Leader}
-			}
-		})
-	}, cluster.SyncOff},
 	{"the life of a lease is taken for twice as long", tooLate, func(o *agent.Options) {
 		o.Store = &longLease{o.Store}
 	}, cluster.SyncOff},

@@ -18,6 +18,19 @@ import (
 // mutantSeeds is how many seeds may be needed to find a planted mistake.
 const mutantSeeds = 600
 
+// shownBy says where to begin with mistakes that are rare to show.
+var shownBy = map[string]uint64{
+	"a promotion does not wait for the lock":                     7,
+	"a restarted member does not wait for what it has forgotten": 20,
+	"a replica that lags is promoted instead of waiting":         67,
+	"a renewal that may have been applied counts as applied":     311,
+	"commits wait for one standby less":                          19,
+	"positions on different timelines are compared":              32,
+	"the lag check is forgotten":                                 23,
+	"WAL on a branch that the cluster has left counts":           80,
+	"who is not listed stands for the lock":                      29,
+}
+
 // TestMutants plants mistakes one at a time, in the rules or at an edge, and demands that each is found: a
 // simulation that finds nothing shows nothing.
 func TestMutants(t *testing.T) {
@@ -27,12 +40,13 @@ func TestMutants(t *testing.T) {
 		failsafe := i >= plain && !standby
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
-			for seed := range uint64(mutantSeeds) {
+			for i := range uint64(mutantSeeds) {
+				seed := (shownBy[m.name] + i) % mutantSeeds
 				if r := Run(Options{Seed: seed, Plant: m.plant, Modes: []cluster.SynchronousMode{m.mode}, Failsafe: &failsafe, Standby: &standby}); r.Violation != "" {
 					if !strings.Contains(r.Violation, m.breaks) {
 						continue
 					}
-					t.Logf("found with seed %d: %s", seed, r.Violation)
+					t.Logf("%s: found with seed %d: %s", m.name, seed, r.Violation)
 					return
 				}
 			}
