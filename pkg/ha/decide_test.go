@@ -79,6 +79,8 @@ func TestDecide(t *testing.T) {
 
 		// Nobody leads.
 		{"race asks everybody", []change{orphan}, AskPeers{Names: []string{"b", "c"}}, "asking"},
+		{"paused, ordered, and a primary is alive", []change{orphan, paused, request("", "a"), answers("b", 1000, primary), answers("c", 1000)}, Wait{}, "PAUSE: following a different leader because i am not the healthiest node"},
+		{"paused, ordered, and no primary answers", []change{orphan, paused, request("", "a"), answers("b", 0, unreachable), answers("c", 1000)}, AcquireLeader{}, "promoted self to leader by acquiring session lock"},
 		{"race won at the same position", []change{orphan, answers("b", 0, unreachable), answers("c", 1000)}, AcquireLeader{}, "promoted self to leader by acquiring session lock"},
 		{"race lost to who is ahead", []change{orphan, answers("b", 0, unreachable), answers("c", 1001)}, Wait{}, "i am not the healthiest node"},
 		{"the old primary lives", []change{orphan, answers("b", 1000, primary), answers("c", 1000)}, Wait{}, "i am not the healthiest node"},
@@ -91,7 +93,7 @@ func TestDecide(t *testing.T) {
 		{"nofailover never races", []change{orphan, func(o *Observation) { o.Self.Tags = cluster.Tags{"nofailover": true} }}, Wait{}, "not allowed to promote"},
 		{"no race in pause", []change{orphan, paused}, Wait{}, "PAUSE: no action. I am (a)"},
 		{"named candidate takes the lock", []change{orphan, request("b", "a")}, AcquireLeader{}, "promoted self"},
-		{"named candidate takes the lock in pause", []change{orphan, paused, request("b", "a")}, AcquireLeader{}, "promoted self"},
+		{"named candidate takes the lock in pause", []change{answers("b", 1000), answers("c", 1000), orphan, paused, request("b", "a")}, AcquireLeader{}, "promoted self"},
 		{"nobody is promoted under a proof that is nearly over", []change{replica, func(o *Observation) { o.Store.View.Leader.Name = "a"; o.Store.LockProven = o.Now.Add(time.Second) }}, ProveLock{}, "proving"},
 		{"no start either", []change{down("in production"), func(o *Observation) { o.Store.LockProven = o.Now.Add(time.Second) }}, ProveLock{}, "proving"},
 		{"named for a switchover, but too far behind", []change{orphan, request("b", "a"), answers("c", 3<<20), func(o *Observation) { o.Store.View.Status.Optime = 3 << 20 }}, Wait{}, "i am not the healthiest node"},

@@ -53,11 +53,29 @@ func racePaused(o *Observation) *Decision {
 		if d := syncStand(o); d != nil {
 			return d
 		}
+		if d := primaryAlive(o); d != nil {
+			return d
+		}
 		return act(AcquireLeader{}, "race-paused-candidate", "promoted self to leader by acquiring session lock")
 	case o.Server.IsPrimary():
 		return wait("race-paused", "continue to run as primary without lock")
 	}
 	return wait("race-paused", "no action. I am (%s)", o.Self.Name)
+}
+
+// primaryAlive: in pause a primary may go on without the lock, and nothing would stop it when another is
+// promoted by an order. Patroni promotes. One that does not answer is taken for dead: that is what the order is for.
+func primaryAlive(o *Observation) *Decision {
+	answers, question := ask(o, withAPI(raceSet(o)), "race-ask", "asking the other members whether a primary is still alive")
+	if question != nil {
+		return question
+	}
+	for _, p := range answers {
+		if p.Reachable && !p.InRecovery {
+			return standBack(o, "race-primary-alive", "Primary (%s) is still alive", p.Name)
+		}
+	}
+	return nil
 }
 
 func identityFits(o *Observation) bool {
