@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -131,12 +132,12 @@ var events = []event{
 // gap measures the longest time between two acknowledged commits around an event.
 func gap(happen func(*testcluster.Cluster, *testcluster.Node)) func(*testcluster.Cluster) float64 {
 	return func(c *testcluster.Cluster) float64 {
-		leader := c.WaitHealthy(2 * time.Minute)
+		leader := healthy(c, 2*time.Minute)
 		w := c.StartWriter()
 		defer w.Stop()
 		begin := time.Now()
 		happen(c, leader)
-		c.WaitHealthy(2 * time.Minute)
+		healthy(c, 2*time.Minute)
 		settle(c, w)
 		return w.LongestGap(begin).Seconds()
 	}
@@ -150,7 +151,7 @@ func settle(c *testcluster.Cluster, w *testcluster.Writer) {
 
 // nodeLoss kills everything of the leader's node and takes what was left of its lease off the gap.
 func nodeLoss(c *testcluster.Cluster) float64 {
-	leader := c.WaitHealthy(2 * time.Minute)
+	leader := healthy(c, 2*time.Minute)
 	w := c.StartWriter()
 	defer w.Stop()
 	left := c.LeaseLeft()
@@ -160,21 +161,21 @@ func nodeLoss(c *testcluster.Cluster) float64 {
 	settle(c, w)
 	result := w.LongestGap(begin) - left
 	leader.Run()
-	c.WaitHealthy(2 * time.Minute)
+	healthy(c, 2*time.Minute)
 	return result.Seconds()
 }
 
 // frozenAgent stops the leader's agent with a signal and counts what a node acknowledged after another
 // had begun to.
 func frozenAgent(c *testcluster.Cluster) float64 {
-	leader := c.WaitHealthy(2 * time.Minute)
+	leader := healthy(c, 2*time.Minute)
 	probes := c.StartProbes()
 	agent := leader.Agent()
 	if err := syscall.Kill(agent, syscall.SIGSTOP); err != nil {
 		c.T.Fatal(err)
 	}
 	c.WaitFor(2*time.Minute, "new leader", func() bool { n := c.Leader(); return n != nil && n != leader })
-	c.WaitHealthy(2 * time.Minute)
+	healthy(c, 2*time.Minute)
 	for _, p := range probes {
 		p.Stop()
 	}
@@ -182,4 +183,13 @@ func frozenAgent(c *testcluster.Cluster) float64 {
 		c.T.Errorf("%d acknowledged rows lost after the guard fenced", len(lost))
 	}
 	return float64(testcluster.Overlap(probes))
+}
+
+// healthy waits until all members stream, and in synchronous mode until one of them may take over.
+func healthy(c *testcluster.Cluster, limit time.Duration) *testcluster.Node {
+	leader := c.WaitHealthy(limit)
+	if strings.Contains(os.Getenv("BENCH_DCS"), "synchronous_mode") {
+		c.WaitFor(limit, "a synchronous standby", func() bool { v := c.View(); return v != nil && len(v.Sync.Standbys) > 0 })
+	}
+	return leader
 }
