@@ -3,7 +3,6 @@
 package badinput
 
 import (
-	"context"
 	"crypto/sha256"
 	"fmt"
 	"io/fs"
@@ -16,16 +15,10 @@ import (
 	"testing"
 	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
-
 	"github.com/hathi-ha/hathi/integration/testcluster"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	testcluster.Cleanup()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { testcluster.Main(m) }
 
 const enough = time.Minute
 
@@ -100,7 +93,7 @@ func TestAnotherCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.Terminate(enough)
-	put(t, c, "initialize", "7999999999999999999")
+	c.Put("initialize", "7999999999999999999")
 	data := contents(t, n.Data)
 	n.Run()
 	wants(t, ends(t, c, n), "system ID mismatch, node node1 belongs to a different cluster: 7999999999999999999 != "+before)
@@ -191,8 +184,8 @@ func TestGarbageInKeys(t *testing.T) {
 	leader := c.Leader()
 	agents := []int{c.Nodes[0].Agent(), c.Nodes[1].Agent()}
 	for _, key := range []string{"config", "failover", "status", "history", "sync", "failsafe", "members/ghost", "members/" + c.Replicas(leader)[0].Name, "nonsense/x"} {
-		put(t, c, key, "\xff{garbage")
-		put(t, c, key, "[[null]]")
+		c.Put(key, "\xff{garbage")
+		c.Put(key, "[[null]]")
 	}
 	w := c.StartWriter()
 	time.Sleep(5 * time.Second) // two turns of everybody
@@ -262,20 +255,6 @@ func replace(t *testing.T, path, old, text string) {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(path, []byte(strings.Replace(string(raw), old, text, 1)), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func put(t *testing.T, c *testcluster.Cluster, key, value string) {
-	t.Helper()
-	client, err := clientv3.New(clientv3.Config{Endpoints: c.Etcd.Endpoints(), DialTimeout: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if _, err := client.Put(ctx, "/service/"+c.Scope+"/"+key, value); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -18,11 +18,7 @@ import (
 	"github.com/hathi-ha/hathi/integration/testnet"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	testcluster.Cleanup()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { testcluster.Main(m) }
 
 const (
 	enough = 2 * time.Minute
@@ -67,31 +63,13 @@ func TestChaos(t *testing.T) {
 			w.disturb(time.Now().Add(length))
 			w.net.MendAll()
 			w.c.WaitHealthy(enough)
-			count := client.Count()
-			w.c.WaitFor(enough, "further acknowledged rows", func() bool { return client.Count() > count })
-			all := append(probes, client)
-			for _, one := range all {
-				one.Stop()
-			}
-			if n := testcluster.Overlap(all); n > 0 {
-				t.Errorf("%d rows were acknowledged while another primary was open: reigns %v", n, testcluster.Reigns(probes))
-			}
+			w.c.WaitWrites(client, enough)
 			judge(t)
-			lost := w.c.Lost(all...)
-			t.Logf("%d rows acknowledged, %d lost, reigns %v", total(all), len(lost), testcluster.Reigns(probes))
-			if mode.lossless && len(lost) > 0 {
-				t.Errorf("%d acknowledged rows are lost, the first is %+v", len(lost), lost[0])
-			}
+			all := append(probes, client)
+			lost := w.c.Account(mode.lossless, all...)
+			t.Logf("%d rows acknowledged, %d lost, reigns %v", testcluster.Count(all), len(lost), testcluster.Reigns(probes))
 		})
 	}
-}
-
-func total(writers []*testcluster.Writer) int {
-	n := 0
-	for _, w := range writers {
-		n += w.Count()
-	}
-	return n
 }
 
 func newWorld(t *testing.T, dcs string, seed uint64) *world {

@@ -3,8 +3,6 @@ package events
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -45,7 +43,7 @@ func TestArticle(t *testing.T) {
 
 	// etcd stops: both are replicas and nobody writes. It starts: one leads, the other follows.
 	c.Etcd.Stop(0)
-	c.WaitFor(enough, "end of writes without etcd", func() bool { return readOnly(c) })
+	c.WaitFor(enough, "end of writes without etcd", func() bool { return c.ReadOnly() })
 	for _, n := range c.Nodes {
 		c.WaitFor(enough, "three rows on "+n.Name+" without etcd", func() bool { return rows(n) == "3" })
 	}
@@ -92,17 +90,9 @@ func rows(n *testcluster.Node) string {
 // document checks one field of the status document that a node serves.
 func document(t *testing.T, n *testcluster.Node, field, want string) {
 	t.Helper()
-	answer, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/patroni", n.RESTPort))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	raw, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, raw := n.Get("/patroni")
 	var doc map[string]any
-	if err := json.Unmarshal(raw, &doc); err != nil {
+	if err := json.Unmarshal([]byte(raw), &doc); err != nil {
 		t.Fatalf("%v in %s", err, raw)
 	}
 	if doc[field] != want {

@@ -3,14 +3,9 @@
 package events
 
 import (
-	"os"
 	"testing"
 
 	"github.com/hathi-ha/hathi/integration/testcluster"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	testcluster.Cleanup()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { testcluster.Main(m) }

@@ -96,7 +96,7 @@ func TestEvents(t *testing.T) {
 		}, promise{moves: true}},
 		{"etcd killed and started again", func(c *testcluster.Cluster, l *testcluster.Node) {
 			c.Etcd.Kill(0)
-			c.WaitFor(enough, "end of writes", func() bool { return readOnly(c) })
+			c.WaitFor(enough, "end of writes", func() bool { return c.ReadOnly() })
 			c.Etcd.Start(0)
 		}, promise{lossless: true}},
 		{"etcd frozen for a moment", func(c *testcluster.Cluster, l *testcluster.Node) {
@@ -113,21 +113,14 @@ func TestEvents(t *testing.T) {
 			w := c.StartWriter()
 			e.happen(c, leader)
 			now := c.WaitHealthy(2 * enough)
-			count := w.Count()
-			c.WaitFor(enough, "further acknowledged rows", func() bool { return w.Count() > count })
-			stop(append(probes, w))
+			c.WaitWrites(w, enough)
 			if e.moves && now == leader {
 				t.Errorf("%s still leads", leader.Name)
 			}
 			if e.stays && (now != leader || now.Postmaster() != postmaster) {
 				t.Errorf("%s with postmaster %d leads, before it was %s with %d", now.Name, now.Postmaster(), leader.Name, postmaster)
 			}
-			if n := testcluster.Overlap(probes); n > 0 {
-				t.Errorf("%d rows were acknowledged while another primary was open: reigns %v", n, testcluster.Reigns(probes))
-			}
-			if lost := c.Lost(append(probes, w)...); e.lossless && len(lost) > 0 {
-				t.Errorf("%d acknowledged rows are lost, the first is %v", len(lost), lost[0])
-			}
+			c.Account(e.lossless, append(probes, w)...)
 		})
 		if !passed {
 			t.FailNow() // the next would suffer from what is broken
@@ -140,26 +133,10 @@ func replacements(n *testcluster.Node) int {
 	return strings.Count(n.Log(), "another guard is in place")
 }
 
-func stop(writers []*testcluster.Writer) {
-	for _, w := range writers {
-		w.Stop()
-	}
-}
-
 // away kills everything of a leader's node and starts it again when another member leads: until then its keys
 // are still in etcd and tell of what is gone.
 func away(c *testcluster.Cluster, l *testcluster.Node) {
 	l.Destroy()
 	c.WaitFor(enough, "new leader", func() bool { n := c.Leader(); return n != nil && n != l })
 	l.Run()
-}
-
-// readOnly reports whether no node accepts writes.
-func readOnly(c *testcluster.Cluster) bool {
-	for _, n := range c.Nodes {
-		if in, err := n.SQL("SELECT pg_is_in_recovery()"); err == nil && in == "f" {
-			return false
-		}
-	}
-	return true
 }

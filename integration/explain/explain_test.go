@@ -12,6 +12,8 @@ import (
 	"github.com/hathi-ha/hathi/pkg/explain"
 )
 
+func TestMain(m *testing.M) { testcluster.Main(m) }
+
 // TestExplain holds what is explained against what then happens: a healthy cluster, one that is paused and has no
 // leader, one whose etcd is away, and one whose leader has died.
 func TestExplain(t *testing.T) {

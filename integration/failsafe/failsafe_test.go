@@ -3,7 +3,6 @@ package failsafe
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,10 +11,7 @@ import (
 	"github.com/hathi-ha/hathi/integration/testcluster"
 )
 
-func TestMain(m *testing.M) {
-	defer testcluster.Cleanup()
-	m.Run()
-}
+func TestMain(m *testing.M) { testcluster.Main(m) }
 
 const (
 	ttl    = 6 * time.Second
@@ -43,7 +39,7 @@ func TestPrimaryGoesOnWithoutEtcd(t *testing.T) {
 	if now := timelineOf(t, leader); now != timeline {
 		t.Errorf("timeline %s has become %s", timeline, now)
 	}
-	if document := status(t, leader); !strings.Contains(document, `"failsafe_mode_is_active": true`) {
+	if _, document := leader.Get("/patroni"); !strings.Contains(document, `"failsafe_mode_is_active": true`) {
 		t.Errorf("the primary does not say that failsafe mode keeps it up: %s", document)
 	}
 	if !strings.Contains(leader.Log(), "continue to run as a leader because failsafe mode is enabled and all members are accessible") {
@@ -60,18 +56,8 @@ func TestPrimaryGoesOnWithoutEtcd(t *testing.T) {
 	c.Etcd.Resume(0)
 	gone.Run()
 	c.WaitHealthy(2 * enough)
-	before := writer.Count()
-	c.WaitFor(enough, "writes going on", func() bool { return writer.Count() > before })
-	writer.Stop()
-	for _, p := range probes {
-		p.Stop()
-	}
-	if n := testcluster.Overlap(append(probes, writer)); n != 0 {
-		t.Errorf("%d rows were acknowledged by a server beside another primary", n)
-	}
-	if rows := c.Lost(append(probes, writer)...); len(rows) > 0 {
-		t.Errorf("%d acknowledged rows are lost, the first is %v", len(rows), rows[0])
-	}
+	c.WaitWrites(writer, enough)
+	c.Account(true, append(probes, writer)...)
 }
 
 // TestOtherMembersKeepTheirPromise: who has accepted is not promoted before the promise is over, although the
@@ -83,16 +69,11 @@ func TestOtherMembersKeepTheirPromise(t *testing.T) {
 	other := c.Replicas(leader)[0]
 	ask := func(n *testcluster.Node) (int, string) {
 		body := fmt.Sprintf(`{"name": %q, "conn_url": "postgres://x/postgres", "api_url": "http://x/patroni", "hathi_ttl_ms": %d}`, "ghost", (2 * ttl).Milliseconds())
-		answer, err := http.Post(fmt.Sprintf("http://%s:%d/failsafe", n.Listen, n.RESTPort), "application/json", strings.NewReader(body))
+		code, text, err := n.REST(http.MethodPost, "/failsafe", body)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer answer.Body.Close()
-		text, err := io.ReadAll(answer.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return answer.StatusCode, string(text)
+		return code, text
 	}
 	if code, text := ask(leader); code != 500 || text != "Running as a leader" {
 		t.Errorf("the leader answers %d %q", code, text)
@@ -122,18 +103,4 @@ func timelineOf(t *testing.T, n *testcluster.Node) string {
 		t.Fatal(err)
 	}
 	return line
-}
-
-func status(t *testing.T, n *testcluster.Node) string {
-	t.Helper()
-	answer, err := http.Get(fmt.Sprintf("http://%s:%d/patroni", n.Listen, n.RESTPort))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }

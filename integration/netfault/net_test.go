@@ -4,7 +4,6 @@
 package netfault
 
 import (
-	"os"
 	"testing"
 	"time"
 
@@ -13,11 +12,7 @@ import (
 	"github.com/hathi-ha/hathi/integration/testnet"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	testcluster.Cleanup()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { testcluster.Main(m) }
 
 const enough = time.Minute
 
@@ -77,8 +72,7 @@ func TestPartitions(t *testing.T) {
 			before := w.Count()
 			if fault.moves {
 				c.WaitFor(enough, "another leader", func() bool { l := c.Leader(); return l != nil && l != leader })
-				before = w.Count()
-				c.WaitFor(enough, "rows acknowledged by it", func() bool { return w.Count() > before })
+				c.WaitWrites(w, enough)
 			} else {
 				time.Sleep(8 * time.Second) // longer than a lease: whatever goes wrong has gone wrong by then
 				if now := c.Leader(); now != leader {
@@ -90,19 +84,10 @@ func TestPartitions(t *testing.T) {
 			}
 			n.MendAll()
 			c.WaitHealthy(2 * enough)
-			before = w.Count()
-			c.WaitFor(enough, "rows acknowledged when all lines are open", func() bool { return w.Count() > before })
-			for _, p := range append(probes, w) {
-				p.Stop()
-			}
-			if over := testcluster.Overlap(probes); over > 0 {
-				t.Errorf("%d rows were acknowledged while another primary was open: reigns %v", over, testcluster.Reigns(probes))
-			}
+			c.WaitWrites(w, enough)
 			// While replicas can't be reached, an asynchronous primary acknowledges what they do not have. When it
 			// then stops in time, what it could send them is all that is kept.
-			if lost := c.Lost(append(probes, w)...); !fault.lossy && len(lost) > 0 {
-				t.Errorf("%d acknowledged rows are lost, the first is %v", len(lost), lost[0])
-			}
+			c.Account(!fault.lossy, append(probes, w)...)
 		})
 	}
 }

@@ -66,7 +66,7 @@ func TestDiverged(t *testing.T) {
 	})
 	t.Run("cloned", func(t *testing.T) {
 		c.T = t
-		patch(t, c.WaitHealthy(enough), `{"postgresql": {"use_pg_rewind": false, "remove_data_directory_on_diverged_timelines": true}}`)
+		c.WaitHealthy(enough).Configure(`{"postgresql": {"use_pg_rewind": false, "remove_data_directory_on_diverged_timelines": true}}`)
 		n := diverge(t, c, "cloned")
 		sameRows(t, c, n, "cloned")
 		if !strings.Contains(n.Log(), "reinitializing due to diverged timelines") {
@@ -75,7 +75,7 @@ func TestDiverged(t *testing.T) {
 	})
 	t.Run("left alone", func(t *testing.T) {
 		c.T = t
-		patch(t, c.WaitHealthy(enough), `{"postgresql": {"remove_data_directory_on_diverged_timelines": null}}`)
+		c.WaitHealthy(enough).Configure(`{"postgresql": {"remove_data_directory_on_diverged_timelines": null}}`)
 		n := diverge(t, c, "alone")
 		mark := n.Data + "/a-file-of-mine"
 		if err := os.WriteFile(mark, nil, 0o644); err != nil {
@@ -104,7 +104,7 @@ func TestDiverged(t *testing.T) {
 // nobody does until the leader is back.
 func behind(t *testing.T, c *testcluster.Cluster) {
 	l := c.WaitHealthy(enough)
-	patch(t, l, `{"maximum_lag_on_failover": 65536, "postgresql": {"use_pg_rewind": true}}`)
+	l.Configure(`{"maximum_lag_on_failover": 65536, "postgresql": {"use_pg_rewind": true}}`)
 	other, lagging := c.Replicas(l)[0], c.Replicas(l)[1]
 	lag(t, c, l, lagging)
 	c.WaitFor(enough, "the other replica in the lead", func() bool { return c.Leader() == other })
@@ -113,7 +113,7 @@ func behind(t *testing.T, c *testcluster.Cluster) {
 	other.Terminate(enough)
 	lag(t, c, l, lagging)
 	time.Sleep(10 * time.Second) // longer than a lease and a loop
-	if !readOnly(c) {
+	if !c.ReadOnly() {
 		t.Errorf("a member that lags too far was promoted:\n%s", c.Describe())
 	}
 	l.Run()

@@ -4,8 +4,6 @@ package operate
 
 import (
 	"bytes"
-	"fmt"
-	"net/http"
 	"os"
 	"strings"
 	"syscall"
@@ -15,11 +13,7 @@ import (
 	"github.com/hathi-ha/hathi/integration/testcluster"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	testcluster.Cleanup()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { testcluster.Main(m) }
 
 const enough = time.Minute
 
@@ -44,7 +38,7 @@ func TestOperate(t *testing.T) {
 		}, true},
 		{"the leader key names a stranger", func(t *testing.T, c *testcluster.Cluster, l *testcluster.Node) {
 			c.Put("leader", "nobody-we-know")
-			c.WaitFor(enough, "end of the first reign", func() bool { return readOnly(c) })
+			c.WaitFor(enough, "end of the first reign", func() bool { return c.ReadOnly() })
 			// The key hangs on no lease now: it stays until a person removes it.
 			c.Delete("leader")
 		}, true},
@@ -72,18 +66,8 @@ func TestOperate(t *testing.T) {
 			if c.View().Leader.Lease == 0 {
 				t.Errorf("the leader key hangs on no lease")
 			}
-			count := w.Count()
-			c.WaitFor(enough, "further acknowledged rows", func() bool { return w.Count() > count })
-			all := append(probes, w)
-			for _, one := range all {
-				one.Stop()
-			}
-			if n := testcluster.Overlap(all); n > 0 {
-				t.Errorf("%d rows were acknowledged while another primary was open: reigns %v", n, testcluster.Reigns(probes))
-			}
-			if lost := c.Lost(all...); !e.lossy && len(lost) > 0 {
-				t.Errorf("%d acknowledged rows are lost, the first is %+v", len(lost), lost[0])
-			}
+			c.WaitWrites(w, enough)
+			c.Account(!e.lossy, append(probes, w)...)
 		})
 	}
 }
@@ -110,7 +94,7 @@ func diesInPause(t *testing.T, c *testcluster.Cluster, l *testcluster.Node) {
 	}
 	testcluster.Kill(l.Postmaster())
 	time.Sleep(8 * time.Second) // longer than a lease: who were to act would have
-	if !readOnly(c) || l.Postmaster() != 0 {
+	if !c.ReadOnly() || l.Postmaster() != 0 {
 		t.Errorf("somebody acted in pause:\n%s", c.Hathi("list"))
 	}
 	c.Hathi("resume", "--wait")
@@ -156,7 +140,7 @@ func restart(t *testing.T, c *testcluster.Cluster, l *testcluster.Node) {
 }
 
 func configure(t *testing.T, c *testcluster.Cluster, l *testcluster.Node) {
-	patch(t, l, `{"postgresql": {"parameters": {"work_mem": "7MB", "max_connections": 60}}}`)
+	l.Configure(`{"postgresql": {"parameters": {"work_mem": "7MB", "max_connections": 60}}}`)
 	for _, n := range c.Nodes {
 		c.WaitFor(enough, "work_mem on "+n.Name, func() bool { v, err := n.SQL("SHOW work_mem"); return err == nil && v == "7MB" })
 	}
@@ -168,28 +152,12 @@ func configure(t *testing.T, c *testcluster.Cluster, l *testcluster.Node) {
 	c.WaitFor(enough, "nothing pending", func() bool { return !strings.Contains(c.Hathi("list"), "max_connections") })
 	// The lease of the present ttl is shorter than the next loop_wait.
 	timeline := c.View().History.Timeline()
-	patch(t, l, `{"ttl": 30, "loop_wait": 10, "retry_timeout": 10}`)
+	l.Configure(`{"ttl": 30, "loop_wait": 10, "retry_timeout": 10}`)
 	time.Sleep(8 * time.Second) // longer than the old lease
 	if now := c.View().History.Timeline(); now != timeline || c.Leader() != l {
 		t.Errorf("a longer ttl has changed the leader: timeline %d, before %d", now, timeline)
 	}
-	patch(t, l, `{"ttl": 6, "loop_wait": 2, "retry_timeout": 2}`)
-}
-
-func patch(t *testing.T, n *testcluster.Node, body string) {
-	t.Helper()
-	req, err := http.NewRequest(http.MethodPatch, fmt.Sprintf("http://%s:%d/config", n.Listen, n.RESTPort), strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		t.Fatalf("PATCH /config %s: %s", body, answer.Status)
-	}
+	l.Configure(`{"ttl": 6, "loop_wait": 2, "retry_timeout": 2}`)
 }
 
 func reloadTag(t *testing.T, c *testcluster.Cluster, l *testcluster.Node, reload func(*testcluster.Node)) {
@@ -212,14 +180,4 @@ func reloadTag(t *testing.T, c *testcluster.Cluster, l *testcluster.Node, reload
 	}
 	reload(r)
 	c.WaitFor(enough, "no tag in the list", func() bool { return !strings.Contains(c.Hathi("list"), "nofailover") })
-}
-
-// readOnly reports whether no node accepts writes.
-func readOnly(c *testcluster.Cluster) bool {
-	for _, n := range c.Nodes {
-		if in, err := n.SQL("SELECT pg_is_in_recovery()"); err == nil && in == "f" {
-			return false
-		}
-	}
-	return true
 }

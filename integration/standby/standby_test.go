@@ -3,7 +3,6 @@ package standby
 
 import (
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -12,10 +11,7 @@ import (
 	"github.com/hathi-ha/hathi/pkg/cluster"
 )
 
-func TestMain(m *testing.M) {
-	defer testcluster.Cleanup()
-	m.Run()
-}
+func TestMain(m *testing.M) { testcluster.Main(m) }
 
 const enough = time.Minute
 
@@ -121,13 +117,8 @@ func judgeStandby(t *testing.T, c *testcluster.Cluster, leader *testcluster.Node
 			want = map[string]int{"standby-leader": 200, "primary": 503, "replica": 503, "leader": 200}
 		}
 		for path, code := range want {
-			answer, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/%s", n.RESTPort, path))
-			if err != nil {
-				t.Fatalf("GET /%s of %s: %v", path, n.Name, err)
-			}
-			answer.Body.Close()
-			if answer.StatusCode != code {
-				t.Errorf("GET /%s of %s is %d, want %d", path, n.Name, answer.StatusCode, code)
+			if got, _ := n.Get("/" + path); got != code {
+				t.Errorf("GET /%s of %s is %d, want %d", path, n.Name, got, code)
 			}
 		}
 		if _, err := n.SQL("INSERT INTO rows VALUES (0)"); err == nil {

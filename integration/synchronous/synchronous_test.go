@@ -14,10 +14,7 @@ import (
 	"github.com/hathi-ha/hathi/pkg/ha/quorum"
 )
 
-func TestMain(m *testing.M) {
-	defer testcluster.Cleanup()
-	m.Run()
-}
+func TestMain(m *testing.M) { testcluster.Main(m) }
 
 const enough = time.Minute
 
@@ -122,7 +119,7 @@ func (r *run) deaths() {
 
 // twoStandbys: both have everything, so each can take over when the other dies with the leader.
 func (r *run) twoStandbys() {
-	r.patch(`{"synchronous_node_count": 2}`)
+	r.Leader().Configure(`{"synchronous_node_count": 2}`)
 	leader := r.listed(2, 0)
 	others := r.Replicas(leader)
 	r.accounted(func() {
@@ -137,7 +134,7 @@ func (r *run) twoStandbys() {
 // quorum: any of the two acknowledges. One that is left alone can't know whether it was the one, and waits
 // for another.
 func (r *run) quorum() {
-	r.patch(`{"synchronous_mode": "quorum", "synchronous_node_count": 1}`)
+	r.Leader().Configure(`{"synchronous_mode": "quorum", "synchronous_node_count": 1}`)
 	leader := r.listed(2, 1)
 	if out := r.Hathi("list"); strings.Count(out, "Quorum Standby") != 2 {
 		r.t.Errorf("hathi list shows not two Quorum Standbys:\n%s", out)
@@ -179,7 +176,7 @@ func (r *run) crash() {
 
 // strict: without a standby nothing is acknowledged, and without strictness it is at once.
 func (r *run) strict() {
-	r.patch(`{"synchronous_mode": true, "synchronous_mode_strict": true}`)
+	r.Leader().Configure(`{"synchronous_mode": true, "synchronous_mode_strict": true}`)
 	leader := r.listed(1, 0)
 	r.accounted(func() {
 		others := r.Replicas(leader)
@@ -188,13 +185,13 @@ func (r *run) strict() {
 		}
 		w := r.StartProbes()
 		r.WaitFor(enough, "names that block", func() bool { return r.names(leader) == quorum.Blocked().Text() })
-		acknowledged := count(w)
+		acknowledged := testcluster.Count(w)
 		time.Sleep(2 * time.Second) // nothing is expected to happen
-		if n := count(w); n != acknowledged {
+		if n := testcluster.Count(w); n != acknowledged {
 			r.t.Errorf("%d rows were acknowledged without a standby", n-acknowledged)
 		}
-		r.patch(`{"synchronous_mode_strict": false}`)
-		r.WaitFor(10*time.Second, "writes that go on", func() bool { return count(w) > acknowledged })
+		r.Leader().Configure(`{"synchronous_mode_strict": false}`)
+		r.WaitFor(10*time.Second, "writes that go on", func() bool { return testcluster.Count(w) > acknowledged })
 		for _, n := range others {
 			n.Run()
 		}
@@ -204,7 +201,7 @@ func (r *run) strict() {
 
 // off: nothing of it remains.
 func (r *run) off() {
-	r.patch(`{"synchronous_mode": false}`)
+	r.Leader().Configure(`{"synchronous_mode": false}`)
 	r.WaitFor(enough, "end of synchronous replication", func() bool {
 		v, l := r.View(), r.Leader()
 		return v != nil && v.Sync.Revision == 0 && l != nil && r.names(l) == ""
@@ -246,50 +243,13 @@ func (r *run) accounted(happen func()) {
 	time.Sleep(500 * time.Millisecond) // some hundred rows
 	happen()
 	r.WaitHealthy(2 * enough)
-	before := w.Count()
-	r.WaitFor(enough, "further acknowledged rows", func() bool { return w.Count() > before })
-	w.Stop()
-	if lost := r.Lost(w); len(lost) > 0 {
-		r.t.Errorf("%d of %d acknowledged rows are lost, the first is %v", len(lost), w.Count(), lost[0])
-	}
+	r.WaitWrites(w, enough)
+	r.Account(true, w)
 	r.t.Logf("%d acknowledged rows", w.Count())
-}
-
-func count(writers []*testcluster.Writer) int {
-	n := 0
-	for _, w := range writers {
-		n += w.Count()
-	}
-	return n
-}
-
-func (r *run) url(n *testcluster.Node, path string) string {
-	return fmt.Sprintf("http://%s:%d%s", n.Listen, n.RESTPort, path)
 }
 
 // get gives the status of a health check, zero without an answer.
 func (r *run) get(n *testcluster.Node, path string) int {
-	answer, err := http.Get(r.url(n, path))
-	if err != nil {
-		return 0
-	}
-	_ = answer.Body.Close()
-	return answer.StatusCode
-}
-
-// patch changes the configuration of the cluster while it runs.
-func (r *run) patch(document string) {
-	r.t.Helper()
-	req, err := http.NewRequest(http.MethodPatch, r.url(r.Leader(), "/config"), strings.NewReader(document))
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	answer, err := http.DefaultClient.Do(req)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	_ = answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		r.t.Fatalf("PATCH /config with %s: %s", document, answer.Status)
-	}
+	status, _, _ := n.REST(http.MethodGet, path, "")
+	return status
 }

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"testing"
 )
 
 // binary builds hathi once for all tests of a process and gives its path. It is built without the race
@@ -26,6 +27,12 @@ var binary = sync.OnceValues(func() (string, error) {
 	}
 	return path, nil
 })
+
+// Main runs the tests of a process and removes the binary afterwards: the body of a TestMain.
+func Main(m *testing.M) {
+	defer Cleanup()
+	m.Run() // the exit code is taken from m when TestMain returns
+}
 
 // Cleanup removes the binary; call it when all tests of the process are over.
 func Cleanup() {

@@ -177,6 +177,16 @@ func (c *Cluster) unhealthy() string {
 	return ""
 }
 
+// ReadOnly reports whether no node accepts writes.
+func (c *Cluster) ReadOnly() bool {
+	for _, n := range c.Nodes {
+		if in, err := n.SQL("SELECT pg_is_in_recovery()"); err == nil && in == "f" {
+			return false
+		}
+	}
+	return true
+}
+
 // WaitFor waits for a condition and fails the test with the state of the cluster if it does not come.
 func (c *Cluster) WaitFor(limit time.Duration, what string, holds func() bool) {
 	c.T.Helper()

@@ -15,16 +15,23 @@ import (
 	"github.com/hathi-ha/hathi/pkg/dcs"
 )
 
+func (c *Cluster) etcdClient() (*clientv3.Client, error) {
+	return clientv3.New(clientv3.Config{Endpoints: c.etcdAddresses(), DialTimeout: time.Second, Logger: zap.NewNop()})
+}
+
+// prefix is that of all keys of the cluster.
+func (c *Cluster) prefix() string { return "/service/" + c.Scope + "/" }
+
 // View reads the cluster's keys from etcd; nil while etcd does not answer.
 func (c *Cluster) View() *cluster.View {
-	client, err := clientv3.New(clientv3.Config{Endpoints: c.etcdAddresses(), DialTimeout: time.Second, Logger: zap.NewNop()})
+	client, err := c.etcdClient()
 	if err != nil {
 		return nil
 	}
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	base := "/service/" + c.Scope + "/"
+	base := c.prefix()
 	answer, err := client.Get(ctx, base, clientv3.WithPrefix())
 	if err != nil {
 		return nil
@@ -56,14 +63,14 @@ func (c *Cluster) Delete(key string) {
 
 func (c *Cluster) etcd(do func(ctx context.Context, client *clientv3.Client, base string) error) {
 	c.T.Helper()
-	client, err := clientv3.New(clientv3.Config{Endpoints: c.etcdAddresses(), DialTimeout: time.Second, Logger: zap.NewNop()})
+	client, err := c.etcdClient()
 	if err != nil {
 		c.T.Fatal(err)
 	}
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := do(ctx, client, "/service/"+c.Scope+"/"); err != nil {
+	if err := do(ctx, client, c.prefix()); err != nil {
 		c.T.Fatal(err)
 	}
 }
@@ -76,7 +83,7 @@ func (c *Cluster) LeaseLeft() time.Duration {
 	if v == nil || v.Leader.Lease == 0 {
 		c.T.Fatal("no leader lease to look at")
 	}
-	client, err := clientv3.New(clientv3.Config{Endpoints: c.etcdAddresses(), DialTimeout: time.Second, Logger: zap.NewNop()})
+	client, err := c.etcdClient()
 	if err != nil {
 		c.T.Fatal(err)
 	}

@@ -106,6 +106,15 @@ func (w *Writer) Count() int {
 	return len(w.acks)
 }
 
+// Count gives the number of rows that were acknowledged to all of the writers.
+func Count(writers []*Writer) int {
+	n := 0
+	for _, w := range writers {
+		n += w.Count()
+	}
+	return n
+}
+
 // Acks gives what was acknowledged so far.
 func (w *Writer) Acks() []Ack {
 	w.mu.Lock()
@@ -217,8 +226,33 @@ func (c *Cluster) Lost(writers ...*Writer) []Ack {
 	return lost
 }
 
+// WaitWrites waits until the writer has another row acknowledged.
+func (c *Cluster) WaitWrites(w *Writer, limit time.Duration) {
+	c.T.Helper()
+	before := w.Count()
+	c.WaitFor(limit, "further acknowledged rows", func() bool { return w.Count() > before })
+}
+
+// Account stops the writers and looks at every row that was acknowledged to them: none beside another primary and,
+// if the mode promises it, none that is lost. It gives those that are lost.
+func (c *Cluster) Account(lossless bool, writers ...*Writer) (lost []Ack) {
+	c.T.Helper()
+	for _, w := range writers {
+		w.Stop()
+	}
+	if n := Overlap(writers); n > 0 {
+		c.T.Errorf("%d rows were acknowledged while another primary was open: reigns %v", n, Reigns(writers))
+	}
+	lost = c.Lost(writers...)
+	if lossless && len(lost) > 0 {
+		c.T.Errorf("%d acknowledged rows are lost, the first is %+v", len(lost), lost[0])
+	}
+	return lost
+}
+
 // Reigns puts the acknowledgements of all probes in order of time and gives the nodes that acknowledged,
-// each as often as it began anew: two primaries at once show as many short reigns.
+// each as often as it began anew: two primaries at once show as many short reigns. A client that may go anywhere
+// tells of none.
 func Reigns(probes []*Writer) []string {
 	var all []Ack
 	for _, w := range probes {
@@ -227,7 +261,7 @@ func Reigns(probes []*Writer) []string {
 	sort.Slice(all, func(i, j int) bool { return all[i].At.Before(all[j].At) })
 	var reigns []string
 	for _, a := range all {
-		if len(reigns) == 0 || reigns[len(reigns)-1] != a.Node {
+		if a.Node != "" && (len(reigns) == 0 || reigns[len(reigns)-1] != a.Node) {
 			reigns = append(reigns, a.Node)
 		}
 	}
