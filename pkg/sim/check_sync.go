@@ -158,6 +158,5 @@ func (c *checker) synchronous(leader *node) string {
 
 // ordered reports whether a user has ordered a member to take over.
 func (c *checker) ordered(n *node) bool {
-	order := dcs.DecodeFailover([]byte(c.w.etcd.text(dcs.KeyFailover)))
-	return order.Leader == "" && order.Candidate == n.name
+	return dcs.DecodeFailover([]byte(c.w.etcd.text(dcs.KeyFailover))).Orders(n.name)
 }

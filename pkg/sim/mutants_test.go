@@ -34,25 +34,34 @@ var shownBy = map[string]uint64{
 // TestMutants plants mistakes one at a time, in the rules or at an edge, and demands that each is found: a
 // simulation that finds nothing shows nothing.
 func TestMutants(t *testing.T) {
-	for i, m := range slices.Concat(mutants, syncMutants, moreMutants, failsafeMutants, standbyMutants) {
-		plain := len(mutants) + len(syncMutants) + len(moreMutants)
-		standby := i >= plain+len(failsafeMutants)
-		failsafe := i >= plain && !standby
-		t.Run(m.name, func(t *testing.T) {
-			t.Parallel()
-			for i := range uint64(mutantSeeds) {
-				seed := (shownBy[m.name] + i) % mutantSeeds
-				if r := Run(Options{Seed: seed, Plant: m.plant, Modes: []cluster.SynchronousMode{m.mode}, Failsafe: &failsafe, Standby: &standby}); r.Violation != "" {
-					if !strings.Contains(r.Violation, m.breaks) {
-						continue
-					}
-					t.Logf("%s: found with seed %d: %s", m.name, seed, r.Violation)
-					return
-				}
-			}
-			t.Errorf("not found in %d seeds", mutantSeeds)
-		})
+	for _, group := range []struct {
+		mutants           []mutant
+		failsafe, standby bool // in all runs that are to find them
+	}{
+		{mutants: slices.Concat(mutants, syncMutants, moreMutants)},
+		{mutants: failsafeMutants, failsafe: true},
+		{mutants: standbyMutants, standby: true},
+	} {
+		for _, m := range group.mutants {
+			t.Run(m.name, func(t *testing.T) {
+				t.Parallel()
+				m.find(t, Options{Plant: m.plant, Modes: []cluster.SynchronousMode{m.mode}, Failsafe: &group.failsafe, Standby: &group.standby})
+			})
+		}
 	}
+}
+
+// find runs seeds until one breaks what the mistake is found by.
+func (m mutant) find(t *testing.T, o Options) {
+	t.Helper()
+	for i := range uint64(mutantSeeds) {
+		o.Seed = (shownBy[m.name] + i) % mutantSeeds
+		if r := Run(o); r.Violation != "" && strings.Contains(r.Violation, m.breaks) {
+			t.Logf("%s: found with seed %d: %s", m.name, o.Seed, r.Violation)
+			return
+		}
+	}
+	t.Errorf("not found in %d seeds", mutantSeeds)
 }
 
 // tail gives the end of the trace of a seed.
