@@ -93,8 +93,7 @@ func (a *Agent) actKeys(ctx context.Context, o ha.Observation, d ha.Decision) bo
 	a.failed(d.Reasons[0].Text, err)
 	if err == nil && !ok {
 		// Somebody was quicker; what was judged is no longer there.
-		_, err = a.o.Store.Refresh(ctx)
-		a.failed("could not read the cluster from etcd", err)
+		a.refresh(ctx)
 	}
 	return true
 }
@@ -135,21 +134,20 @@ func (a *Agent) arm(ctx context.Context, pid int) error {
 	if a.settings.Pause {
 		return nil // in pause nothing is fenced, as nothing is promoted or demoted
 	}
-	proven := a.lockProven()
-	lease := a.provenLease()
+	proof := a.proven()
 	dog, _ := a.watchdog()
-	if a.armedAs(pid, lease, dog) {
-		a.o.Guard.Extend(proven)
+	if a.armedAs(pid, proof.lease, dog) {
+		a.o.Guard.Extend(proof.until)
 		return nil
 	}
-	charge := Charge{PostmasterPID: pid, Deadline: proven, LeaseID: lease, Watchdog: dog}
+	charge := Charge{PostmasterPID: pid, Deadline: proof.until, LeaseID: proof.lease, Watchdog: dog}
 	if err := a.o.Guard.Arm(ctx, charge); err != nil {
 		if errors.Is(err, guard.ErrWatchdog) {
 			a.refusedDog = dog
 		}
 		return err
 	}
-	a.armed, a.armedPID, a.armedLease, a.armedDog = armOn, pid, lease, dog
+	a.armed, a.armedPID, a.armedLease, a.armedDog = armOn, pid, proof.lease, dog
 	return nil
 }
 
@@ -173,7 +171,7 @@ func (a *Agent) fence(ctx context.Context, o ha.Observation) {
 	if o.Job != nil || !a.holds(o) || !o.Server.IsPrimary() || !o.Now.Before(o.Store.LockProven) {
 		return
 	}
-	if dog, _ := a.watchdog(); !a.armedAs(o.Server.PostmasterPID, a.provenLease(), dog) {
+	if dog, _ := a.watchdog(); !a.armedAs(o.Server.PostmasterPID, a.proven().lease, dog) {
 		a.failed("no guard is armed for the running primary", a.arm(ctx, o.Server.PostmasterPID))
 	}
 }
@@ -199,7 +197,7 @@ func (a *Agent) acquire(ctx context.Context, o ha.Observation) {
 		return
 	}
 	a.memory.Sync.Judged, a.memory.Sync.Alive = o.Store.View.Sync.Revision, alive(o)
-	if req := o.Store.View.Failover; req.Leader == "" && req.Candidate == a.o.Name {
+	if o.Store.View.Failover.Orders(a.o.Name) {
 		a.memory.Sync.Judged = 0 // it was ordered, not judged; the order may be withdrawn before the promotion
 	}
 	// The key hangs on the lease, whose life was counted from before its last renewal was sent; creating

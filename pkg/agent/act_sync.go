@@ -26,8 +26,7 @@ func (a *Agent) writeSync(ctx context.Context, x ha.WriteSync) {
 		return
 	}
 	a.o.Log.Info("Synchronous replication key updated by someone else")
-	_, err = a.o.Store.Refresh(ctx)
-	a.failed("could not read the cluster from etcd", err)
+	a.refresh(ctx)
 }
 
 // setNames sets synchronous_standby_names; nil gives it back to the user.

@@ -176,19 +176,15 @@ func (a *Agent) receive() {
 	}
 }
 
-// lockProven gives until when the leader key is proven to be ours; zero if it is not.
-func (a *Agent) lockProven() clock.Instant {
+// proven gives the proof: end and lease belong together.
+func (a *Agent) proven() proof {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.proof.until
+	return a.proof
 }
 
-// provenLease gives the lease that the proof was made on.
-func (a *Agent) provenLease() int64 {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.proof.lease
-}
+// lockProven gives until when the leader key is proven to be ours; zero if it is not.
+func (a *Agent) lockProven() clock.Instant { return a.proven().until }
 
 func (a *Agent) setProof(until clock.Instant, lease int64) {
 	a.mu.Lock()

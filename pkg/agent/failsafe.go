@@ -54,10 +54,7 @@ func (a *Agent) Failsafe(q cluster.FailsafeQuestion) (cluster.LSN, error) {
 func (a *Agent) noteFailsafe(o *ha.Observation) {
 	m := &a.memory.Failsafe
 	a.mu.Lock()
-	s := o.Server
-	stopped := s.Process == cluster.ProcessNone
-	a.failsafe.primary = !stopped && !(s.Answered && s.InRecovery) && (s.Answered || a.memory.WasPrimary)
-	a.failsafe.promoting = makesPrimary(o.Job, a.memory.WasPrimary)
+	a.failsafe.primary, a.failsafe.promoting = o.MayWrite(), makesPrimary(o.Job, o.Memory.WasPrimary)
 	m.Promised, m.To = a.failsafe.promised, a.failsafe.to
 	a.mu.Unlock()
 	if m.Began == 0 {
@@ -185,8 +182,7 @@ func (a *Agent) writeFailsafe(ctx context.Context, x ha.WriteFailsafe) {
 		return
 	}
 	a.failed("could not write the failsafe key", err)
-	_, err = a.o.Store.Refresh(ctx)
-	a.failed("could not read the cluster from etcd", err)
+	a.refresh(ctx)
 }
 
 // failsafeUntil is until when failsafe mode is active here: this primary goes on by it, or waits for one that

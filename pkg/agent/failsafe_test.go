@@ -39,7 +39,7 @@ func receiver(t *testing.T) (*Agent, *clock.Fake) {
 
 // seen lets the loop look at the server.
 func (a *Agent) seen(server cluster.Server, job *ha.Job) ha.Observation {
-	o := ha.Observation{Now: a.o.Clock.Now(), Server: server, Job: job}
+	o := ha.Observation{Now: a.o.Clock.Now(), Server: server, Job: job, Memory: a.memory}
 	a.noteFailsafe(&o)
 	o.Memory = a.memory
 	return o

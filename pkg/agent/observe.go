@@ -139,6 +139,11 @@ func (a *Agent) askPeers(ctx context.Context, view *cluster.View, names []string
 	}
 	// Observations hold the old map; they are values and must not change behind a decision.
 	a.peers = peers
+	a.refresh(ctx)
+}
+
+// refresh brings the view up to date.
+func (a *Agent) refresh(ctx context.Context) {
 	_, err := a.o.Store.Refresh(ctx)
 	a.failed("could not read the cluster from etcd", err)
 }

@@ -182,8 +182,7 @@ func loadNode(path string) (*config.Config, config.Problems, error) {
 // unsupported refuses what would do something else than the user means: an empty cluster instead of a restored
 // one, or no watchdog where one is required.
 func unsupported(cfg *config.Config) error {
-	switch {
-	case cfg.Bootstrap.Present && cfg.Bootstrap.Method.Command != "":
+	if cfg.Bootstrap.Present && cfg.Bootstrap.Method.Command != "" {
 		return fmt.Errorf("bootstrap.method: %s: custom bootstrap methods are not supported yet; nothing was started", cfg.Bootstrap.Method.Name)
 	}
 	return nil

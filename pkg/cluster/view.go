@@ -92,6 +92,11 @@ type FailoverRequest struct {
 // Pending reports whether somebody asks for something; a schedule alone is no request.
 func (f FailoverRequest) Pending() bool { return f.Leader != "" || f.Candidate != "" }
 
+// Orders reports whether a user has ordered that very member to take over, by a manual failover.
+func (f FailoverRequest) Orders(name string) bool {
+	return name != "" && f.Leader == "" && f.Candidate == name
+}
+
 // Action gives the word that log lines and answers use for the request.
 func (f FailoverRequest) Action() string {
 	switch {

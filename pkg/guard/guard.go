@@ -245,14 +245,11 @@ func (g *guard) message(m message) {
 // succeed ends the guard in whose place this one was started. It must not wake up with an old deadline, and must
 // not start a second agent.
 func (g *guard) succeed(m message) {
-	h, err := process.Open(m.PID)
-	if err != nil {
-		return // it has ended
+	h := m.guard()
+	if h == nil {
+		return
 	}
 	defer h.Close()
-	if h.StartTicks() != m.Ticks {
-		return // the number is somebody else's
-	}
 	if err := h.Signal(syscall.SIGKILL); err != nil {
 		g.o.Log.Warn("could not kill the former guard", "pid", m.PID, "error", err)
 		return
@@ -268,8 +265,8 @@ func (g *guard) succeed(m message) {
 
 // retreat makes this process the mere parent of others: another guard watches over the server now.
 func (g *guard) retreat(m message) {
-	h, err := process.Open(m.PID)
-	if err != nil || h.StartTicks() != m.Ticks {
+	h := m.guard()
+	if h == nil {
 		return // it has ended; whoever sent this sees it, too, and starts the next, which tells us
 	}
 	g.o.Log.Warn("this guard was frozen and has been replaced", "by", m.PID)

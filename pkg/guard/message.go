@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hathi-ha/hathi/pkg/clock"
+	"github.com/hathi-ha/hathi/pkg/process"
 	"github.com/hathi-ha/hathi/pkg/watchdog"
 )
 
@@ -53,6 +54,19 @@ const (
 
 func armMessage(c Charge) message {
 	return message{Op: opArm, PID: c.PostmasterPID, Deadline: c.Deadline, Lease: c.LeaseID, Watchdog: c.Watchdog}
+}
+
+// guard takes hold of the guard that a message names; nil if it has ended, and its number is perhaps somebody else's.
+func (m message) guard() *process.Handle {
+	h, err := process.Open(m.PID)
+	if err != nil {
+		return nil
+	}
+	if h.StartTicks() != m.Ticks {
+		h.Close()
+		return nil
+	}
+	return h
 }
 
 const maxMessage = 8192 // a path may be 4096 bytes long

@@ -41,9 +41,9 @@ func (o *Observation) other() bool  { return o.locked() && !o.mine() }
 
 func (o *Observation) paused() bool { return o.Settings.Pause }
 
-// mayWrite reports whether the server accepts writes, or has to be taken for one that does: while it does
+// MayWrite reports whether the server accepts writes, or has to be taken for one that does: while it does
 // not answer, what it was last counts. A busy primary that misses a query must not be taken for a replica.
-func (o *Observation) mayWrite() bool {
+func (o *Observation) MayWrite() bool {
 	if o.Server.Process == cluster.ProcessNone {
 		return false
 	}

@@ -83,7 +83,7 @@ func covers(accepted []string, others map[string]string) bool {
 
 // ruleFailsafe keeps a server in recovery from becoming a primary beside one that goes on in failsafe mode.
 func ruleFailsafe(o *Observation) *Decision {
-	if o.other() || o.mayWrite() {
+	if o.other() || o.MayWrite() {
 		return nil
 	}
 	if !o.Server.Answered && (!o.mine() || o.Server.StandbySignal) {

@@ -63,12 +63,12 @@ func ruleFirstView(o *Observation) *Decision {
 	if o.Stopping {
 		return stopLocal(o)
 	}
-	if o.mayWrite() && failing(o) >= o.Settings.RetryTimeout && !o.paused() {
+	if o.MayWrite() && failing(o) >= o.Settings.RetryTimeout && !o.paused() {
 		return act(Demote{Mode: DemoteOffline}, "first-view-lost",
 			"demoting self because DCS is not accessible and I was a leader")
 	}
 	d := wait("first-view", "waiting on etcd")
-	if o.mayWrite() && o.Store.FailingSince != 0 {
+	if o.MayWrite() && o.Store.FailingSince != 0 {
 		d.until(o.Store.FailingSince.Add(o.Settings.RetryTimeout))
 	}
 	return d
@@ -91,7 +91,7 @@ func ruleStopping(o *Observation) *Decision {
 
 func stopLocal(o *Observation) *Decision {
 	switch {
-	case o.mayWrite():
+	case o.MayWrite():
 		return act(Demote{Mode: DemoteShutdown}, "stop-primary", "stopping PostgreSQL and handing over")
 	case o.Server.Process != cluster.ProcessNone:
 		if d := leaveSync(o); d != nil {

@@ -4,12 +4,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/hathi-ha/hathi/pkg/clock"
 	"github.com/hathi-ha/hathi/pkg/cluster"
 )
 
-// raceRetry is when a member that stood back looks again: the one it stood back for may fail, and nothing
-// tells of that. Everything else that matters to the race is an event.
+// raceRetry is when a member that stood back looks again: the one it stood back for may fail, or this one catch
+// up by replaying, and nothing tells of that. Everything else that matters to the race is an event.
 const raceRetry = time.Second
 
 // ruleRace: nobody holds the leader key.
@@ -165,15 +164,14 @@ func raceSet(o *Observation) []cluster.Member {
 // raceHealthiest takes the lock if nobody who can be reached is better placed. Several members may pass;
 // then the key, which only one can create, decides.
 func raceHealthiest(o *Observation, others []cluster.Member) *Decision {
-	stand := func(rule, format string, args ...any) *Decision { return standBack(o, rule, format, args...) }
 	mine := known(o, o.Server.Position(), o.Server.Timeline)
 	switch {
 	case mine == 0:
-		return stand("race-no-position", "my own WAL position is unknown")
+		return standBack(o, "race-no-position", "my own WAL position is unknown")
 	case tooFarBehind(o, mine, o.Server.Timeline):
-		return stand("race-lag", "My wal position exceeds maximum replication lag").until(lagRetry(o))
+		return standBack(o, "race-lag", "My wal position exceeds maximum replication lag")
 	case oldTimeline(o, o.Server.Timeline):
-		return stand("race-timeline", "My timeline %d is behind last known cluster timeline %d",
+		return standBack(o, "race-timeline", "My timeline %d is behind last known cluster timeline %d",
 			o.Server.Timeline, o.Store.View.History.Timeline())
 	}
 	if d := syncStand(o); d != nil {
@@ -193,7 +191,7 @@ func raceHealthiest(o *Observation, others []cluster.Member) *Decision {
 	}
 	for _, p := range answers {
 		if rule, text := outranked(o, p); rule != "" {
-			return stand(rule, "%s", text)
+			return standBack(o, rule, "%s", text)
 		}
 	}
 	return act(AcquireLeader{}, "race-won", "promoted self to leader by acquiring session lock")
@@ -233,9 +231,6 @@ func ahead(o *Observation, p Peer) bool {
 	}
 	return known(o, p.Position, p.Timeline) > known(o, o.Server.Position(), o.Server.Timeline)
 }
-
-// lagRetry: a lagging member can only become eligible by replaying more, which no event tells.
-func lagRetry(o *Observation) clock.Instant { return o.Now.Add(raceRetry) }
 
 // withAPI leaves out members that can't be asked or whose answer can't count.
 func withAPI(members []cluster.Member) []cluster.Member {

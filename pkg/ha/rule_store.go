@@ -24,7 +24,7 @@ func ruleStoreLost(o *Observation) *Decision {
 	if d := readable(o); d != nil {
 		return d
 	}
-	if !o.mayWrite() || o.paused() {
+	if !o.MayWrite() || o.paused() {
 		return wait("store-lost", "DCS is not accessible")
 	}
 	if d := failsafe(o); d != nil {

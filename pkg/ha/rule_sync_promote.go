@@ -98,7 +98,7 @@ func syncBeforePromotion(o *Observation) *Decision {
 		return wait("sync-wait-names", "waiting for PostgreSQL to read its new settings before promotion").until(o.Now.Add(namesSettle / 5))
 	}
 	key, memory := o.Store.View.Sync, o.Memory.Sync
-	same := quorum.Key{Voters: key.Standbys, Quorum: key.Quorum}.Equal(quorum.Key{Voters: t.key.Standbys, Quorum: t.key.Quorum})
+	same := quorumKey(key).Equal(quorumKey(t.key))
 	if key.LedBy(o.Self.Name) && same && key.Revision == memory.Written {
 		return nil
 	}

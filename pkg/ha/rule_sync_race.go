@@ -25,8 +25,7 @@ func inSync(o *Observation, members []cluster.Member) []cluster.Member {
 // ordered: a user has ordered this very member to take over, by a manual failover. Whether it has every
 // commit is then not asked; the command has asked the user.
 func ordered(o *Observation, candidate string) bool {
-	req := o.Store.View.Failover
-	return candidate != "" && req.Leader == "" && req.Candidate == candidate
+	return o.Store.View.Failover.Orders(candidate)
 }
 
 // syncCandidate reports whether a member that was named may take the lock as far as /sync tells.

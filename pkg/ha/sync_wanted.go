@@ -16,7 +16,7 @@ func syncSetting(o *Observation) quorum.Setting {
 	if !ok {
 		names = quorum.Names{}
 	}
-	s := quorum.Setting{Key: quorum.Key{Voters: key.Standbys, Quorum: key.Quorum}, Names: names}
+	s := quorum.Setting{Key: quorumKey(key), Names: names}
 	mark := o.Memory.Sync.Mark
 	for _, name := range names.Standbys {
 		if w, there := sender(o, name); there && mark != 0 && w.SyncPriority > 0 && w.FlushLSN >= mark {
@@ -24,6 +24,11 @@ func syncSetting(o *Observation) quorum.Setting {
 		}
 	}
 	return s
+}
+
+// quorumKey is a state of /sync as package quorum sees it.
+func quorumKey(s cluster.SyncState) quorum.Key {
+	return quorum.Key{Voters: s.Standbys, Quorum: s.Quorum}
 }
 
 // syncWanted is where the primary is to go: the standbys that its commits should wait for.

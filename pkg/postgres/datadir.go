@@ -188,7 +188,7 @@ func (i *Instance) mustBeDown() error {
 	if h := i.postmaster(); h != nil {
 		return fmt.Errorf("postgres still runs on %s (pid %d)", dir, h.PID())
 	}
-	pids, err := leftovers(dir, i.config().program("postgres"))
+	pids, err := i.leftovers()
 	if err != nil {
 		return err
 	}

@@ -111,7 +111,7 @@ func (i *Instance) prepareStart(ctx context.Context, r role) error {
 // killRest kills every process of an earlier server, after its postmaster has gone.
 func (i *Instance) killRest(ctx context.Context) error {
 	dir, program := i.config().DataDir, i.config().program("postgres")
-	pids, err := leftovers(dir, program)
+	pids, err := i.leftovers()
 	if err != nil || len(pids) == 0 {
 		return err
 	}
@@ -122,9 +122,9 @@ func (i *Instance) killRest(ctx context.Context) error {
 	return nil
 }
 
-// leftovers gives the processes that work in a data directory.
-func leftovers(dir, program string) ([]int, error) {
-	pids, err := process.InDirectory(dir, program)
+// leftovers gives the processes that work in the data directory.
+func (i *Instance) leftovers() ([]int, error) {
+	pids, err := process.InDirectory(i.config().DataDir, i.config().program("postgres"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // no directory, nobody in it
 	}

@@ -25,9 +25,47 @@ func InDirectory(dir, program string) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.processes()
+}
+
+// Serves reports whether a process is one of those that InDirectory gives. One that can't be told is not.
+func Serves(pid int, dir, program string) bool {
+	s, err := serverOf(dir, program)
+	if err != nil {
+		return false
+	}
+	ours, _ := s.has(pid)
+	return ours
+}
+
+// server tells the processes of a server from all others.
+type server struct {
+	path    string
+	dir     os.FileInfo
+	owner   uint32
+	program string
+}
+
+func serverOf(dir, program string) (server, error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return server{}, fmt.Errorf("look for processes in %s: %w", dir, err)
+	}
+	s := server{path: dir, dir: info, program: "postgres"}
+	if program != "" {
+		s.program = filepath.Base(program)
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		s.owner = st.Uid
+	}
+	return s, nil
+}
+
+// processes gives all of them; see InDirectory.
+func (s server) processes() ([]int, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
-		return nil, fmt.Errorf("look for processes in %s: %w", dir, err)
+		return nil, fmt.Errorf("look for processes in %s: %w", s.path, err)
 	}
 	var pids []int
 	var unknown []error
@@ -45,38 +83,6 @@ func InDirectory(dir, program string) ([]int, error) {
 		}
 	}
 	return pids, errors.Join(unknown...)
-}
-
-// Serves reports whether a process is one of those that InDirectory gives. One that can't be told is not.
-func Serves(pid int, dir, program string) bool {
-	s, err := serverOf(dir, program)
-	if err != nil {
-		return false
-	}
-	ours, _ := s.has(pid)
-	return ours
-}
-
-// server tells the processes of a server from all others.
-type server struct {
-	dir     os.FileInfo
-	owner   uint32
-	program string
-}
-
-func serverOf(dir, program string) (server, error) {
-	info, err := os.Stat(dir)
-	if err != nil {
-		return server{}, fmt.Errorf("look for processes in %s: %w", dir, err)
-	}
-	s := server{dir: info, program: "postgres"}
-	if program != "" {
-		s.program = filepath.Base(program)
-	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		s.owner = st.Uid
-	}
-	return s, nil
 }
 
 // has compares device and inode, because a directory has many paths. The error says that it can't be known.
@@ -144,7 +150,7 @@ func KillDirectory(ctx context.Context, dir, program string) error {
 		if err != nil {
 			return err
 		}
-		pids, unknown := InDirectory(dir, program)
+		pids, unknown := s.processes()
 		if len(pids) == 0 {
 			return unknown
 		}
