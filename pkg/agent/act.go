@@ -2,13 +2,10 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
-	"github.com/hathi-ha/hathi/pkg/guard"
 	"github.com/hathi-ha/hathi/pkg/ha"
-	"github.com/hathi-ha/hathi/pkg/watchdog"
 )
 
 // act carries a decision out: the quick ones at once, the long ones beside the loop. It reports whether
@@ -17,7 +14,7 @@ func (a *Agent) act(ctx context.Context, o ha.Observation, d ha.Decision) bool {
 	if d.Action == nil {
 		return false
 	}
-	a.fence(ctx, o)
+	a.fenceRunning(ctx, o)
 	if makes(d.Action) && !a.becomesPrimary(o) {
 		return true
 	}
@@ -96,84 +93,6 @@ func (a *Agent) actKeys(ctx context.Context, o ha.Observation, d ha.Decision) bo
 		a.refresh(ctx)
 	}
 	return true
-}
-
-// settle is what a member does when there is nothing to do: a server in recovery needs no fence, whoever
-// holds the lock, because the guard is armed again before it is promoted. While the server is down and the
-// lock is ours the guard stays armed: if the agent dies too, it gives the lock up.
-func (a *Agent) settle(ctx context.Context, o ha.Observation) {
-	if o.Job != nil {
-		return
-	}
-	recovering := o.Server.Answered && o.Server.InRecovery
-	gone := o.Server.Process == cluster.ProcessNone && !a.holds(o)
-	if recovering || gone || a.settings.Pause {
-		a.disarm(ctx)
-	}
-}
-
-// disarm takes the fence away from a server that can't write.
-func (a *Agent) disarm(ctx context.Context) {
-	if a.armed == armOff {
-		return
-	}
-	if err := a.o.Guard.Disarm(ctx); err != nil {
-		a.failed("could not disarm the guard", err)
-		return
-	}
-	a.armed = armOff
-}
-
-func (a *Agent) holds(o ha.Observation) bool {
-	return o.Store.View != nil && o.Store.View.Leader.Name == a.o.Name
-}
-
-// arm makes sure that the guard counts the deadline of the lock before the server may write under it. An
-// error means there is no fence: then the server must not become, or stay, a primary.
-func (a *Agent) arm(ctx context.Context, pid int) error {
-	if a.settings.Pause {
-		return nil // in pause nothing is fenced, as nothing is promoted or demoted
-	}
-	proof := a.proven()
-	dog, _ := a.watchdog()
-	if a.armedAs(pid, proof.lease, dog) {
-		a.o.Guard.Extend(proof.until)
-		return nil
-	}
-	charge := Charge{PostmasterPID: pid, Deadline: proof.until, LeaseID: proof.lease, Watchdog: dog}
-	if err := a.o.Guard.Arm(ctx, charge); err != nil {
-		if errors.Is(err, guard.ErrWatchdog) {
-			a.refusedDog = dog
-		}
-		return err
-	}
-	a.armed, a.armedPID, a.armedLease, a.armedDog = armOn, pid, proof.lease, dog
-	return nil
-}
-
-func (a *Agent) armedAs(pid int, lease int64, dog watchdog.Demand) bool {
-	return a.armed == armOn && a.armedPID == pid && a.armedLease == lease && a.armedDog == dog
-}
-
-// watchdog gives what is demanded of the device, and whether a member that requires it has to do without.
-func (a *Agent) watchdog() (demand watchdog.Demand, failed bool) {
-	if a.o.Watchdog == nil {
-		return watchdog.Demand{}, false
-	}
-	demand, usable := a.o.Watchdog(a.settings)
-	return demand, demand.Mode == watchdog.Required && (!usable || demand == a.refusedDog)
-}
-
-// fence arms the guard for a server that is primary already: one that was found running, or that has just
-// taken the lock back. If that fails the server goes on, because it does hold the lock, and the next turn
-// tries again.
-func (a *Agent) fence(ctx context.Context, o ha.Observation) {
-	if o.Job != nil || !a.holds(o) || !o.Server.IsPrimary() || !o.Now.Before(o.Store.LockProven) {
-		return
-	}
-	if dog, _ := a.watchdog(); !a.armedAs(o.Server.PostmasterPID, a.proven().lease, dog) {
-		a.failed("no guard is armed for the running primary", a.arm(ctx, o.Server.PostmasterPID))
-	}
 }
 
 // acquire tries for the leader key. A server that is primary already is fenced from here on; one that is
@@ -270,9 +189,7 @@ func (a *Agent) checkpoint(ctx context.Context) {
 
 // leave is the clean end. In pause the server and its keys stay as they are, and the lease runs out.
 func (a *Agent) leave(ctx context.Context, o ha.Observation) {
-	if err := a.o.Guard.Disarm(ctx); err != nil {
-		a.failed("could not disarm the guard", err)
-	}
+	a.disarm(ctx)
 	a.end("")
 }
 

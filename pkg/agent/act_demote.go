@@ -194,18 +194,15 @@ func (a *Agent) goOffline(ctx context.Context) outcome {
 		return a.stopped(ctx, err, false)
 	}
 	// The deadline goes on counting although nothing is left that could write; it must not end the replica.
-	disarmed := a.o.Guard.Disarm(ctx)
+	a.disarm(ctx)
 	err := a.o.Postgres.StartReplica(ctx, cluster.Upstream{})
 	return func(a *Agent) {
-		if disarmed == nil {
-			a.armed = armOff
-		}
-		a.failed("could not disarm the guard", disarmed)
 		a.memory.WasPrimary = false
 		a.memory.Rewind = ha.RewindCheck
 		a.started("could not start as a replica", err)
 	}
 }
 
-// guardTakesOver is how long before the lock's end a clean stop must be over: then the guard kills.
+// guardTakesOver is how long before the lock's end a clean stop is given up at the latest. The guard does not wait
+// for it: it kills a margin before the end, which is more than this where the TTL is long.
 const guardTakesOver = time.Second

@@ -71,24 +71,21 @@ type Agent struct {
 	repeats    int
 	lastLine   string
 	published  published
-	armed      armState
-	armedPID   int
-	armedLease int64
-	armedDog   watchdog.Demand
-	// refusedDog is the demand that the guard could not meet; it is not made again until it changes.
-	refusedDog watchdog.Demand
 	// restartLimit is the time limit of the restart that was asked for; zero for the usual one.
 	restartLimit time.Duration
 	began        clock.Instant
+
+	fence fence
 
 	mu       sync.Mutex
 	inbox    []func(*Agent) // what jobs and requests leave for the loop
 	job      *job
 	proof    proof
 	failsafe failsafe
-	turned   clock.Instant // when the last turn ended
-	keptAt   clock.Instant // when the lease was last renewed
-	ttl      cluster.Settings
+	turned   clock.Instant    // when the last turn ended
+	keptAt   clock.Instant    // when the lease was last renewed
+	ttl      cluster.Settings // the settings, for all but the loop
+	refused  refusal
 	snapshot *api.Snapshot
 	updated  chan struct{}
 	stopping bool
@@ -97,15 +94,6 @@ type Agent struct {
 	planned  *plannedRestart
 	waiters  []chan<- error // of the requested restart
 }
-
-// armState is what the agent knows of its guard.
-type armState int
-
-const (
-	armUnknown armState = iota // not since this agent began
-	armOff
-	armOn
-)
 
 // proof is until when the leader key is proven to be ours, and on which lease. Source: design.md, "etcd".
 //
@@ -181,6 +169,13 @@ func (a *Agent) proven() proof {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.proof
+}
+
+// shared gives the settings to all but the loop.
+func (a *Agent) shared() cluster.Settings {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.ttl
 }
 
 // lockProven gives until when the leader key is proven to be ours; zero if it is not.

@@ -25,6 +25,10 @@ const (
 	StopKill      = cluster.StopKill
 )
 
+// GuardServer has the guard take over a process that is about to become the server, named by its id and its start
+// in clock ticks since boot. With an error it does not become one.
+type GuardServer = func(ctx context.Context, pid int, ticks uint64) error
+
 // Postgres controls the one PostgreSQL server of this node. Observe and Follow are quick; the others may
 // take long, end early when their context does, and leave the server in a state that the next Observe
 // tells truly. One of the long calls runs at a time.
@@ -45,8 +49,9 @@ type Postgres interface {
 	MoveDataAside(ctx context.Context) error
 
 	// StartPrimary starts the stopped server as what its files say it is, without recovery settings, and waits
-	// until it accepts connections.
-	StartPrimary(ctx context.Context, timeout time.Duration) error
+	// until it accepts connections. guard is asked between the start of the process and its becoming the server;
+	// with an error it ends.
+	StartPrimary(ctx context.Context, timeout time.Duration, guard GuardServer) error
 	// StartReplica starts the stopped server in standby mode; a zero upstream follows nobody.
 	StartReplica(ctx context.Context, upstream cluster.Upstream) error
 	// Stop stops the server and waits until no process of it is left. checkpoint asks for a checkpoint while it
@@ -54,8 +59,8 @@ type Postgres interface {
 	// there is none. When ctx ends before the server does, the server is stopped the immediate way, and after
 	// grace its processes are killed; Stop returns only when nothing is left that could write.
 	Stop(ctx context.Context, mode StopMode, checkpoint bool) (cluster.LSN, error)
-	// Restart restarts the server in the role it has.
-	Restart(ctx context.Context, timeout time.Duration) error
+	// Restart restarts the server in the role it has. guard is asked as by StartPrimary if that is not a standby.
+	Restart(ctx context.Context, timeout time.Duration, guard GuardServer) error
 	// Promote promotes the server and waits until it is out of recovery.
 	Promote(ctx context.Context) error
 	// Follow points the running replica to another upstream; a zero one disconnects it.
@@ -89,10 +94,11 @@ type Peers interface {
 // Guard is the fence beside the agent; see package guard.
 type Guard interface {
 	// Arm tells the guard that the server may be a primary from now on, and until when the leader key is
-	// proven. It returns when the guard has confirmed it; with an error the server must not be promoted.
-	Arm(ctx context.Context, charge Charge) error
-	// Extend gives a later deadline to an armed guard. It does not block.
-	Extend(deadline clock.Instant)
+	// proven. It returns when the guard has confirmed it; with an error the server must not be promoted. charge is
+	// asked for at the moment of sending.
+	Arm(ctx context.Context, charge func() Charge) error
+	// Extend gives another deadline to an armed guard, asked for as that charge; zero is none. It does not block.
+	Extend(deadline func() clock.Instant)
 	// Disarm tells the guard that the server is no primary and needs no fence. It returns when confirmed.
 	Disarm(ctx context.Context) error
 }

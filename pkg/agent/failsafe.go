@@ -164,7 +164,7 @@ func (a *Agent) extendProof(until clock.Instant) {
 	}
 	a.mu.Unlock()
 	if holds {
-		a.o.Guard.Extend(until)
+		a.o.Guard.Extend(a.lockProven)
 	}
 }
 

@@ -142,7 +142,7 @@ type extended struct {
 	until clock.Instant
 }
 
-func (g *extended) Extend(until clock.Instant) { g.until = until }
+func (g *extended) Extend(until func() clock.Instant) { g.until = until() }
 
 // TestExtendProof: what was agreed makes a proof longer, never shorter, and none where it was disproven.
 func TestExtendProof(t *testing.T) {

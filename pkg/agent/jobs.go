@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/clock"
@@ -61,7 +62,7 @@ func (a *Agent) actJob(ctx context.Context, o ha.Observation, d ha.Decision) boo
 	case ha.Demote:
 		return a.demote(ctx, o, x.Mode)
 	case ha.StartPrimary:
-		return a.startPrimary(ctx, o, x.Timeout)
+		return a.startPrimary(ctx, x.Timeout)
 	case ha.StartReplica:
 		return a.startReplica(ctx, x.Upstream)
 	case ha.CrashRecovery:
@@ -95,8 +96,8 @@ func (a *Agent) actJob(ctx context.Context, o ha.Observation, d ha.Decision) boo
 
 // promote promotes the server. The guard counts the deadline of the lock from before the server can write.
 func (a *Agent) promote(ctx context.Context, o ha.Observation) bool {
-	if err := a.arm(ctx, o.Server.PostmasterPID); err != nil {
-		a.failed("not promoting because no guard could be armed; releasing the leader lock", err)
+	if err := a.arm(ctx, o.Server.PostmasterPID, o.Server.PostmasterTicks); err != nil {
+		a.failed("not promoting; releasing the leader lock", err)
 		a.release(ctx, o, 0)
 		return true
 	}
@@ -110,16 +111,19 @@ func (a *Agent) promote(ctx context.Context, o ha.Observation) bool {
 	})
 }
 
-func (a *Agent) startPrimary(ctx context.Context, o ha.Observation, timeout time.Duration) bool {
-	// The process id is not known yet: the guard finds the postmaster by its data directory.
-	a.armed = armUnknown
-	if err := a.arm(ctx, 0); err != nil {
-		a.failed("not starting as primary because no guard could be armed; releasing the leader lock", err)
-		a.release(ctx, o, 0)
-		return true
-	}
+// startPrimary starts the server. The guard is armed for its process before that becomes the server: whatever the
+// guard has done until then, it did to the one before.
+func (a *Agent) startPrimary(ctx context.Context, timeout time.Duration) bool {
 	return a.start(ctx, ha.JobStartPrimary, "", func(ctx context.Context) outcome {
-		err := a.o.Postgres.StartPrimary(ctx, timeout)
+		err := a.o.Postgres.StartPrimary(ctx, timeout, a.arm)
+		if errors.Is(err, errUnguarded) {
+			_, stopErr := a.o.Postgres.Stop(ctx, StopKill, false)
+			released := a.stopped(ctx, stopErr, true)
+			return func(a *Agent) {
+				a.failed("not starting as primary; releasing the leader lock", err)
+				released(a)
+			}
+		}
 		return func(a *Agent) { a.started("could not start the primary again", err) }
 	})
 }
@@ -149,9 +153,8 @@ func (a *Agent) restart(ctx context.Context) bool {
 	a.memory.RestartRequested = false
 	timeout := a.restartTimeout()
 	return a.start(ctx, ha.JobRestart, "", func(ctx context.Context) outcome {
-		err := a.o.Postgres.Restart(ctx, timeout)
+		err := a.o.Postgres.Restart(ctx, timeout, a.arm)
 		return func(a *Agent) {
-			a.armedPID = 0 // the next arming names the new postmaster
 			a.failed("restart failed", err)
 			a.answerRestart(err)
 		}

@@ -60,7 +60,7 @@ func (a *Agent) capProof(ttl time.Duration) {
 	}
 	a.mu.Unlock()
 	if shorter {
-		a.o.Guard.Extend(until)
+		a.o.Guard.Extend(a.lockProven)
 	}
 }
 
@@ -89,7 +89,7 @@ func (a *Agent) renew(ctx context.Context, s cluster.Settings) error {
 	until := a.proof.until
 	a.mu.Unlock()
 	if until != 0 && until != before {
-		a.o.Guard.Extend(until)
+		a.o.Guard.Extend(a.lockProven)
 	}
 	if lead != (until != 0) || before == 0 && until != 0 {
 		a.o.Wake()

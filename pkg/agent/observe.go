@@ -21,7 +21,7 @@ func (a *Agent) observe(ctx context.Context) ha.Observation {
 	if view != nil && view.Leader.Name != a.o.Name {
 		a.setProof(0, 0) // own writes are in the view at once, so this is never older than our own key
 	}
-	_, failed := a.watchdog()
+	_, failed := a.watchdog(a.settings)
 	a.mu.Lock()
 	o := ha.Observation{
 		Now: now, Wall: a.o.Clock.Wall(),

@@ -80,7 +80,12 @@ func newAgent(e *env) *cobra.Command {
 				return err
 			}
 			defer client.Close()
-			return runAgent(context.WithoutCancel(cmd.Context()), args[0], log, cfg, client)
+			if err = runAgent(context.WithoutCancel(cmd.Context()), args[0], log, cfg, client); err != nil {
+				client.Leave(personCode)
+				return err
+			}
+			client.Leave(0)
+			return nil
 		},
 	}
 }

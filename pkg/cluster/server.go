@@ -38,6 +38,7 @@ type Server struct {
 	State           State // what the controlling side knows: running, starting, stopped, crashed, ...
 	Process         Process
 	PostmasterPID   int
+	PostmasterTicks uint64    // its start in clock ticks since boot, which together with its id names it for good
 	PostmasterStart time.Time // zero: unknown
 
 	// Answered: the monitoring query worked this time. The fields of this block mean nothing without it.

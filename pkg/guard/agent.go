@@ -46,8 +46,9 @@ func (g *guard) startAgent() {
 	g.closeSock()
 	g.sock, g.agent, g.agentPID, g.ours = ours, h, cmd.Process.Pid, true
 	if err != nil {
-		// It has died already; SIGCHLD tells how.
-		g.o.Log.Warn("the agent died at its start", "error", err)
+		// It has died already, and SIGCHLD tells how; or it can't be watched, and must not run unwatched.
+		g.o.Log.Warn("the agent could not be watched", "error", err)
+		_ = cmd.Process.Kill()
 	}
 	_ = cmd.Process.Release() // children are reaped in one place
 }
@@ -84,7 +85,7 @@ func (g *guard) agentEnded(code int) {
 	}
 	g.messages() // what it has sent before its end counts
 	g.closeSock()
-	g.agent, g.agentPID, g.fenced = nil, 0, 0
+	g.agent, g.agentPID, g.fenced, g.lastCode = nil, 0, 0, -1
 	switch {
 	case g.heir != nil:
 		return // the next agent is the other guard's matter

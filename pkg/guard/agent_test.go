@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -15,8 +16,9 @@ import (
 	"github.com/hathi-ha/hathi/pkg/watchdog"
 )
 
-// fakeAgent does what the file behaviour says, the first time it is started; later ones only live.
-func fakeAgent(dir string, c *Client) {
+// fakeAgent does what the file behaviour says, the first time it is started; later ones only live. It gives the
+// exit code.
+func fakeAgent(dir string, c *Client) int {
 	raw, _ := os.ReadFile(filepath.Join(dir, "behaviour"))
 	rest := make(chan os.Signal, 1)
 	if len(noted(dir, "agents")) > 1 {
@@ -24,16 +26,17 @@ func fakeAgent(dir string, c *Client) {
 	}
 	var dog watchdog.Demand
 	arm := func() {
-		pid := 0
+		charge := Charge{Deadline: clock.System{}.Now().Add(window), LeaseID: 7, Watchdog: dog}
 		if pids := noted(dir, "postmaster"); len(pids) > 0 {
-			pid = pids[0]
+			charge.PostmasterPID = pids[0]
+			charge.PostmasterTicks, _ = process.StartTicks(pids[0])
 		}
-		deadline := clock.System{}.Now().Add(window)
-		if err := c.Arm(context.Background(), Charge{PostmasterPID: pid, Deadline: deadline, LeaseID: 7, Watchdog: dog}); err != nil {
+		if err := c.Arm(context.Background(), func() Charge { return charge }); err != nil {
 			panic(err)
 		}
-		_ = note(dir, "deadline", int(deadline))
+		_ = note(dir, "deadline", int(charge.Deadline))
 	}
+	renew := func() { c.Extend(func() clock.Instant { return clock.System{}.Now().Add(window) }) }
 	switch string(raw) {
 	case "arm":
 		arm()
@@ -50,10 +53,28 @@ func fakeAgent(dir string, c *Client) {
 		}
 		arm()
 		for range time.Tick(window / 6) {
-			c.Extend(clock.System{}.Now().Add(window))
+			renew()
+		}
+	case "ends":
+		end := make(chan os.Signal, 1)
+		signal.Notify(end, syscall.SIGTERM)
+		arm()
+		for tick := time.Tick(window / 6); ; {
+			select {
+			case <-tick:
+				renew()
+				continue
+			case <-end:
+			}
+			if err := c.Disarm(context.Background()); err != nil {
+				panic(err)
+			}
+			c.Leave(0)
+			return 0
 		}
 	}
 	<-rest
+	return 0
 }
 
 // fenced checks that nothing is left of the server before the deadline, and that the lock was given up then.
@@ -104,6 +125,50 @@ func TestChildrenWithoutPostmaster(t *testing.T) {
 	n.fenced()
 }
 
+// TestServerOfAnotherName: what is configured as the server's program may be a script that runs another. The
+// guard knows the process that it was told, and its children by what that one runs.
+func TestServerOfAnotherName(t *testing.T) {
+	for name, lose := range map[string]func(*testNode) int{
+		"agent killed":      func(n *testNode) int { return n.noted("agents")[0] },
+		"postmaster killed": func(n *testNode) int { return n.server.Process.Pid },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := startNodeOf(t, "a-postgres-of-another-name", "arm", false)
+			n.await("the guard is armed", func() bool { return len(n.noted("deadline")) == 1 })
+			if err := syscall.Kill(lose(n), syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			n.await("it is dead", func() bool { return !alive(lose(n)) })
+			if left := n.serverProcesses(); left < 2 || len(n.noted("released")) > 0 {
+				t.Errorf("%d processes are left, released: %v", left, n.noted("released"))
+			}
+			n.fenced()
+		})
+	}
+}
+
+// TestEndAfterReplacement: an agent whose guard was replaced ends as others do: nothing is started again, and no
+// process is left.
+func TestEndAfterReplacement(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, "ends", false)
+	n.await("the guard is armed", func() bool { return len(n.noted("deadline")) == 1 })
+	if err := n.guard.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	n.await("another guard", func() bool { return len(n.noted("guards")) == 1 })
+	last := func() int { return n.noted("guards")[len(n.noted("guards"))-1] }
+	n.await("the agent has ended", func() bool {
+		_ = syscall.Kill(last(), syscall.SIGTERM) // one that has just begun dies of it, and is replaced
+		return !alive(n.noted("agents")[0])
+	})
+	n.await("the guard has ended", func() bool { return !alive(last()) })
+	if agents, left := n.noted("agents"), n.serverProcesses(); len(agents) != 1 || left != 3 {
+		t.Errorf("agents %v, want one; %d processes of the server, want 3: it was disarmed", agents, left)
+	}
+}
+
 // TestKilledWhileReplacing: the agent finds its guard frozen, starts another one and is killed at once.
 func TestKilledWhileReplacing(t *testing.T) {
 	t.Parallel()
@@ -149,41 +214,56 @@ func TestGuardLost(t *testing.T) {
 // TestFirstProcessFrozen: the first process of a container can't be killed from inside. When it wakes up it
 // fences nothing, starts nothing, passes signals on, and ends with the last of the others.
 func TestFirstProcessFrozen(t *testing.T) {
-	t.Parallel()
-	n := startNode(t, "renews", true)
-	n.await("the guard is armed", func() bool { return len(n.noted("deadline")) == 1 })
+	for name, c := range map[string]struct {
+		behaviour string
+		kill      bool // the agent, before the end
+		agents    int  // that are started altogether
+	}{"the agent dies": {"renews", true, 2}, "a clean end": {"ends", false, 1}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := startNode(t, c.behaviour, true)
+			n.await("the guard is armed", func() bool { return len(n.noted("deadline")) == 1 })
+			n.freezeFirst()
+			if c.kill {
+				if err := syscall.Kill(n.inside(n.noted("agents")[0]), syscall.SIGKILL); err != nil {
+					t.Fatal(err)
+				}
+				n.await("another agent", func() bool { return len(n.noted("agents")) >= 2 })
+			}
+			if err := n.guard.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-n.ended:
+			case <-time.After(20 * time.Second):
+				t.Fatal("the first process has not ended")
+			}
+			if got := len(n.noted("agents")); got != c.agents {
+				t.Errorf("%d agents were started, want %d", got, c.agents)
+			}
+		})
+	}
+}
+
+// freezeFirst freezes the first process until its deadline is over and it was replaced.
+func (n *testNode) freezeFirst() {
+	n.t.Helper()
 	if err := n.guard.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
+		n.t.Fatal(err)
 	}
 	n.await("another guard", func() bool { return len(n.noted("guards")) == 1 })
 	first, err := process.Open(n.guard.Process.Pid)
 	if err != nil {
-		t.Fatal(err)
+		n.t.Fatal(err)
 	}
 	defer first.Close()
 	n.await("its deadline is over", func() bool {
 		return (clock.System{}).Now().After(clock.Instant(n.noted("deadline")[0]).Add(window))
 	})
 	if err := n.guard.Process.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
+		n.t.Fatal(err)
 	}
 	n.await("it runs again", func() bool { return !first.Frozen() })
-	agents := n.inside(n.noted("agents")[0])
-	if err := syscall.Kill(agents, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	n.await("another agent", func() bool { return len(n.noted("agents")) >= 2 })
-	if err := n.guard.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-n.ended:
-	case <-time.After(20 * time.Second):
-		t.Fatal("the first process has not ended")
-	}
-	if got := len(n.noted("agents")); got != 2 {
-		t.Errorf("%d agents were started, want 2", got)
-	}
 }
 
 // inside finds a process by its number in the container.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,7 +19,9 @@ import (
 
 // Charge is what an agent asks its guard to watch over.
 type Charge struct {
-	PostmasterPID int // zero: not started yet; the guard finds it by the data directory
+	// The postmaster: its process id, and its start in clock ticks since boot.
+	PostmasterPID   int
+	PostmasterTicks uint64
 	// Deadline is the earliest moment at which the leader key may be somebody else's.
 	Deadline clock.Instant
 	LeaseID  int64
@@ -49,8 +52,10 @@ type Client struct {
 	// process id is added as the last. The new guard finds its socket as file descriptor 3.
 	command []string
 
-	mu     sync.Mutex
-	link   *link // to the guard in use
+	mu   sync.Mutex
+	link *link // to the guard in use
+	// former are guards that were replaced and may still be there. Each successor is told of all of them.
+	former []*link
 	seq    uint64
 	charge *Charge // as last armed; nil: disarmed
 	// givenUp is the lease that a guard said it gives up; the answer of etcd may be on its way while the agent
@@ -62,13 +67,16 @@ type Client struct {
 // Connect takes up the socket that the guard has passed to its child, which is this process.
 func Connect(log *slog.Logger, command []string) (*Client, error) {
 	const sock = 3
-	if _, err := unix.GetsockoptInt(sock, unix.SOL_SOCKET, unix.SO_TYPE); err != nil {
+	guard, err := unix.GetsockoptUcred(sock, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
 		return nil, errors.New("this command is started by hathi run; start that instead")
 	}
 	unix.CloseOnExec(sock)
-	h, err := process.Open(os.Getppid())
-	if err != nil {
-		return nil, fmt.Errorf("look at the guard: %w", err)
+	h, err := process.Open(int(guard.Pid))
+	if err == nil && os.Getppid() != int(guard.Pid) {
+		// It has died already, and its number is somebody else's. The end of the socket tells it, too.
+		h.Close()
+		h = nil
 	}
 	c := &Client{log: log, command: command}
 	c.use(newLink(sock, h))
@@ -97,6 +105,7 @@ func (c *Client) listen(l *link) {
 	defer c.mu.Unlock()
 	unix.Close(l.sock)
 	l.sock = -1
+	c.former = slices.DeleteFunc(c.former, func(f *link) bool { return f == l && f.guardIsGone() })
 	if c.closed || c.link != l {
 		return // it was replaced
 	}
@@ -129,43 +138,53 @@ func (c *Client) lost(l *link) {
 }
 
 // Arm tells the guard that the server may be a primary from now on. It returns when the guard has confirmed
-// it; with an error the server must not be promoted.
-func (c *Client) Arm(ctx context.Context, charge Charge) error {
+// it; with an error the server must not be promoted. charge is asked for at the moment of sending, and must not
+// call the client: so a deadline can't arrive after a shorter one that was found later.
+func (c *Client) Arm(ctx context.Context, charge func() Charge) error {
 	c.mu.Lock()
-	c.charge = &charge
+	former, next := c.charge, charge()
+	if next.LeaseID != 0 && next.LeaseID == c.givenUp {
+		c.mu.Unlock()
+		return fmt.Errorf("%w to arm: %s", errRefused, leaseGivenUp)
+	}
+	c.charge = &next
+	l := c.link
+	answer, err := c.post(l, armMessage(next))
 	c.mu.Unlock()
-	return c.tell(ctx, armMessage(charge))
+	err = c.confirmed(ctx, opArm, l, answer, err)
+	if errors.Is(err, errRefused) {
+		c.mu.Lock()
+		if c.charge == &next { // the guard watches over what it did before
+			c.charge = former
+		}
+		c.mu.Unlock()
+	}
+	return err
 }
 
 // Disarm tells the guard that the server needs no fence. It returns when the guard has confirmed it.
 func (c *Client) Disarm(ctx context.Context) error {
 	c.mu.Lock()
 	c.charge = nil
+	l := c.link
+	answer, err := c.post(l, message{Op: opDisarm})
 	c.mu.Unlock()
-	return c.tell(ctx, message{Op: opDisarm})
+	return c.confirmed(ctx, opDisarm, l, answer, err)
 }
 
-// tell sends what the charge is now, and returns when a guard has confirmed it: the one in use, or the next,
-// which is told the charge at its start.
-func (c *Client) tell(ctx context.Context, m message) error {
-	c.mu.Lock()
-	l := c.link
-	if m.Op == opArm && m.Lease != 0 && m.Lease == c.givenUp {
-		c.mu.Unlock()
-		return fmt.Errorf("%w to arm: %s", errRefused, leaseGivenUp)
-	}
-	answer, err := c.post(l, m)
-	c.mu.Unlock()
+// confirmed returns when a guard has confirmed what was sent to l: that one, or the next, which is told the charge
+// at its start.
+func (c *Client) confirmed(ctx context.Context, op string, l *link, answer <-chan message, err error) error {
 	if err == nil {
 		err = await(ctx, answer, ackTimeout)
 	}
 	if err == nil || errors.Is(err, errRefused) || ctx.Err() != nil {
 		return err
 	}
-	c.log.Warn("the guard does not answer, starting another one", "to", m.Op, "error", err)
+	c.log.Warn("the guard does not answer, starting another one", "to", op, "error", err)
 	next, err := c.replace(l)
 	if err != nil {
-		return fmt.Errorf("%s the guard: %w", m.Op, err)
+		return fmt.Errorf("%s the guard: %w", op, err)
 	}
 	select {
 	case <-next.ready:
@@ -175,18 +194,20 @@ func (c *Client) tell(ctx context.Context, m message) error {
 	}
 }
 
-// Extend gives a later deadline to an armed guard. It does not wait for anything.
-func (c *Client) Extend(deadline clock.Instant) {
+// Extend gives another deadline to an armed guard; zero is none. It does not wait for anything. deadline is asked
+// for as the charge of Arm is.
+func (c *Client) Extend(deadline func() clock.Instant) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.charge == nil || c.closed {
+	at := deadline()
+	if c.charge == nil || c.closed || at == 0 {
 		return
 	}
-	c.charge.Deadline = deadline
+	c.charge.Deadline = at
 	l := c.link
 	silent := l.silent() > l.patience()
-	_, err := c.post(l, message{Op: opExtend, Deadline: deadline})
-	if err == nil && !silent && !l.guard.Frozen() {
+	_, err := c.post(l, message{Op: opExtend, Deadline: at})
+	if err == nil && !silent && !l.frozen() {
 		return
 	}
 	c.log.Error("the guard is frozen or gone, starting another one", "error", err)
@@ -195,6 +216,16 @@ func (c *Client) Extend(deadline clock.Instant) {
 			c.log.Error("could not start another guard", "error", err)
 		}
 	}()
+}
+
+// Leave tells the guard that the agent is about to end with that exit code, which a guard that is not its parent
+// would not learn.
+func (c *Client) Leave(code int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, err := c.post(c.link, message{Op: opLeaving, Code: code}); err != nil {
+		c.log.Warn("could not tell the guard that the agent ends", "error", err)
+	}
 }
 
 // post sends a message; the channel gets the answer. c.mu is held.

@@ -81,7 +81,11 @@ func TestWatchdogRequired(t *testing.T) {
 	}
 	defer g.close()
 	d := watchdogAt(filepath.Join(t.TempDir(), "none"))
-	if got := g.arm(message{Watchdog: d}); got != noWatchdog || g.armed {
+	deadline := g.o.Clock.Now().Add(time.Hour)
+	if got := g.arm(message{Deadline: g.o.Clock.Now()}); got != notProven || g.armed {
+		t.Errorf("a deadline that is over: refused %q, armed %t", got, g.armed)
+	}
+	if got := g.arm(message{Watchdog: d, Deadline: deadline}); got != noWatchdog || g.armed {
 		t.Errorf("required: refused %q, armed %t", got, g.armed)
 	}
 	answer := make(chan message, 1)
@@ -94,7 +98,7 @@ func TestWatchdogRequired(t *testing.T) {
 	}
 	g.disarm()
 	d.Mode = watchdog.Automatic
-	if got := g.arm(message{Watchdog: d}); got != "" || !g.armed {
+	if got := g.arm(message{Watchdog: d, Deadline: deadline}); got != "" || !g.armed {
 		t.Errorf("automatic: refused %q, armed %t", got, g.armed)
 	}
 }

@@ -9,9 +9,8 @@ import (
 )
 
 // judge does what the plan asks for and gives the moment until which to rest.
-func (g *guard) judge(ctx context.Context) clock.Instant {
+func (g *guard) judge(ctx context.Context, now clock.Instant) clock.Instant {
 	for {
-		now := g.o.Clock.Now()
 		s := situation{now: now, armed: g.armed, charge: g.charge, agentDead: g.agent == nil, stopping: g.stopping}
 		if g.armed {
 			s.serverDead = g.serverDead()
@@ -28,9 +27,6 @@ func (g *guard) judge(ctx context.Context) clock.Instant {
 			g.end(ctx, 0)
 			return g.retire(g.restart(g.lookAgain()))
 		case stepRest:
-			if g.armed && g.agent == nil && g.server == nil {
-				until = earliest(until, now.Add(lookAgain))
-			}
 			return g.retire(g.restart(until))
 		}
 	}
@@ -59,7 +55,7 @@ func (g *guard) stopServer() {
 	g.o.Log.Warn("the leader lock was not renewed in time, stopping PostgreSQL cleanly before it ends",
 		"left", g.charge.Deadline.Sub(g.fenced).Round(time.Millisecond))
 	if g.server == nil {
-		return // there are processes without a postmaster; they end when they are killed
+		return // it has ended
 	}
 	if err := g.server.Signal(syscall.SIGINT); err != nil {
 		g.o.Log.Warn("could not stop PostgreSQL", "error", err)
@@ -80,7 +76,7 @@ func (g *guard) kill(ctx context.Context) {
 func (g *guard) end(ctx context.Context, grace time.Duration) {
 	killing, cancel := context.WithTimeout(ctx, max(time.Second, g.charge.margin()))
 	defer cancel()
-	if err := killServer(killing, g.o.DataDir, g.o.Program, g.server, grace); err != nil {
+	if err := g.killServer(killing, grace); err != nil {
 		if err.Error() != g.complaint {
 			g.complaint = err.Error() // once, not with every try
 			g.o.Log.Error("not giving the leader lock up: could not kill PostgreSQL, trying again", "error", err)

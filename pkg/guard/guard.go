@@ -24,7 +24,7 @@ type Options struct {
 	// The agent finds its socket as file descriptor 3.
 	Agent []string
 	// DataDir is PostgreSQL's data directory, by which its processes are found, and Program the name of its
-	// program; empty is postgres.
+	// program, if it is not postgres.
 	DataDir, Program string
 	// Release ends the lease, and with it the leader key. It is called only when nothing is left here that could
 	// write, and may take until ctx ends.
@@ -46,14 +46,15 @@ type guard struct {
 	agent    *process.Handle // nil: none
 	agentPID int
 	ours     bool // the agent is our child
+	lastCode int  // the exit code that the agent has announced; -1: none
 	born     clock.Instant
 	deaths   int           // in a row, of agents that did not live long
 	again    clock.Instant // when to start the next agent; zero: no need to
 
 	armed     bool
 	charge    charge
-	server    *process.Handle  // the postmaster, if it is known
-	unfound   bool             // the postmaster that was named had ended before it could be watched
+	server    *process.Handle  // the postmaster; nil: it had ended before it could be watched
+	programs  []string         // by whose names the processes of the server are found
 	dog       *watchdog.Device // nil: none is open
 	demand    watchdog.Demand  // of the charge
 	dogFailed bool             // it could not be met
@@ -104,11 +105,15 @@ func Adopt(ctx context.Context, o Options, agentPID, sock int) (int, error) {
 	if err := process.SetSubreaper(); err != nil {
 		o.Log.Warn("orphans of the agent will not be reaped here", "error", err)
 	}
+	if err := tellSystemd(); err != nil {
+		o.Log.Warn("a request of systemd to end will not be heard", "error", err)
+	}
 	g.sock, g.agentPID, g.born = sock, agentPID, o.Clock.Now()
 	// It may have died meanwhile, and its number may be somebody else's; we would have another parent then. What
 	// it has sent is still there.
 	if g.agent, err = process.Open(agentPID); err != nil || os.Getppid() != agentPID {
-		g.agentEnded(-1)
+		g.messages()
+		g.agentEnded(g.lastCode)
 	} else {
 		g.watch(g.agent)
 	}
@@ -120,16 +125,25 @@ func newGuard(o Options) (*guard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the guard: %w", err)
 	}
-	g := &guard{o: o, sock: -1, waker: w, signals: make(chan os.Signal, 16)}
-	in := make(chan os.Signal, 16)
-	signal.Notify(in, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGCHLD)
-	go func() { // signals arrive on a channel; the loop waits in poll(2)
+	g := &guard{o: o, sock: -1, lastCode: -1, waker: w, programs: []string{o.Program}, signals: make(chan os.Signal, 16)}
+	// The runtime drops what finds no room, so each kind has its own: a request to end must not be lost behind a
+	// hundred children that have ended. What is dropped within a kind says the same again.
+	g.listen(syscall.SIGCHLD)
+	g.listen(syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
+	g.listen(syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
+	return g, nil
+}
+
+// listen brings signals to the loop, which waits in poll(2).
+func (g *guard) listen(sigs ...os.Signal) {
+	in := make(chan os.Signal, 4)
+	signal.Notify(in, sigs...)
+	go func() {
 		for s := range in {
 			g.signals <- s
 			g.woken()
 		}
 	}()
-	return g, nil
 }
 
 func (g *guard) close() {
@@ -137,16 +151,17 @@ func (g *guard) close() {
 	g.closeSock()
 }
 
-// run is the loop: wait for anything, take in all of it, then judge by the time of now. Whoever was frozen
-// in between finds all messages that were sent meanwhile before it looks at its deadline.
+// run is the loop: wait for anything, look at the clock, take in all that has come, then judge. In this order a
+// guard that was frozen anywhere on the way acts on no deadline for which a later one has been sent.
 func (g *guard) run(ctx context.Context) int {
 	defer context.AfterFunc(ctx, g.woken)()
 	for {
+		now := g.o.Clock.Now()
 		g.takeIn()
 		if ctx.Err() != nil {
 			return 1
 		}
-		until := g.judge(ctx)
+		until := g.judge(ctx, now)
 		g.forsaken.Store(g.leaving)
 		if g.done() {
 			return g.exitCode
@@ -175,7 +190,8 @@ func (g *guard) takeIn() {
 	}
 	g.messages()
 	if g.agent != nil && !g.agent.Alive() && !g.ours {
-		g.agentEnded(-1)
+		g.messages() // its last words
+		g.agentEnded(g.lastCode)
 	}
 }
 
@@ -185,13 +201,13 @@ func (g *guard) signal(s os.Signal) {
 	switch {
 	case sig == syscall.SIGCHLD:
 		g.reap()
+	case g.heir != nil && g.heir.Signal(sig) == nil:
+		// It knows the agent, and has to know that somebody has asked.
 	case g.agent != nil:
 		g.asked = g.asked || sig == syscall.SIGTERM || sig == syscall.SIGINT || sig == syscall.SIGQUIT
 		if err := g.agent.Signal(sig); err != nil {
 			g.o.Log.Warn("could not pass a signal on to the agent", "signal", sig.String(), "error", err)
 		}
-	case g.heir != nil:
-		_ = g.heir.Signal(sig) // gone already: then there is nobody left to ask
 	case sig == syscall.SIGTERM || sig == syscall.SIGINT || sig == syscall.SIGQUIT:
 		g.leaving, g.again = true, 0
 	}
@@ -224,18 +240,15 @@ func (g *guard) message(m message) {
 		}
 		refused = g.arm(m)
 	case opExtend:
-		// Packets come in the order in which they were sent, and the newest proof counts even if it is shorter:
-		// a smaller ttl moves the leader key to a lease that ends sooner.
-		if g.armed && !g.stopping {
-			g.charge.Deadline, g.charge.Window = m.Deadline, m.Deadline.Sub(g.o.Clock.Now())
-			g.feed()
-		}
+		g.extend(m.Deadline)
 	case opDisarm:
 		g.disarm()
 	case opSucceed:
 		g.succeed(m)
 	case opReplaced:
 		g.retreat(m)
+	case opLeaving:
+		g.lastCode = m.Code
 	}
 	if err := send(g.sock, message{Op: opAck, Seq: m.Seq, Refused: refused}); err != nil && !errors.Is(err, unix.EPIPE) {
 		g.o.Log.Warn("could not answer the agent", "error", err)
@@ -245,7 +258,7 @@ func (g *guard) message(m message) {
 // succeed ends the guard in whose place this one was started. It must not wake up with an old deadline, and must
 // not start a second agent.
 func (g *guard) succeed(m message) {
-	h := m.guard()
+	h := m.process()
 	if h == nil {
 		return
 	}
@@ -259,79 +272,58 @@ func (g *guard) succeed(m message) {
 		case <-h.Done():
 		case <-time.After(ackTimeout):
 		}
+		g.dogFailed = false  // that was why
 		_ = g.mind(g.demand) // logged there, and tried again with the next renewal
 	}
 }
 
 // retreat makes this process the mere parent of others: another guard watches over the server now.
 func (g *guard) retreat(m message) {
-	h := m.guard()
+	h := m.process()
 	if h == nil {
 		return // it has ended; whoever sent this sees it, too, and starts the next, which tells us
 	}
 	g.o.Log.Warn("this guard was frozen and has been replaced", "by", m.PID)
 	g.disarm()
+	if g.heir != nil {
+		g.heir.Close()
+	}
 	g.heir, g.again = h, 0
 }
 
-// arm takes a charge over, or says why not: a required watchdog that does not work. A guard that succeeds another
-// takes it over in any case: the server runs, and the other one may still hold the device.
+// arm takes a charge over, or says why not: a lock that is not proven, or a required watchdog that does not work. A
+// guard that succeeds another takes it over in any case: the server runs, and the other one may still hold the
+// device.
 func (g *guard) arm(m message) (refused string) {
+	if !g.o.Clock.Now().Before(m.Deadline) && !m.TakeOver {
+		return notProven
+	}
 	if err := g.mind(m.Watchdog); err != nil && m.Watchdog.Mode == watchdog.Required && !m.TakeOver {
 		return noWatchdog
 	}
-	g.letGo()
+	g.hold(m.process())
 	g.armed = true
-	g.charge = charge{
-		Postmaster: m.PID, Deadline: m.Deadline, Lease: m.Lease,
-		Window: max(0, m.Deadline.Sub(g.o.Clock.Now())),
-	}
-	g.findServer()
+	g.charge = charge{Deadline: m.Deadline, Lease: m.Lease, Window: max(0, m.Deadline.Sub(g.o.Clock.Now()))}
 	return ""
+}
+
+// extend takes in another deadline. Packets come in the order in which they were sent, and the newest proof counts
+// even if it is shorter: a smaller ttl moves the leader key to a lease that ends sooner.
+func (g *guard) extend(deadline clock.Instant) {
+	if !g.armed || g.stopping {
+		return
+	}
+	proven := deadline > g.charge.Deadline
+	g.charge.Deadline, g.charge.Window = deadline, deadline.Sub(g.o.Clock.Now())
+	g.learn()
+	if proven { // a deadline that is only taken back proves nothing
+		g.feed()
+	}
 }
 
 func (g *guard) disarm() {
 	g.calm()
 	g.letGo()
-}
-
-// letGo forgets the server.
-func (g *guard) letGo() {
-	g.armed, g.stopping, g.unfound, g.complaint = false, false, false, ""
-	if g.server != nil {
-		g.server.Close()
-		g.server = nil
-	}
-}
-
-// findServer takes hold of the postmaster if there is one. One that was named is looked for once: later its
-// number may be somebody else's.
-func (g *guard) findServer() {
-	switch {
-	case g.server != nil || g.unfound:
-		return
-	case g.charge.Postmaster == 0:
-		g.server = findPostmaster(g.o.DataDir, g.o.Program)
-	default:
-		h, err := process.Open(g.charge.Postmaster)
-		if err == nil && !process.Serves(g.charge.Postmaster, g.o.DataDir, g.o.Program) {
-			h.Close()
-			h = nil
-		}
-		g.server, g.unfound = h, h == nil
-	}
-	if g.server != nil {
-		g.watch(g.server)
-	}
-}
-
-// serverDead reports whether the postmaster is gone. One that was armed before it was started is looked for.
-func (g *guard) serverDead() bool {
-	g.findServer()
-	if g.server != nil {
-		return !g.server.Alive()
-	}
-	return g.unfound || !anybodyIn(g.o.DataDir, g.o.Program)
 }
 
 func (g *guard) closeSock() {
@@ -341,6 +333,6 @@ func (g *guard) closeSock() {
 	}
 }
 
-// lookAgain is how often an armed guard without an agent looks for a postmaster whose id it was never told:
-// nobody tells when a process ends that one does not know.
+// lookAgain is how often a fence that could not be carried out is tried again: nobody tells when a process can be
+// killed that could not be.
 const lookAgain = 100 * time.Millisecond

@@ -77,6 +77,12 @@ func (l *link) patience() time.Duration {
 	return ackTimeout
 }
 
+// guardIsGone: the guard has ended for certain. A socket that can't be written to alone may also be full.
+func (l *link) guardIsGone() bool { return l.guard == nil || !l.guard.Alive() }
+
+// frozen: the guard is there and does nothing.
+func (l *link) frozen() bool { return l.guard != nil && l.guard.Frozen() }
+
 // hangUp ends the connection; the listener wakes up and closes the socket. Close alone would not wake it.
 func (l *link) hangUp() {
 	if l.sock >= 0 {

@@ -61,7 +61,7 @@ func nodeProcess(kind, dir string, args []string) int {
 			c, err = Connect(log.With("pid", os.Getpid()), []string{"/proc/self/exe", "hathi", "node", "guard", dir})
 		}
 		if err == nil {
-			fakeAgent(dir, c)
+			code = fakeAgent(dir, c)
 		}
 	case "server":
 		err = fakeServer(dir, args)
@@ -81,7 +81,7 @@ func fakeServer(dir string, args []string) error {
 	}
 	children, _ := strconv.Atoi(strings.Join(args, ""))
 	for range children {
-		if err := exec.Command("/proc/self/exe", "node", "server", dir).Start(); err != nil {
+		if err := exec.Command(os.Args[0], "node", "server", dir).Start(); err != nil {
 			return err
 		}
 	}
@@ -108,13 +108,21 @@ type testNode struct {
 	dir    string
 	guard  *exec.Cmd
 	server *exec.Cmd
-	ended  chan struct{} // the guard has ended
+	// program is the name of the server's program; empty is postgres.
+	program string
+	ended   chan struct{} // the guard has ended
 }
 
 // startNode starts a server with children and the guard, whose agents behave as told.
 func startNode(t *testing.T, behaviour string, inContainer bool, prepare ...func(dir string)) *testNode {
 	t.Helper()
-	n := &testNode{t: t, dir: t.TempDir(), ended: make(chan struct{})}
+	return startNodeOf(t, "postgres", behaviour, inContainer, prepare...)
+}
+
+// startNodeOf does it with a server of another program.
+func startNodeOf(t *testing.T, program, behaviour string, inContainer bool, prepare ...func(dir string)) *testNode {
+	t.Helper()
+	n := &testNode{t: t, dir: t.TempDir(), program: program, ended: make(chan struct{})}
 	if err := os.Mkdir(filepath.Join(n.dir, "data"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +162,7 @@ func (n *testNode) startServer(children int) {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	postgres := filepath.Join(n.dir, "postgres") // a process is told by its program
+	postgres := filepath.Join(n.dir, n.program) // a process is told by its program
 	if err := os.WriteFile(postgres, self, 0o755); err != nil {
 		n.t.Fatal(err)
 	}
@@ -173,19 +181,24 @@ func (n *testNode) startServer(children int) {
 	go func() { _ = n.server.Wait() }()
 }
 
-// stop ends every process of the node.
+// stop ends every process of the node. Guards and agents start each other, so it looks until there is none.
 func (n *testNode) stop() {
-	if n.guard != nil && n.guard.Process != nil {
-		_ = n.guard.Process.Kill()
-	}
-	for _, pid := range append(n.noted("guards"), n.noted("agents")...) {
-		if n.has(pid) {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
+	for left := 1; left > 0; {
+		left = 0
+		entries, err := os.ReadDir("/proc")
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		for _, e := range entries {
+			if pid := atoi(e.Name()); pid > 0 && n.has(pid) && alive(pid) {
+				left++
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := process.KillDirectory(ctx, filepath.Join(n.dir, "data"), ""); err != nil {
+	if err := process.KillDirectory(ctx, filepath.Join(n.dir, "data"), n.program); err != nil {
 		n.t.Error(err)
 	}
 }
@@ -229,7 +242,7 @@ func (n *testNode) await(what string, is func() bool) time.Time {
 }
 
 func (n *testNode) serverProcesses() int {
-	pids, err := process.InDirectory(filepath.Join(n.dir, "data"), "")
+	pids, err := process.InDirectory(filepath.Join(n.dir, "data"), n.program)
 	if err != nil {
 		n.t.Fatal(err)
 	}

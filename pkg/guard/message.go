@@ -17,11 +17,16 @@ import (
 // The messages of the agent. The guard answers each with an ack, in order.
 const (
 	opArm    = "arm"    // watch over this server until this deadline under this lease
-	opExtend = "extend" // the deadline is later now
+	opExtend = "extend" // the deadline is another now
 	opDisarm = "disarm" // there is nothing to watch over
-	// opSucceed is the last of the messages with which a guard is started in another one's place: that one,
-	// whose process it names, has to end now.
+	// opLeaving tells that the agent is about to end, with which exit code: a guard that is not its parent can't
+	// see that.
+	opLeaving = "leaving"
+	// opSucceed is among the messages with which a guard is started in another one's place: that one, whose
+	// process it names, has to end now.
 	opSucceed = "succeed"
+	// opReady ends the messages with which a guard is started: it has to answer that it is in place.
+	opReady = "ready"
 	// opReplaced tells a guard that it is no guard any more; the process it names is.
 	opReplaced = "replaced"
 )
@@ -37,7 +42,8 @@ type message struct {
 	Op       string        `json:"op"`
 	Seq      uint64        `json:"seq,omitempty"`
 	PID      int           `json:"pid,omitempty"`   // arm: the postmaster; succeed, replaced: a guard
-	Ticks    uint64        `json:"ticks,omitempty"` // when that guard was started: the number alone is given out again
+	Ticks    uint64        `json:"ticks,omitempty"` // when that was started: the number alone is given out again
+	Code     int           `json:"code,omitempty"`  // leaving
 	Deadline clock.Instant `json:"deadline,omitempty"`
 	Lease    int64         `json:"lease,omitempty"`
 	// Watchdog is for arm, too. TakeOver: the server is running and another guard has watched over it.
@@ -49,15 +55,19 @@ type message struct {
 // Why a guard refuses to be armed.
 const (
 	leaseGivenUp = "the lease was given up"
+	notProven    = "the leader lock is not proven to be ours"
 	noWatchdog   = "Configuration requires watchdog, but watchdog could not be configured."
 )
 
 func armMessage(c Charge) message {
-	return message{Op: opArm, PID: c.PostmasterPID, Deadline: c.Deadline, Lease: c.LeaseID, Watchdog: c.Watchdog}
+	return message{
+		Op: opArm, PID: c.PostmasterPID, Ticks: c.PostmasterTicks, Deadline: c.Deadline, Lease: c.LeaseID, Watchdog: c.Watchdog,
+	}
 }
 
-// guard takes hold of the guard that a message names; nil if it has ended, and its number is perhaps somebody else's.
-func (m message) guard() *process.Handle {
+// process takes hold of the process that a message names; nil if it has ended, and its number is perhaps somebody
+// else's.
+func (m message) process() *process.Handle {
 	h, err := process.Open(m.PID)
 	if err != nil {
 		return nil

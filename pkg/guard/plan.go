@@ -8,10 +8,9 @@ import (
 
 // charge is what an armed guard watches over.
 type charge struct {
-	Postmaster int           // process id; zero: whatever runs in the data directory
-	Deadline   clock.Instant // from then on the leader key may be somebody else's
-	Window     time.Duration // what the deadline was ahead when it was given: about a TTL
-	Lease      int64
+	Deadline clock.Instant // from then on the leader key may be somebody else's
+	Window   time.Duration // what the deadline was ahead when it was given: about a TTL
+	Lease    int64
 }
 
 // margin is how long before the deadline nothing may be left that can write. Killing takes some ten

@@ -10,7 +10,7 @@ import (
 func TestPlan(t *testing.T) {
 	const now = clock.Instant(1000 * time.Second)
 	in := func(left time.Duration) charge {
-		return charge{Postmaster: 100, Deadline: now.Add(left), Window: 30 * time.Second, Lease: 1}
+		return charge{Deadline: now.Add(left), Window: 30 * time.Second, Lease: 1}
 	}
 	// With a window of 30 s: killed 0.85 s before the deadline, stopped 5 s before that.
 	for _, c := range []struct {

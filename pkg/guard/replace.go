@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -37,26 +39,25 @@ func (c *Client) replace(old *link) (*link, error) {
 	file := os.NewFile(uintptr(theirs), "guard")
 	defer file.Close()
 	l := newLink(ours, nil)
-	confirmed, err := c.brief(l, old)
+	former := append(slices.Clone(c.former), old)
+	confirmed, err := c.brief(l, former)
+	if err == nil {
+		l.guard, err = c.start(file)
+	}
 	if err != nil {
 		unix.Close(ours)
 		return nil, err
 	}
-	if l.guard, err = c.start(file); err != nil {
-		unix.Close(ours)
-		return nil, err
-	}
+	c.former = former
 	c.use(l)
-	go c.finish(l, old, confirmed)
+	go c.finish(l, slices.Clone(former), confirmed)
 	return l, nil
 }
 
-// guardIsGone: the guard has ended for certain. A socket that can't be written to alone may also be full.
-func (l *link) guardIsGone() bool { return l.guard == nil || !l.guard.Alive() }
-
 // brief puts all that the new guard has to know into its socket, from where it takes it whatever happens to us.
-// The answer comes when it has done what is asked.
-func (c *Client) brief(l, old *link) (<-chan message, error) {
+// The answer comes when it has done what is asked: it takes the charge over, and kills whoever had it before. These
+// are all that may still be there: one that was to end another may have died before it did.
+func (c *Client) brief(l *link, former []*link) (<-chan message, error) {
 	if c.charge != nil && (c.charge.LeaseID == 0 || c.charge.LeaseID != c.givenUp) {
 		arm := armMessage(*c.charge)
 		arm.TakeOver = true
@@ -64,11 +65,15 @@ func (c *Client) brief(l, old *link) (<-chan message, error) {
 			return nil, err
 		}
 	}
-	succeed := message{Op: opSucceed}
-	if old.guard != nil {
-		succeed.PID, succeed.Ticks = old.guard.PID(), old.guard.StartTicks()
+	for _, f := range former {
+		if f.guardIsGone() {
+			continue
+		}
+		if _, err := c.post(l, message{Op: opSucceed, PID: f.guard.PID(), Ticks: f.guard.StartTicks()}); err != nil {
+			return nil, err
+		}
 	}
-	return c.post(l, succeed)
+	return c.post(l, message{Op: opReady})
 }
 
 // start starts the process of another guard as our child.
@@ -89,10 +94,10 @@ func (c *Client) start(sock *os.File) (*process.Handle, error) {
 	return h, nil
 }
 
-// finish waits until the new guard has confirmed, and takes leave of the old one. That is killed by now, but
-// for the first process of a container, which can't be killed from inside: it is told that it was replaced, for
-// the case that it wakes up.
-func (c *Client) finish(l, old *link, confirmed <-chan message) {
+// finish waits until the new guard has confirmed, and takes leave of the former ones. They are killed by now, but
+// for the first process of a container, which can't be killed from inside: it is told who has replaced it, for the
+// case that it wakes up, and is told again with the next replacement.
+func (c *Client) finish(l *link, former []*link, confirmed <-chan message) {
 	err := await(context.Background(), confirmed, startTimeout)
 	if err != nil {
 		err = fmt.Errorf("the new guard (pid %d): %w", l.guard.PID(), err)
@@ -100,17 +105,37 @@ func (c *Client) finish(l, old *link, confirmed <-chan message) {
 	} else {
 		c.log.Info("another guard is in place", "pid", l.guard.PID())
 	}
-	c.mu.Lock()
-	if err == nil && old.sock >= 0 {
-		if lost := send(old.sock, message{Op: opReplaced, PID: l.guard.PID(), Ticks: l.guard.StartTicks()}); lost != nil && !errors.Is(lost, unix.EPIPE) {
-			c.log.Warn("could not tell the former guard that it was replaced", "error", lost)
-		}
-	}
-	old.hangUp()
-	if old.guard != nil {
-		old.guard.Close()
-	}
-	c.mu.Unlock()
 	l.err = err
 	close(l.ready)
+	if err == nil {
+		for _, f := range former {
+			c.dismiss(f, l)
+		}
+	}
+}
+
+// dismiss takes leave of a guard that another one has replaced.
+func (c *Client) dismiss(f, by *link) {
+	if f.guard != nil {
+		select {
+		case <-f.guard.Done():
+		case <-time.After(ackTimeout):
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f.guardIsGone() {
+		f.hangUp()
+		if f.guard != nil {
+			f.guard.Close()
+		}
+		c.former = slices.DeleteFunc(c.former, func(other *link) bool { return other == f })
+		return
+	}
+	if f.sock < 0 || c.link != by {
+		return // whoever has replaced that one is named in its time
+	}
+	if err := send(f.sock, message{Op: opReplaced, PID: by.guard.PID(), Ticks: by.guard.StartTicks()}); err != nil && !errors.Is(err, unix.EPIPE) {
+		c.log.Warn("could not tell the former guard that it was replaced", "error", err)
+	}
 }

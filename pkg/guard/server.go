@@ -2,65 +2,79 @@ package guard
 
 import (
 	"context"
-	"errors"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
+	"fmt"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/process"
 )
 
-// What the guard knows of PostgreSQL: a data directory, and signals.
+// What the guard knows of PostgreSQL: a postmaster, a data directory, and signals.
 
-// findPostmaster gives the living postmaster of a data directory; nil if there is none.
-// Source: PostgreSQL 17, src/include/utils/pidfile.h: the first line is the process id.
-func findPostmaster(dir, program string) *process.Handle {
-	raw, err := os.ReadFile(filepath.Join(dir, "postmaster.pid"))
-	if err != nil {
-		return nil
+// hold takes hold of the postmaster of a charge. It is the process that the agent named, whatever its program is
+// called: the agent has started it or found it by its pid file. One that has ended is not looked for again, its
+// number may be somebody else's.
+func (g *guard) hold(postmaster *process.Handle) {
+	g.letGo()
+	g.server = postmaster
+	if postmaster == nil {
+		return
 	}
-	line, _, _ := strings.Cut(string(raw), "\n")
-	pid, err := strconv.Atoi(strings.TrimSpace(line))
-	if err != nil || pid <= 0 {
-		return nil
-	}
-	h, err := process.Open(pid)
-	if err != nil {
-		return nil
-	}
-	if !process.Serves(pid, dir, program) { // a stranger who was given the number
-		h.Close()
-		return nil
-	}
-	return h
+	g.watch(postmaster)
+	g.learn()
 }
 
-// anybodyIn reports whether any process of a server works in the data directory.
-func anybodyIn(dir, program string) bool {
-	pids, err := process.InDirectory(dir, program)
-	if err != nil {
-		// Without an answer somebody has to be taken to be there, but for a directory that does not exist.
-		return !errors.Is(err, os.ErrNotExist)
+// learn takes down the names of the program that the postmaster runs, by which its children are found when it is
+// gone. A process that was named before it became the server has them a moment later, so this is asked more than
+// once.
+func (g *guard) learn() {
+	if g.server == nil {
+		return
 	}
-	return len(pids) > 0
+	for _, name := range process.ServerPrograms(g.server, g.o.DataDir) {
+		if !slices.Contains(g.programs, name) {
+			g.programs = append(g.programs, name)
+		}
+	}
+}
+
+// serverDead reports whether the postmaster is gone.
+func (g *guard) serverDead() bool { return g.server == nil || !g.server.Alive() }
+
+// letGo forgets the server.
+func (g *guard) letGo() {
+	g.armed, g.stopping, g.complaint = false, false, ""
+	if g.server != nil {
+		g.server.Close()
+		g.server = nil
+	}
 }
 
 // killServer leaves nothing of the server: SIGQUIT lets it tell its clients, SIGKILL asks nobody. The
 // postmaster first, so that it does not answer the death of its children by starting others.
-func killServer(ctx context.Context, dir, program string, postmaster *process.Handle, grace time.Duration) error {
-	if postmaster != nil && !postmaster.Frozen() && postmaster.Signal(syscall.SIGQUIT) == nil {
+func (g *guard) killServer(ctx context.Context, grace time.Duration) error {
+	g.learn()
+	h := g.server
+	if h == nil {
+		return process.KillDirectory(ctx, g.o.DataDir, g.programs...)
+	}
+	if !h.Frozen() && h.Signal(syscall.SIGQUIT) == nil {
 		t := time.NewTimer(grace)
 		defer t.Stop()
 		select {
-		case <-postmaster.Done():
+		case <-h.Done():
 		case <-t.C:
 		}
 	}
-	if postmaster != nil {
-		_ = postmaster.Signal(syscall.SIGKILL) // gone already is as good
+	_ = h.Signal(syscall.SIGKILL) // gone already is as good
+	if err := process.KillDirectory(ctx, g.o.DataDir, g.programs...); err != nil {
+		return err
 	}
-	return process.KillDirectory(ctx, dir, program)
+	select {
+	case <-h.Done():
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the postmaster (pid %d): %w", h.PID(), context.Cause(ctx))
+	}
 }

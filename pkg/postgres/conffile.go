@@ -29,6 +29,7 @@ var recoveryNames = []string{
 type role struct {
 	standby  bool
 	upstream cluster.Upstream // of a standby; zero: follow nobody
+	guard    GuardServer
 }
 
 // controlled gives the settings of the command line: those that PostgreSQL is not to take from anywhere

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,7 +23,10 @@ type Instance struct {
 	cfg   Config
 	proc  *process.Handle // the postmaster; nil: none is known
 	start time.Time       // when the postmaster started, as far as its pid file tells
-	state cluster.State
+	// programs are the names of the program that postmasters of ours turned out to run: what is configured may
+	// be a script. Processes of a server are found by them.
+	programs []string
+	state    cluster.State
 	// acting: a call of ours is changing the server and says itself what state it is in.
 	acting   bool
 	upstream *cluster.Upstream // what recovery settings are written for; nil: not known
@@ -115,7 +119,29 @@ func (i *Instance) postmaster() *process.Handle {
 		i.state = cluster.StateStarting
 	}
 	i.keep(h, f.started)
+	i.learnPrograms()
 	return h
+}
+
+// serverPrograms gives the names by which the processes of the server are found, those of the running postmaster
+// included.
+func (i *Instance) serverPrograms() []string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.learnPrograms()
+	return append(slices.Clone(i.programs), i.cfg.program("postgres"))
+}
+
+// learnPrograms is called while the postmaster lives; i.mu is held.
+func (i *Instance) learnPrograms() {
+	if i.proc == nil {
+		return
+	}
+	for _, name := range process.ServerPrograms(i.proc, i.cfg.DataDir) {
+		if !slices.Contains(i.programs, name) {
+			i.programs = append(i.programs, name)
+		}
+	}
 }
 
 // keep remembers a postmaster and watches for its end; i.mu is held.

@@ -115,7 +115,7 @@ func TestStopModes(t *testing.T) {
 			if left, err := process.InDirectory(i.cfg.DataDir, ""); err != nil || len(left) > 0 {
 				t.Errorf("left behind: %v, %v", left, err)
 			}
-			must(t, i, i.StartPrimary(t.Context(), 0))
+			must(t, i, i.StartPrimary(t.Context(), 0, nil))
 			if s := i.Observe(t.Context()); !s.IsPrimary() || s.State != cluster.StateRunning {
 				t.Errorf("started: %+v", s)
 			}
@@ -139,7 +139,7 @@ func TestStopEndsWithItsContext(t *testing.T) {
 	if left, err := process.InDirectory(i.cfg.DataDir, ""); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
-	must(t, i, i.StartPrimary(t.Context(), 0))
+	must(t, i, i.StartPrimary(t.Context(), 0, nil))
 }
 
 func TestFrozenPostmasterIsKilled(t *testing.T) {
@@ -189,7 +189,7 @@ func TestStartAfterKillWithBusyBackend(t *testing.T) {
 	if left, _ := process.InDirectory(i.cfg.DataDir, ""); len(left) == 0 {
 		t.Log("every backend noticed the end of the postmaster before we looked")
 	}
-	must(t, i, i.StartPrimary(t.Context(), 0))
+	must(t, i, i.StartPrimary(t.Context(), 0, nil))
 	if s := i.Observe(t.Context()); !s.IsPrimary() {
 		t.Errorf("restarted: %+v", s)
 	}
@@ -220,7 +220,7 @@ func TestAdoption(t *testing.T) {
 		!s.PostmasterStart.Equal(first.PostmasterStart) {
 		t.Errorf("adopted %+v, started %+v", s, first)
 	}
-	if err := second.StartPrimary(t.Context(), 0); err == nil {
+	if err := second.StartPrimary(t.Context(), 0, nil); err == nil {
 		t.Error("started beside a running server")
 	}
 	drain(second)
@@ -231,7 +231,7 @@ func TestAdoption(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Error("the second one was not told of the end")
 	}
-	must(t, p, p.StartPrimary(t.Context(), 0))
+	must(t, p, p.StartPrimary(t.Context(), 0, nil))
 	if s := second.Observe(t.Context()); !s.IsPrimary() || s.PostmasterPID == first.PostmasterPID {
 		t.Errorf("restarted behind its back: %+v", s)
 	}
@@ -260,7 +260,7 @@ func TestStalePIDFile(t *testing.T) {
 		if s := i.Observe(t.Context()); s.Process != cluster.ProcessNone {
 			t.Errorf("pid %d: taken for a postmaster: %+v", pid, s)
 		}
-		must(t, i, i.StartPrimary(t.Context(), 0))
+		must(t, i, i.StartPrimary(t.Context(), 0, nil))
 		_, err := i.Stop(t.Context(), cluster.StopFast, false)
 		must(t, i, err)
 	}
@@ -271,7 +271,7 @@ func TestStartFailureIsTold(t *testing.T) {
 	_, err := i.Stop(t.Context(), cluster.StopFast, false)
 	must(t, i, err)
 	i.cfg.HBA = []string{"this is no line of pg_hba.conf"}
-	if err := i.StartPrimary(t.Context(), 0); err == nil || errors.Is(err, ErrStillStarting) {
+	if err := i.StartPrimary(t.Context(), 0, nil); err == nil || errors.Is(err, ErrStillStarting) {
 		t.Errorf("got %v", err)
 	}
 	if s := i.Observe(t.Context()); s.State != cluster.StateStartFailed || s.Process != cluster.ProcessNone {

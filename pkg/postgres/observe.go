@@ -65,7 +65,7 @@ func (i *Instance) Observe(ctx context.Context) cluster.Server {
 	s.BackupLabel = exists(cfg.DataDir, "backup_label")
 	s.Version = majorVersion(cfg.DataDir)
 	if h := i.postmaster(); h != nil {
-		s.PostmasterPID = h.PID()
+		s.PostmasterPID, s.PostmasterTicks = h.PID(), h.StartTicks()
 		s.Process = cluster.ProcessRunning
 		if h.Frozen() {
 			s.Process = cluster.ProcessFrozen

@@ -49,8 +49,9 @@ var errStranger = errors.New("postmaster.pid names a process that is not this po
 var errSingleUser = errors.New("a single-user postgres runs on the data directory")
 
 // findPostmaster looks for a running postmaster of the data directory. It gives nil if there is none. The
-// proof is not the pid alone, which may have been used again after a reboot: the executable must be
-// PostgreSQL's and the working directory must be the data directory, which the postmaster makes its own.
+// proof is not the pid alone, which may have been used again after a reboot: the working directory must be the
+// data directory, which the postmaster makes its own, and the executable must be PostgreSQL's or, if its name
+// tells nothing, have been started when the pid file says.
 func findPostmaster(cfg Config) (*process.Handle, pidFile, error) {
 	f, err := readPIDFile(cfg.DataDir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -60,7 +61,7 @@ func findPostmaster(cfg Config) (*process.Handle, pidFile, error) {
 		return nil, f, nil // half-written or garbage: PostgreSQL itself judges it when it starts
 	}
 	if f.pid < 0 {
-		ours, err := isPostgres(-f.pid, cfg)
+		ours, err := isPostgres(-f.pid, f.started, cfg)
 		if ours {
 			err = fmt.Errorf("%w (pid %d)", errSingleUser, -f.pid)
 		}
@@ -79,7 +80,7 @@ func findPostmaster(cfg Config) (*process.Handle, pidFile, error) {
 	}
 	// The pidfd was opened first: what /proc tells afterwards is about the same process, or the process has
 	// ended and the handle says so.
-	ours, err := isPostgres(f.pid, cfg)
+	ours, err := isPostgres(f.pid, f.started, cfg)
 	if ours {
 		return h, f, nil
 	}
@@ -97,7 +98,7 @@ func findPostmaster(cfg Config) (*process.Handle, pidFile, error) {
 // isPostgres reports whether a process is a PostgreSQL server that works in the data directory. An error
 // means that it may be one: a process of the same user that can't be looked at. One of another user can't
 // be, because PostgreSQL insists on owning its data directory.
-func isPostgres(pid int, cfg Config) (bool, error) {
+func isPostgres(pid int, started time.Time, cfg Config) (bool, error) {
 	proc := fmt.Sprintf("/proc/%d", pid)
 	exe, err := os.Readlink(proc + "/exe")
 	if errors.Is(err, fs.ErrPermission) && sameOwner(proc, cfg.DataDir) {
@@ -107,7 +108,7 @@ func isPostgres(pid int, cfg Config) (bool, error) {
 		return false, nil //nolint:nilerr // it has ended, or is another user's
 	}
 	name := filepath.Base(strings.TrimSuffix(exe, " (deleted)")) // replaced by a package upgrade
-	if name != "postgres" && name != filepath.Base(cfg.program("postgres")) {
+	if name != "postgres" && name != filepath.Base(cfg.program("postgres")) && !startedAt(pid, started) {
 		return false, nil
 	}
 	cwd, err := os.Stat(proc + "/cwd")
@@ -116,6 +117,13 @@ func isPostgres(pid int, cfg Config) (bool, error) {
 	}
 	dir, err := os.Stat(cfg.DataDir)
 	return err == nil && os.SameFile(cwd, dir), nil
+}
+
+// startedAt reports whether a process was started when a postmaster.pid says, which a postmaster writes in its
+// first second, in whole seconds.
+func startedAt(pid int, at time.Time) bool {
+	started, err := process.Started(pid)
+	return err == nil && !at.IsZero() && started.Sub(at).Abs() <= 2*time.Second
 }
 
 func sameOwner(a, b string) bool {

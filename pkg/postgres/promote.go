@@ -92,7 +92,7 @@ func (i *Instance) Follow(ctx context.Context, upstream cluster.Upstream) error 
 		return fmt.Errorf("follow %s:%s: %w", upstream.Host, upstream.Port, err)
 	}
 	if majorVersion(cfg.DataDir) < 130000 {
-		return i.Restart(ctx, 0)
+		return i.Restart(ctx, 0, nil)
 	}
 	if err := hangup(h); err != nil {
 		return fmt.Errorf("follow %s:%s: %w", upstream.Host, upstream.Port, err)

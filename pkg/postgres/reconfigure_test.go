@@ -59,7 +59,7 @@ func TestReconfigure(t *testing.T) {
 	if s := newInstance(t, i.cfg).Observe(t.Context()); !reflect.DeepEqual(s.PendingRestart, want) {
 		t.Errorf("pending for another agent: %+v", s.PendingRestart)
 	}
-	must(t, i, i.Restart(t.Context(), 0))
+	must(t, i, i.Restart(t.Context(), 0, nil))
 	if s := i.Observe(t.Context()); len(s.PendingRestart) != 0 || s.State != cluster.StateRunning {
 		t.Errorf("restarted: %+v", s)
 	}
@@ -233,7 +233,7 @@ func TestCallbacks(t *testing.T) {
 	}
 	must(t, i, i.Bootstrap(t.Context()))
 	calls("on_start primary test")
-	must(t, i, i.Restart(t.Context(), 0))
+	must(t, i, i.Restart(t.Context(), 0, nil))
 	calls("on_restart primary test")
 	_, err := i.Stop(t.Context(), cluster.StopFast, false)
 	must(t, i, err)

@@ -51,7 +51,7 @@ func TestCloneAndFollow(t *testing.T) {
 
 	// A restart keeps the upstream, and so does another agent that knows nothing of it.
 	other := newInstance(t, r.cfg)
-	must(t, other, other.Restart(t.Context(), 0))
+	must(t, other, other.Restart(t.Context(), 0, nil))
 	s = eventually(t, r, "streaming after a restart", func(s cluster.Server) bool { return s.ReceiverStatus == "streaming" })
 	if !s.PrimaryConninfo.Same(up) {
 		t.Errorf("restarted: %+v", s)
@@ -225,7 +225,7 @@ func TestInterruptedRewindIsNotStarted(t *testing.T) {
 	_, err := p.Stop(t.Context(), cluster.StopFast, false)
 	must(t, p, err)
 	must(t, p, setMark(rewindMark(p.cfg.DataDir)))
-	if err := p.StartPrimary(t.Context(), 0); err == nil || !strings.Contains(err.Error(), "reinitialize") {
+	if err := p.StartPrimary(t.Context(), 0, nil); err == nil || !strings.Contains(err.Error(), "reinitialize") {
 		t.Errorf("got %v", err)
 	}
 	must(t, p, p.RemoveData(t.Context()))

@@ -22,9 +22,9 @@ var ErrStillStarting = errors.New("postgres is still starting")
 
 // StartPrimary starts the stopped server as what its files say it is, without recovery settings, and waits
 // until it accepts connections, for as long as timeout (zero: pg_ctl_timeout) allows: ErrStillStarting after
-// that.
-func (i *Instance) StartPrimary(ctx context.Context, timeout time.Duration) error {
-	r := role{}
+// that. guard may refuse the process that is to become the server; nil allows it.
+func (i *Instance) StartPrimary(ctx context.Context, timeout time.Duration, guard GuardServer) error {
+	r := role{guard: guard}
 	if hasStandbySignal(i.config().DataDir) {
 		r.standby = true // the limits of its control file count all the same
 	}
@@ -77,6 +77,7 @@ func (i *Instance) boot(ctx context.Context, r role, timeout time.Duration, stat
 	switch {
 	case err == nil:
 		i.setState(cluster.StateRunning)
+		i.serverPrograms()
 		if err := saveConfigCopies(i.config()); err != nil {
 			i.log.Warn("could not copy the configuration files for base backups", "error", err)
 		}
@@ -110,13 +111,13 @@ func (i *Instance) prepareStart(ctx context.Context, r role) error {
 
 // killRest kills every process of an earlier server, after its postmaster has gone.
 func (i *Instance) killRest(ctx context.Context) error {
-	dir, program := i.config().DataDir, i.config().program("postgres")
+	dir := i.config().DataDir
 	pids, err := i.leftovers()
 	if err != nil || len(pids) == 0 {
 		return err
 	}
 	i.log.Warn("killing processes that an earlier postgres left behind", "pids", pids)
-	if err := process.KillDirectory(ctx, dir, program); err != nil {
+	if err := process.KillDirectory(ctx, dir, i.serverPrograms()...); err != nil {
 		return fmt.Errorf("kill the rest of an earlier postgres in %s: %w", dir, err)
 	}
 	return nil
@@ -124,7 +125,7 @@ func (i *Instance) killRest(ctx context.Context) error {
 
 // leftovers gives the processes that work in the data directory.
 func (i *Instance) leftovers() ([]int, error) {
-	pids, err := process.InDirectory(i.config().DataDir, i.config().program("postgres"))
+	pids, err := process.InDirectory(i.config().DataDir, i.serverPrograms()...)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // no directory, nobody in it
 	}
@@ -170,7 +171,11 @@ func (i *Instance) spawn(ctx context.Context, r role) (*process.Handle, error) {
 			args = append(args, "--"+p.Name+"="+p.Value)
 		}
 	}
-	cmd := exec.Command(cfg.program("postgres"), args...)
+	cmd, gate, err := gated(cfg.program("postgres"), args, r.guard != nil)
+	if err != nil {
+		return nil, err
+	}
+	defer gate.close()
 	cmd.Env = serverEnv(os.Environ())
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -182,6 +187,23 @@ func (i *Instance) spawn(ctx context.Context, r role) (*process.Handle, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	h, err := i.launch(cmd)
+	if err != nil || r.guard == nil {
+		return h, err
+	}
+	if err := r.guard(ctx, h.PID(), h.StartTicks()); err != nil {
+		gate.close() // it ends without having become the server
+		<-h.Done()
+		return nil, err
+	}
+	if err := gate.open(); err != nil {
+		return nil, fmt.Errorf("let %s start: %w", cfg.program("postgres"), err)
+	}
+	return h, nil
+}
+
+// launch starts the process of the postmaster.
+func (i *Instance) launch(cmd *exec.Cmd) (*process.Handle, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock() // from here on whoever looks finds the new process, even before it has a pid file
 	if err := cmd.Start(); err != nil {

@@ -105,11 +105,12 @@ func (i *Instance) endPostmaster(ctx context.Context, h *process.Handle, mode cl
 func (i *Instance) kill(ctx context.Context, h *process.Handle) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*stopGrace)
 	defer cancel()
+	programs := i.serverPrograms() // while it lives
 	// The postmaster first: it must not answer the death of its children by starting others.
 	if err := signal(h, syscall.SIGKILL); err != nil {
 		return err
 	}
-	if err := process.KillDirectory(ctx, i.config().DataDir, i.config().program("postgres")); err != nil {
+	if err := process.KillDirectory(ctx, i.config().DataDir, programs...); err != nil {
 		return err
 	}
 	select {
@@ -137,9 +138,13 @@ func (i *Instance) shutdownPosition(ctx context.Context) cluster.LSN {
 	return c.Checkpoint
 }
 
-// Restart restarts the server in the role it has; timeout is that of the start, zero for pg_ctl_timeout.
-func (i *Instance) Restart(ctx context.Context, timeout time.Duration) error {
+// Restart restarts the server in the role it has; timeout and guard are those of the start, see StartPrimary. A
+// standby needs no guard.
+func (i *Instance) Restart(ctx context.Context, timeout time.Duration, guard GuardServer) error {
 	r := i.currentRole(ctx)
+	if !r.standby {
+		r.guard = guard
+	}
 	if _, err := i.stop(ctx, cluster.StopFast, true, cluster.StateRestarting); err != nil {
 		i.setState(cluster.StateRestartFailed)
 		return fmt.Errorf("restart: %w", err)

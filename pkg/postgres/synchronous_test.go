@@ -37,7 +37,7 @@ func TestSynchronousNames(t *testing.T) {
 	see(next, blocked, true)
 	_, err = next.Stop(t.Context(), cluster.StopFast, false)
 	must(t, next, err)
-	must(t, next, next.StartPrimary(t.Context(), 0))
+	must(t, next, next.StartPrimary(t.Context(), 0, nil))
 	see(next, blocked, true)
 	must(t, next, next.SetSynchronousNames(t.Context(), nil))
 	see(next, "theirs", false)

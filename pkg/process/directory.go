@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,46 +15,63 @@ import (
 )
 
 // InDirectory gives the processes of the PostgreSQL server of a data directory: those whose working
-// directory it is and whose program has the given name; an empty one is postgres. Every process of a server
-// has its data directory as working directory, so this finds a postmaster's children also when it is gone and
-// they belong to nobody. Zombies are not among them.
+// directory it is and whose program is postgres or has one of the given names (paths are as good). Every process
+// of a server has its data directory as working directory, so this finds a postmaster's children also when it is
+// gone and they belong to nobody. Zombies are not among them.
 //
 // It fails if there is a process that can't be told from one of them; the others are given all the same.
 // Source: PostgreSQL 17, src/backend/utils/init/miscinit.c, ChangeToDataDir and checkDataDir.
-func InDirectory(dir, program string) ([]int, error) {
-	s, err := serverOf(dir, program)
+func InDirectory(dir string, programs ...string) ([]int, error) {
+	s, err := serverOf(dir, programs)
 	if err != nil {
 		return nil, err
 	}
 	return s.processes()
 }
 
-// Serves reports whether a process is one of those that InDirectory gives. One that can't be told is not.
-func Serves(pid int, dir, program string) bool {
-	s, err := serverOf(dir, program)
+// ServerPrograms gives the names of the program that a server runs, of which h is the postmaster: what it was
+// started by may be a script or a link of another name. None as long as it does not work in the data directory.
+func ServerPrograms(h *Handle, dir string) []string {
+	s, err := serverOf(dir, nil)
 	if err != nil {
-		return false
+		return nil
 	}
-	ours, _ := s.has(pid)
-	return ours
+	base := "/proc/" + strconv.Itoa(h.pid)
+	if cwd, err := os.Stat(base + "/cwd"); err == nil && !os.SameFile(cwd, s.dir) || gone(err) {
+		return nil
+	}
+	var names []string
+	if exe, err := os.Readlink(base + "/exe"); err == nil {
+		names = append(names, programName(exe))
+	}
+	if comm, err := os.ReadFile(base + "/comm"); err == nil {
+		names = append(names, strings.TrimSuffix(string(comm), "\n"))
+	}
+	if !h.Alive() { // what was read may be about somebody else, who was given the number
+		return nil
+	}
+	return names
 }
 
 // server tells the processes of a server from all others.
 type server struct {
-	path    string
-	dir     os.FileInfo
-	owner   uint32
-	program string
+	path     string
+	dir      os.FileInfo
+	owner    uint32
+	programs []string
 }
 
-func serverOf(dir, program string) (server, error) {
+func serverOf(dir string, programs []string) (server, error) {
 	info, err := os.Stat(dir)
 	if err != nil {
 		return server{}, fmt.Errorf("look for processes in %s: %w", dir, err)
 	}
-	s := server{path: dir, dir: info, program: "postgres"}
-	if program != "" {
-		s.program = filepath.Base(program)
+	// Always postgres, too: that is what a script of another name ends up running.
+	s := server{path: dir, dir: info, programs: []string{"postgres"}}
+	for _, p := range programs {
+		if p != "" {
+			s.programs = append(s.programs, filepath.Base(p))
+		}
 	}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		s.owner = st.Uid
@@ -85,22 +103,29 @@ func (s server) processes() ([]int, error) {
 	return pids, errors.Join(unknown...)
 }
 
-// has compares device and inode, because a directory has many paths. The error says that it can't be known.
+// has compares the program and then the working directory, by device and inode, because a directory has many
+// paths. In this order: the directory of a stranger may be on a file server that does not answer. The error says
+// that it can't be known.
 func (s server) has(pid int) (bool, error) {
 	base := "/proc/" + strconv.Itoa(pid)
-	cwd, err := os.Stat(base + "/cwd")
-	if err != nil {
-		return false, s.unreadable(pid, err)
-	}
-	if !os.SameFile(cwd, s.dir) {
-		return false, nil
-	}
 	exe, err := os.Readlink(base + "/exe")
 	if err != nil {
 		return false, s.unreadable(pid, err)
 	}
-	// The kernel marks a program whose file was replaced, as a package upgrade does.
-	return strings.TrimSuffix(filepath.Base(exe), " (deleted)") == s.program, nil
+	if !slices.Contains(s.programs, programName(exe)) {
+		return false, nil
+	}
+	cwd, err := os.Stat(base + "/cwd")
+	if err != nil {
+		return false, s.unreadable(pid, err)
+	}
+	return os.SameFile(cwd, s.dir), nil
+}
+
+// programName gives the name of the file that a process runs. The kernel marks one that was replaced, as a
+// package upgrade does.
+func programName(exe string) string {
+	return strings.TrimSuffix(filepath.Base(exe), " (deleted)")
 }
 
 // unreadable clears up what is behind a process that does not let itself be looked at: nil if it is none of
@@ -113,12 +138,17 @@ func (s server) unreadable(pid int, cause error) error {
 	if err != nil && gone(err) {
 		return nil
 	}
-	const longest = 15 // of a name that the kernel keeps; source: proc(5), comm
 	name, uid := identity(raw)
-	if err == nil && (uid != strconv.Itoa(int(s.owner)) || name != s.program[:min(len(s.program), longest)]) {
+	if err == nil && (uid != strconv.Itoa(int(s.owner)) || !s.runsAs(name)) {
 		return nil
 	}
 	return fmt.Errorf("can't tell whether process %d belongs to the server: %w", pid, cause)
+}
+
+// runsAs compares the name that the kernel keeps of a process, which is cut off.
+func (s server) runsAs(name string) bool {
+	const longest = 15 // source: proc(5), comm
+	return slices.ContainsFunc(s.programs, func(p string) bool { return name == p[:min(len(p), longest)] })
 }
 
 func gone(err error) bool { return errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) }
@@ -141,9 +171,9 @@ func identity(status []byte) (name, uid string) {
 // KillDirectory sends SIGKILL to all processes of a data directory and waits until none is left. New ones
 // that a dying postmaster still forks are found by looking again. It fails when ctx ends first, or when a
 // process can't be killed or told; the others are killed all the same.
-func KillDirectory(ctx context.Context, dir, program string) error {
+func KillDirectory(ctx context.Context, dir string, programs ...string) error {
 	for {
-		s, err := serverOf(dir, program)
+		s, err := serverOf(dir, programs)
 		if errors.Is(err, os.ErrNotExist) {
 			return nil
 		}

@@ -56,6 +56,28 @@ func TestInDirectory(t *testing.T) {
 	}
 }
 
+// TestOtherProgram: a server whose program has another name is found by the names that its postmaster tells.
+func TestOtherProgram(t *testing.T) {
+	dir := t.TempDir()
+	server := startServer(t, program(t, "a-postgres-of-another-name"), dir, 1)
+	h := open(t, server.Process.Pid)
+	eventually(t, "the names", func() bool { return len(ServerPrograms(h, dir)) == 2 })
+	names := ServerPrograms(h, dir)
+	if want := []string{"a-postgres-of-another-name", "a-postgres-of-a"}; !slices.Equal(names, want) {
+		t.Errorf("names %q, want %q", names, want)
+	}
+	if pids := inDirectory(t, dir); len(pids) != 0 {
+		t.Errorf("without the names: %v", pids)
+	}
+	eventually(t, "both processes", func() bool {
+		pids, err := InDirectory(dir, names...)
+		return err == nil && len(pids) == 2
+	})
+	if names := ServerPrograms(h, t.TempDir()); len(names) != 0 {
+		t.Errorf("of another directory: %q", names)
+	}
+}
+
 func TestInDirectoryThatIsNot(t *testing.T) {
 	if _, err := InDirectory(filepath.Join(t.TempDir(), "none"), ""); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a directory that does not exist: %v", err)
@@ -164,11 +186,11 @@ func TestInDirectoryUnreadable(t *testing.T) {
 		cause   error
 		unknown bool
 	}{
-		{"same user and program", self, server{owner: uint32(owner), program: comm}, os.ErrPermission, true},
-		{"another user", self, server{owner: uint32(owner) + 1, program: comm}, os.ErrPermission, false},
-		{"another program", self, server{owner: uint32(owner), program: "postgres"}, os.ErrPermission, false},
-		{"it has ended", self, server{owner: uint32(owner), program: comm}, os.ErrNotExist, false},
-		{"it has ended meanwhile", 1 << 30, server{owner: uint32(owner), program: comm}, os.ErrPermission, false},
+		{"same user and program", self, server{owner: uint32(owner), programs: []string{comm}}, os.ErrPermission, true},
+		{"another user", self, server{owner: uint32(owner) + 1, programs: []string{comm}}, os.ErrPermission, false},
+		{"another program", self, server{owner: uint32(owner), programs: []string{"postgres"}}, os.ErrPermission, false},
+		{"it has ended", self, server{owner: uint32(owner), programs: []string{comm}}, os.ErrNotExist, false},
+		{"it has ended meanwhile", 1 << 30, server{owner: uint32(owner), programs: []string{comm}}, os.ErrPermission, false},
 	} {
 		if err := c.s.unreadable(c.pid, c.cause); (err != nil) != c.unknown {
 			t.Errorf("%s: %v", c.name, err)

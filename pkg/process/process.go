@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -148,6 +150,26 @@ func (h *Handle) Close() { _ = h.pidfd.Close() } // closed already is as good
 func StartTicks(pid int) (uint64, error) {
 	st, err := readStat(pid)
 	return st.ticks, err
+}
+
+// Started gives when the process with that id was started, in the wall clock's time of now, to a second or so.
+// Source: proc(5), btime and starttime; the kernel counts 100 ticks a second for user space.
+func Started(pid int) (time.Time, error) {
+	ticks, err := StartTicks(pid)
+	if err != nil {
+		return time.Time{}, err
+	}
+	raw, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read when the machine was started: %w", err)
+	}
+	for line := range strings.Lines(string(raw)) {
+		if boot, ok := strings.CutPrefix(line, "btime "); ok {
+			seconds, err := strconv.ParseInt(strings.TrimSpace(boot), 10, 64)
+			return time.Unix(seconds, 0).Add(time.Duration(ticks) * (time.Second / 100)), err
+		}
+	}
+	return time.Time{}, errors.New("/proc/stat does not say when the machine was started")
 }
 
 type stat struct {

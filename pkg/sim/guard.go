@@ -43,7 +43,7 @@ func (f *fence) judge() {
 
 func (f *fence) follow() {
 	s := f.n.server
-	dead := s.phase == phaseDown || f.charge.PostmasterPID != 0 && f.charge.PostmasterPID != s.pid
+	dead := !s.runs(f.charge.PostmasterPID)
 	agentDead := f.n.agent == nil || f.n.agent.p.dead
 	step, until := guard.Plan(guard.Situation{
 		Now: f.n.clock.Now(), Armed: f.armed, Deadline: f.charge.Deadline, Window: f.window,
@@ -164,14 +164,21 @@ func (c *client) alive() *fence {
 }
 
 // Arm implements agent.Guard.
-func (c *client) Arm(_ context.Context, charge agent.Charge) error {
+func (c *client) Arm(_ context.Context, ask func() agent.Charge) error {
+	former, charge := c.charge, ask()
 	c.charge = &charge
 	f := c.alive()
 	c.n.w.sleep(c.n.w.between(50*time.Microsecond, time.Millisecond))
 	for f.working && !f.p.frozen && !f.p.dead {
 		c.n.w.sleep(time.Millisecond) // it does one thing after the other
 	}
-	if f.p.dead || f.p.frozen || f.given != 0 && f.given == charge.LeaseID {
+	if f.p.dead || f.p.frozen {
+		return errGuard
+	}
+	if f.given != 0 && f.given == charge.LeaseID || charge.Deadline <= c.n.clock.Now() {
+		if c.charge == &charge {
+			c.charge = former
+		}
 		return errGuard
 	}
 	f.arm(charge)
@@ -187,8 +194,9 @@ func (f *fence) arm(charge guard.Charge) {
 }
 
 // Extend implements agent.Guard.
-func (c *client) Extend(deadline clock.Instant) {
-	if c.charge == nil {
+func (c *client) Extend(ask func() clock.Instant) {
+	deadline := ask()
+	if c.charge == nil || deadline == 0 {
 		return
 	}
 	c.charge.Deadline = deadline

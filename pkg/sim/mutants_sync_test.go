@@ -110,12 +110,12 @@ func (p *hasty) Observe(ctx context.Context) cluster.Server {
 // forgetful writes the configuration of a primary anew before each start.
 type forgetful struct{ agent.Postgres }
 
-func (p *forgetful) StartPrimary(ctx context.Context, timeout time.Duration) error {
+func (p *forgetful) StartPrimary(ctx context.Context, timeout time.Duration, guard agent.GuardServer) error {
 	none := ""
 	if err := p.SetSynchronousNames(ctx, &none); err != nil {
 		return err
 	}
-	return p.Postgres.StartPrimary(ctx, timeout)
+	return p.Postgres.StartPrimary(ctx, timeout, guard)
 }
 
 // published gives the positions that members have published, which is once per loop_wait.

@@ -85,6 +85,7 @@ var mutants = []mutant{
 		decide(o, func(obs *ha.Observation) { obs.Settings.MaximumLagOnFailover = 1 << 60 }, nil)
 	}, cluster.SyncOff},
 	{"a promotion does not wait for the lock", twoPrimaries, func(o *agent.Options) {
+		o.Guard = unarmed{} // the real one refuses
 		decide(o, nil, func(obs ha.Observation, d *ha.Decision) {
 			if _, ok := d.Action.(ha.AcquireLeader); ok && obs.Server.InRecovery {
 				d.Action = ha.Promote{}
@@ -107,6 +108,7 @@ var mutants = []mutant{
 		o.Postgres = &earlyStop{Postgres: o.Postgres, runtime: o.Runtime}
 	}, cluster.SyncOff},
 	{"a returning primary starts as a primary", twoPrimaries, func(o *agent.Options) {
+		o.Guard = unarmed{} // the real one refuses
 		decide(o, nil, func(obs ha.Observation, d *ha.Decision) {
 			if _, ok := d.Action.(ha.CrashRecovery); ok && !obs.Stopping {
 				d.Action = ha.StartPrimary{Timeout: time.Minute}
@@ -149,9 +151,9 @@ func decide(o *agent.Options, before func(*ha.Observation), after func(ha.Observ
 // unarmed is a guard that says yes and does nothing.
 type unarmed struct{}
 
-func (unarmed) Arm(context.Context, agent.Charge) error { return nil }
-func (unarmed) Extend(clock.Instant)                    {}
-func (unarmed) Disarm(context.Context) error            { return nil }
+func (unarmed) Arm(context.Context, func() agent.Charge) error { return nil }
+func (unarmed) Extend(func() clock.Instant)                    {}
+func (unarmed) Disarm(context.Context) error                   { return nil }
 
 // lateCount takes the life of a lease from the arrival of the answer.
 type lateCount struct {

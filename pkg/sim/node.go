@@ -155,7 +155,7 @@ func (n *node) dropAgent() {
 	p := n.agent.p
 	n.agent, n.store = nil, nil
 	n.life++
-	n.server.acting = false
+	n.server.acting, n.server.gate = false, 0
 	p.kill()
 	n.w.guards(n)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hathi-ha/hathi/pkg/agent"
 	"github.com/hathi-ha/hathi/pkg/cluster"
 )
 
@@ -169,8 +170,8 @@ func (p *postgres) RemoveData(context.Context) error {
 func (p *postgres) MoveDataAside(ctx context.Context) error { return p.RemoveData(ctx) }
 
 // StartPrimary implements agent.Postgres.
-func (p *postgres) StartPrimary(ctx context.Context, timeout time.Duration) error {
-	return p.boot(ctx, timeout)
+func (p *postgres) StartPrimary(ctx context.Context, timeout time.Duration, guard agent.GuardServer) error {
+	return p.boot(ctx, timeout, guard)
 }
 
 // StartReplica implements agent.Postgres.
@@ -182,10 +183,10 @@ func (p *postgres) StartReplica(ctx context.Context, upstream cluster.Upstream) 
 		return errors.New("start replica: no database")
 	}
 	p.s.standby, p.s.upstream = true, upstream
-	return p.boot(ctx, time.Minute)
+	return p.boot(ctx, time.Minute, nil)
 }
 
-func (p *postgres) boot(ctx context.Context, timeout time.Duration) error {
+func (p *postgres) boot(ctx context.Context, timeout time.Duration, guard agent.GuardServer) error {
 	s := p.s
 	if s.phase != phaseDown {
 		return errors.New("start: postgres runs already")
@@ -199,6 +200,11 @@ func (p *postgres) boot(ctx context.Context, timeout time.Duration) error {
 	}
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if guard != nil {
+		if err := s.waitAtGate(ctx, guard); err != nil {
+			return err
+		}
 	}
 	s.start()
 	return p.ready(ctx, timeout)
@@ -257,9 +263,12 @@ func (p *postgres) stop(ctx context.Context, mode cluster.StopMode, checkpoint b
 }
 
 // Restart implements agent.Postgres.
-func (p *postgres) Restart(ctx context.Context, timeout time.Duration) error {
+func (p *postgres) Restart(ctx context.Context, timeout time.Duration, guard agent.GuardServer) error {
 	p.stop(ctx, cluster.StopFast, true)
-	return p.boot(ctx, timeout)
+	if p.s.standby {
+		guard = nil
+	}
+	return p.boot(ctx, timeout, guard)
 }
 
 // Promote implements agent.Postgres.

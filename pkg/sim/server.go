@@ -1,9 +1,13 @@
 package sim
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
+	"github.com/hathi-ha/hathi/pkg/agent"
 	"github.com/hathi-ha/hathi/pkg/cluster"
 )
 
@@ -39,6 +43,7 @@ type server struct {
 	frozen  bool // SIGSTOP to the postmaster; its children go on
 	strays  bool // backends without a postmaster, which may still acknowledge
 	pid     int
+	gate    int // the process that waits to become the server; zero: none
 	started time.Time
 	life    int // counts starts and ends; what was planned for another life does not happen
 	acking  bool
@@ -94,8 +99,11 @@ func (s *server) later(d time.Duration, f func()) {
 // start starts a postmaster. What it becomes is decided by standby.signal.
 func (s *server) start() {
 	s.life++
-	s.w.pids++
-	s.phase, s.frozen, s.strays, s.pid, s.primary = phaseStarting, false, false, s.w.pids, false
+	if s.gate == 0 {
+		s.w.pids++
+		s.gate = s.w.pids
+	}
+	s.phase, s.frozen, s.strays, s.pid, s.gate, s.primary = phaseStarting, false, false, s.gate, 0, false
 	s.started = s.n.clock.Wall()
 	s.startNames()
 	if !s.standby {
@@ -109,6 +117,27 @@ func (s *server) start() {
 		recovery = s.w.between(time.Second, 6*time.Second)
 	}
 	s.later(recovery, s.ready)
+}
+
+// waitAtGate has a guard take over the process that is to become the server. It ends if its agent or its guard
+// wants it to.
+func (s *server) waitAtGate(ctx context.Context, guard agent.GuardServer) error {
+	s.w.pids++
+	s.gate = s.w.pids
+	if err := guard(ctx, s.gate, 0); err != nil {
+		s.gate = 0
+		return fmt.Errorf("start: %w", err)
+	}
+	if s.gate == 0 {
+		s.state = cluster.StateStartFailed
+		return errors.New("start: the postmaster has ended")
+	}
+	return nil
+}
+
+// runs reports whether there is that process.
+func (s *server) runs(pid int) bool {
+	return s.phase != phaseDown && s.pid == pid || s.gate != 0 && s.gate == pid
 }
 
 // ready: the server accepts connections.
@@ -166,7 +195,7 @@ func (s *server) crashed() string {
 
 // kill leaves nothing of the server.
 func (s *server) kill() {
-	s.strays = false
+	s.strays, s.gate = false, 0
 	if s.phase != phaseDown {
 		if !s.acting {
 			s.state = cluster.StateCrashed
