@@ -23,8 +23,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"hathi": run, "patronictl": run})
 }
 
-// TestScripts gives the scripts an etcd of their own, at $ETCD, and three commands: put KEY VALUE writes
-// a key, envsubst FILE puts variables into a file, exits CODE PROGRAM ARGUMENTS runs a program that must end with that code.
+// TestScripts gives the scripts an etcd of their own, at $ETCD, and four commands: put KEY VALUE writes
+// a key, get KEY prints it, or with ! wants it to be absent, envsubst FILE puts variables into a file, exits CODE PROGRAM ARGUMENTS runs a program that must end with that code.
 func TestScripts(t *testing.T) {
 	server := testetcd.Start(t)
 	client, err := clientv3.New(clientv3.Config{Endpoints: server.Endpoints(), DialTimeout: 5 * time.Second})
@@ -46,6 +46,17 @@ func TestScripts(t *testing.T) {
 			"envsubst": func(ts *testscript.TestScript, _ bool, args []string) {
 				text := os.Expand(ts.ReadFile(args[0]), ts.Getenv)
 				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
+			},
+			"get": func(ts *testscript.TestScript, neg bool, args []string) {
+				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+				defer cancel()
+				answer, err := client.Get(ctx, args[0])
+				ts.Check(err)
+				if there := len(answer.Kvs) > 0; there == neg {
+					ts.Fatalf("key %s is there: %t", args[0], there)
+				} else if there {
+					_, _ = ts.Stdout().Write(append(answer.Kvs[0].Value, '\n'))
+				}
 			},
 			"put": func(ts *testscript.TestScript, _ bool, args []string) {
 				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

@@ -19,6 +19,7 @@ var layers = []string{
 	"pkg/dcs/etcd",
 	"pkg/guard",
 	"pkg/postgres",
+	"pkg/postgres/query",
 	"pkg/dcs",
 	"pkg/config",
 	"pkg/explain",

@@ -18,6 +18,9 @@ type fakeCluster struct {
 	down    error // of etcd
 	reads   int
 	written []cluster.FailoverRequest
+	configs []string // as they were written to /config
+	lost    int      // so many writes of /config lose the race
+	removed []string // scopes
 	answers map[string][]ctl.Answer // by "METHOD host/path", the last one again and again
 }
 
@@ -33,6 +36,20 @@ func (f *fakeCluster) Snapshot(context.Context, string) (*cluster.View, error) {
 func (f *fakeCluster) PutFailover(_ context.Context, _ string, r cluster.FailoverRequest, _ int64) (bool, error) {
 	f.written = append(f.written, r)
 	return true, nil
+}
+
+func (f *fakeCluster) PutConfig(_ context.Context, _ string, raw []byte, _ int64) (bool, error) {
+	if f.lost > 0 {
+		f.lost--
+		return false, nil
+	}
+	f.configs = append(f.configs, string(raw))
+	return true, nil
+}
+
+func (f *fakeCluster) DeleteCluster(_ context.Context, scope string) (int64, error) {
+	f.removed = append(f.removed, scope)
+	return 7, nil
 }
 
 func (f *fakeCluster) Do(_ context.Context, method, url string, _ []byte) (ctl.Answer, error) {

@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"errors"
+	"os"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -114,6 +117,30 @@ func (f *seconds) Set(s string) error {
 	return nil
 }
 
+// fileText is the text of a file that has to be there when the command line is read; a dash is standard input,
+// which is read later.
+type fileText struct{ path, text string }
+
+func (f *fileText) String() string { return f.path }
+func (f *fileText) Type() string   { return "string" }
+func (f *fileText) Set(path string) error {
+	f.path = path
+	if path == "-" {
+		return nil
+	}
+	text, err := os.ReadFile(path)
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		reason := number.Error()
+		return worded("'%s': %s%s", path, strings.ToUpper(reason[:1]), reason[1:])
+	}
+	f.text = string(text)
+	return err
+}
+
+// formats are the words for the forms of a result; yml is yaml.
+var formats = []string{"pretty", "tsv", "json", "yaml", "yml"}
+
 // Options that several commands share.
 
 func groupOption(cmd *cobra.Command, g *integer) { option(cmd, g, "INTEGER", "Citus group", "--group") }
@@ -123,7 +150,7 @@ func forceOption(cmd *cobra.Command, force *bool) {
 }
 
 func formatOption(cmd *cobra.Command, c *choice) {
-	*c = choice{value: "pretty", allowed: []string{"pretty", "tsv", "json", "yaml", "yml"}}
+	*c = choice{value: "pretty", allowed: formats}
 	option(cmd, c, "["+strings.Join(c.allowed, "|")+"]", "Output format", "--format", "-f")
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(c.allowed, cobra.ShellCompDirectiveNoFileComp))
 }

@@ -16,7 +16,7 @@ const (
 
 func printHelp(w io.Writer, usage string, cmd *cobra.Command) {
 	var b strings.Builder
-	b.WriteString("Usage: " + usage + "\n\n")
+	b.WriteString(usage + "\n\n")
 	for _, line := range wrap(cmd.Short, helpWidth-2) {
 		b.WriteString("  " + line + "\n")
 	}

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -17,8 +16,7 @@ type listOptions struct {
 	format    choice
 	extended  bool
 	timestamp bool
-	watch     seconds
-	watchTwo  bool
+	watch     watchOptions
 }
 
 func newList(e *env) *cobra.Command {
@@ -32,7 +30,7 @@ func newList(e *env) *cobra.Command {
 	toggle(cmd, &o.extended, "Show some extra information", "--extended", "-e")
 	toggle(cmd, &o.timestamp, "Print timestamp", "--timestamp", "-t")
 	formatOption(cmd, &o.format)
-	watchOptions(cmd, o)
+	o.watch.declare(cmd)
 	return cmd
 }
 
@@ -44,13 +42,8 @@ func newTopology(e *env) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	groupOption(cmd, &o.group)
-	watchOptions(cmd, o)
+	o.watch.declare(cmd)
 	return cmd
-}
-
-func watchOptions(cmd *cobra.Command, o *listOptions) {
-	toggle(cmd, &o.watchTwo, "Auto update the screen every 2 seconds", "-W")
-	option(cmd, &o.watch, "FLOAT", "Auto update the screen every X seconds", "-w", "--watch")
 }
 
 func (o *listOptions) run(ctx context.Context, args []string) error {
@@ -67,28 +60,7 @@ func (o *listOptions) run(ctx context.Context, args []string) error {
 		o.hint("No scope in the configuration. %s", o.searched())
 		return nil
 	}
-	every := o.interval()
-	for {
-		started := time.Now()
-		if err := o.round(ctx, s, args, every > 0); err != nil || every == 0 {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(every - time.Since(started)): // the user asked for this rhythm
-		}
-	}
-}
-
-func (o *listOptions) interval() time.Duration {
-	switch {
-	case o.watch.given:
-		return time.Duration(max(0, o.watch.value) * float64(time.Second))
-	case o.watchTwo:
-		return 2 * time.Second
-	}
-	return 0
+	return o.watch.rounds(ctx, func() error { return o.round(ctx, s, args, o.watch.interval() > 0) })
 }
 
 // round reads and prints all clusters once. A new frame replaces the old one only when its data is there.

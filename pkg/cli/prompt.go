@@ -5,8 +5,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/term"
 )
 
 // prompter asks questions. Every method ends with errAborted at the end of input and when the context ends.
@@ -17,18 +20,25 @@ type prompter interface {
 	Required(ctx context.Context, question string) (string, error)
 	// Int asks until the line is a whole number.
 	Int(ctx context.Context, question string) (int, error)
+	// Secret asks like Required, and does not show what is typed in a terminal.
+	Secret(ctx context.Context, question string) (string, error)
 	// Confirm is a yes/no question whose default is no.
 	Confirm(ctx context.Context, question string) (bool, error)
 }
 
 // linePrompter asks on a plain stream, terminal or not: upstream's users answer through pipes.
 type linePrompter struct {
-	in  *bufio.Reader
-	out io.Writer
+	in       *bufio.Reader
+	keyboard *os.File // nil: the input is no terminal
+	out      io.Writer
 }
 
 func newLinePrompter(in io.Reader, out io.Writer) *linePrompter {
-	return &linePrompter{in: bufio.NewReader(in), out: out}
+	p := &linePrompter{in: bufio.NewReader(in), out: out}
+	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		p.keyboard = f
+	}
+	return p
 }
 
 func (p *linePrompter) Text(ctx context.Context, question, def string) (string, error) {
@@ -62,6 +72,27 @@ func (p *linePrompter) Int(ctx context.Context, question string) (int, error) {
 	}
 }
 
+func (p *linePrompter) Secret(ctx context.Context, question string) (string, error) {
+	if p.keyboard == nil {
+		return p.Required(ctx, question)
+	}
+	before, err := term.GetState(int(p.keyboard.Fd()))
+	if err != nil {
+		return "", fmt.Errorf("look at the terminal: %w", err)
+	}
+	defer func() { _ = term.Restore(int(p.keyboard.Fd()), before) }() // also after Ctrl-C
+	for {
+		answer, err := p.wait(ctx, question+": ", func() (string, error) {
+			text, err := term.ReadPassword(int(p.keyboard.Fd()))
+			_, _ = fmt.Fprintln(p.out)
+			return string(text), err
+		})
+		if err != nil || answer != "" {
+			return answer, err
+		}
+	}
+}
+
 func (p *linePrompter) Confirm(ctx context.Context, question string) (bool, error) {
 	for {
 		answer, err := p.line(ctx, question+" [y/N]: ")
@@ -78,9 +109,19 @@ func (p *linePrompter) Confirm(ctx context.Context, question string) (bool, erro
 	}
 }
 
-// line reads beside the wait for the context, because a read from a terminal can't be interrupted. The
-// reading goroutine is left behind then; the process is about to end.
 func (p *linePrompter) line(ctx context.Context, question string) (string, error) {
+	return p.wait(ctx, question, func() (string, error) {
+		text, err := p.in.ReadString('\n')
+		if text != "" {
+			err = nil
+		}
+		return strings.TrimSuffix(text, "\n"), err
+	})
+}
+
+// wait reads beside the wait for the context, because a read from a terminal can't be interrupted. The
+// reading goroutine is left behind then; the process is about to end.
+func (p *linePrompter) wait(ctx context.Context, question string, read func() (string, error)) (string, error) {
 	if _, err := io.WriteString(p.out, question); err != nil {
 		return "", errAborted
 	}
@@ -90,16 +131,16 @@ func (p *linePrompter) line(ctx context.Context, question string) (string, error
 	}
 	got := make(chan answer, 1)
 	go func() {
-		text, err := p.in.ReadString('\n')
+		text, err := read()
 		got <- answer{text, err}
 	}()
 	select {
 	case <-ctx.Done():
 		return "", errAborted
 	case a := <-got:
-		if a.err != nil && a.text == "" {
+		if a.err != nil {
 			return "", errAborted
 		}
-		return strings.TrimSuffix(a.text, "\n"), nil
+		return a.text, nil
 	}
 }

@@ -7,8 +7,8 @@ import (
 // controlCommands are the commands that patronictl has, too.
 func (e *env) controlCommands() []*cobra.Command {
 	return []*cobra.Command{
-		newDemoteCluster(e), newFailover(e), newHistory(e), newList(e), newPause(e, true), newPromoteCluster(e), newReinit(e), newReload(e), newRestart(e),
-		newPause(e, false), newShowConfig(e), newSwitchover(e), newTopology(e), newVersion(e),
+		newDemoteCluster(e), newDSN(e), newFailover(e), newFlush(e), newHistory(e), newList(e), newPause(e, true), newPromoteCluster(e), newQuery(e), newReinit(e),
+		newReload(e), newRemove(e), newRestart(e), newPause(e, false), newShowConfig(e), newSwitchover(e), newTopology(e), newVersion(e),
 	}
 }
 

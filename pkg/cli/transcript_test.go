@@ -3,6 +3,7 @@ package cli
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/ctl"
@@ -24,6 +25,11 @@ func TestTranscripts(t *testing.T) {
 	synchronous := demo(func(v *cluster.View) {
 		v.Config = cluster.Document{Present: true, Raw: []byte(`{"synchronous_mode": true}`)}
 		v.Sync = cluster.SyncState{Leader: "node1", Standbys: []string{"node2"}}
+	})
+	scheduled := demo(func(v *cluster.View) {
+		v.Failover = cluster.FailoverRequest{Leader: "node1", ScheduledAt: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)}
+		v.Members[1].ScheduledRestart = &cluster.ScheduledRestart{Schedule: "2030-01-01T00:00:00+00:00"}
+		v.Members[2].ScheduledRestart = v.Members[1].ScheduledRestart
 	})
 	for _, c := range []struct {
 		args    string
@@ -134,6 +140,25 @@ func TestTranscripts(t *testing.T) {
 			want: "…\nReload request received for member node1 and will be processed within 10 seconds\nNo changes to apply on member node2\n",
 		},
 		{args: "reload demo", input: "\n", want: "…\nAre you sure you want to reload members node1, node2, node3? [y/N]: Error: Aborted reload\n", code: 1, hathi: 1},
+		{args: "flush demo switchover", want: "No pending scheduled switchover\n"},
+		{
+			args: "flush demo switchover", views: []*cluster.View{scheduled}, answers: map[string][]ctl.Answer{"DELETE node1/switchover": answer(200, "scheduled switchover deleted")},
+			want: "Success: scheduled switchover deleted\n",
+		},
+		{
+			args: "flush demo switchover", views: []*cluster.View{scheduled}, answers: map[string][]ctl.Answer{
+				"DELETE node1/switchover": answer(409, "conflict"), "DELETE node2/switchover": answer(404, "no switchover is scheduled"),
+			},
+			want: "Failed: member=node1, status_code=409, (conflict)\nFailed: no switchover is scheduled\n", hathi: 1,
+		},
+		{
+			args: "flush demo restart --force", views: []*cluster.View{scheduled}, answers: map[string][]ctl.Answer{
+				"DELETE node2/restart": answer(200, "scheduled restart deleted"), "DELETE node3/restart": answer(404, "no restarts are scheduled"),
+			},
+			want: "…\n Switchover scheduled at: 2030-01-01T00:00:00+00:00\n                    from: node1\nNo scheduled restart for member node1\nSuccess: flush scheduled restart for member node2\n" +
+				"Failed: flush scheduled restart for member node3, status code=404, (no restarts are scheduled)\n", hathi: 1,
+		},
+		{args: "flush demo node2 restart", input: "n\n", want: "…\nAre you sure you want to flush members node2? [y/N]: Error: Aborted flush\n", code: 1, hathi: 1},
 		{
 			args: "version demo node1 node2", answers: map[string][]ctl.Answer{
 				"GET node1/patroni": answer(503, `{"server_version": 160010, "patroni": {"version": "4.1.4"}}`), "GET node2/patroni": answer(200, `{"patroni": {"version": "4.1.4"}}`),

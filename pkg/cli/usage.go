@@ -63,7 +63,7 @@ func (e *env) execute(ctx context.Context, args []string) int {
 			if cmd.Name() == "help" {
 				cmd = cmd.Root() // the library's own command does not exist for users
 			}
-			_, _ = fmt.Fprintf(e.err, "Usage: %s\nTry '%s --help' for help.\n\n", e.usageLine(cmd), e.commandPath(cmd))
+			_, _ = fmt.Fprintf(e.err, "%s\nTry '%s --help' for help.\n\n", e.usageLine(cmd), e.commandPath(cmd))
 		}
 		_, _ = fmt.Fprintln(e.err, "Error: "+usage.text)
 		return 2
@@ -72,12 +72,13 @@ func (e *env) execute(ctx context.Context, args []string) int {
 	return 1
 }
 
-// usageLine shows how a command is called.
+// usageLine shows how a command is called. What does not fit goes on under the first argument.
 func (e *env) usageLine(cmd *cobra.Command) string {
-	if !cmd.HasParent() {
-		return e.name + " [OPTIONS] COMMAND [ARGS]..."
+	prefix, arguments := "Usage: "+e.commandPath(cmd)+" ", "[OPTIONS] COMMAND [ARGS]..."
+	if cmd.HasParent() {
+		_, arguments, _ = strings.Cut(cmd.Use, " ")
 	}
-	return e.name + " " + cmd.Use
+	return prefix + strings.Join(wrap(arguments, helpWidth-len(prefix)), "\n"+strings.Repeat(" ", len(prefix)))
 }
 
 func (e *env) commandPath(cmd *cobra.Command) string {

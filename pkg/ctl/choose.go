@@ -68,3 +68,23 @@ func Names(members []cluster.Member) []string {
 	}
 	return names
 }
+
+// One gives the first member by name of a role, or the member that is named; the leader if neither is given, nil
+// if there is no such member.
+func One(v *cluster.View, role, named string) (*cluster.Member, error) {
+	if role != "" && named != "" {
+		return nil, refuse("--role and --member are mutually exclusive options")
+	}
+	if role == "" {
+		role = "leader"
+		if named != "" {
+			role = "any"
+		}
+	}
+	for _, m := range OfRole(v, role) {
+		if named == "" || m.Name == named {
+			return &m, nil
+		}
+	}
+	return nil, nil
+}

@@ -16,6 +16,10 @@ type Store interface {
 	// PutFailover writes /failover if its revision is still the one given; zero means it must not exist.
 	// A false changed nothing. An empty request is written as {}.
 	PutFailover(ctx context.Context, scope string, req cluster.FailoverRequest, revision int64) (bool, error)
+	// PutConfig writes /config on the same terms.
+	PutConfig(ctx context.Context, scope string, raw []byte, revision int64) (bool, error)
+	// DeleteCluster removes every key of a cluster and gives how many there were.
+	DeleteCluster(ctx context.Context, scope string) (int64, error)
 }
 
 // REST is what the commands need of the members' REST API. Any HTTP status is an answer; an error means

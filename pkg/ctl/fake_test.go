@@ -34,6 +34,14 @@ func (s *fakeStore) PutFailover(_ context.Context, _ string, r cluster.FailoverR
 	return true, nil
 }
 
+func (s *fakeStore) PutConfig(context.Context, string, []byte, int64) (bool, error) {
+	return false, errors.New("nobody should write the configuration")
+}
+
+func (s *fakeStore) DeleteCluster(context.Context, string) (int64, error) {
+	return 0, errors.New("nobody should remove a cluster")
+}
+
 // fakeREST answers by host; it keeps the requests.
 type fakeREST struct {
 	answers  map[string][]any // ctl.Answer or error, the last one again and again

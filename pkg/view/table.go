@@ -100,17 +100,19 @@ func topBorder(rule, title string) string {
 }
 
 // tsv joins the cells with tabs, unquoted; a newline in a cell is written as it is.
-func (t Table) tsv() []byte {
+func (t Table) tsv() []byte { return t.separated("\t", true) }
+
+func (t Table) separated(delimiter string, heading bool) []byte {
 	var b strings.Builder
-	for i, c := range t.Columns {
-		if i > 0 {
-			b.WriteByte('\t')
-		}
-		b.WriteString(c.Title)
+	var titles []string
+	for _, c := range t.Columns {
+		titles = append(titles, c.Title)
 	}
-	b.WriteByte('\n')
+	if heading {
+		b.WriteString(strings.Join(titles, delimiter) + "\n")
+	}
 	for _, row := range t.Rows {
-		b.WriteString(strings.Join(row, "\t") + "\n")
+		b.WriteString(strings.Join(row, delimiter) + "\n")
 	}
 	return []byte(b.String())
 }
