@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -261,4 +262,23 @@ func (c *Cluster) newNode(i, pgPort, restPort int) *Node {
 		c.T.Fatal(err)
 	}
 	return n
+}
+
+// RunAs runs a command under the name by which it was called, and gives what it printed, both streams in one, and
+// its exit code; env is added to the environment.
+func (c *Cluster) RunAs(program, stdin string, env []string, args ...string) (string, int) {
+	c.T.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, c.bin)
+	cmd.Args = append([]string{program, "-c", c.Nodes[0].Config}, args...)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stdin = strings.NewReader(stdin)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		c.T.Fatalf("run %s %q: %v\n%s", program, args, err, out.String())
+	}
+	return out.String(), cmd.ProcessState.ExitCode()
 }
