@@ -18,9 +18,9 @@ type fakeCluster struct {
 	down    error // of etcd
 	reads   int
 	written []cluster.FailoverRequest
-	configs []string // as they were written to /config
-	lost    int      // so many writes of /config lose the race
-	removed []string // scopes
+	configs []string                // as they were written to /config
+	lost    int                     // so many writes of /config lose the race
+	removed []string                // scopes
 	answers map[string][]ctl.Answer // by "METHOD host/path", the last one again and again
 }
 

@@ -73,6 +73,14 @@ func newEnv(name string, in io.Reader, out, err io.Writer) *env {
 // contract reports whether patronictl's contract is to be kept to the letter.
 func (e *env) contract() bool { return e.name == "patronictl" }
 
+// screen is standard output for a program that is started; a plain file, if it is one, so that it is handed over.
+func (e *env) screen() io.Writer {
+	if s, ok := e.out.(*stream); ok {
+		return s.w
+	}
+	return e.out
+}
+
 // stream remembers that a write failed, so that commands need not look at each.
 type stream struct {
 	w   io.Writer

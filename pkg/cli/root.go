@@ -7,7 +7,7 @@ import (
 // controlCommands are the commands that patronictl has, too.
 func (e *env) controlCommands() []*cobra.Command {
 	return []*cobra.Command{
-		newDemoteCluster(e), newDSN(e), newFailover(e), newFlush(e), newHistory(e), newList(e), newPause(e, true), newPromoteCluster(e), newQuery(e), newReinit(e),
+		newDemoteCluster(e), newDSN(e), newEditConfig(e), newFailover(e), newFlush(e), newHistory(e), newList(e), newPause(e, true), newPromoteCluster(e), newQuery(e), newReinit(e),
 		newReload(e), newRemove(e), newRestart(e), newPause(e, false), newShowConfig(e), newSwitchover(e), newTopology(e), newVersion(e),
 	}
 }
