@@ -7,13 +7,21 @@ LDFLAGS  = -s -w -X github.com/hathi-ha/hathi/pkg/cli.Version=$(VERSION)
 GOFUMPT     = go run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build test lint bench soak sim-report chaos playground setup clean docker-image docker-test
+.PHONY: help build completions test lint bench soak sim-report chaos playground setup clean docker-image docker-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 build: ## bin/hathi, a static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/hathi ./cmd/hathi
+	@$(MAKE) --no-print-directory completions
+
+completions: ## what shells complete, for both names of the program
+	@for program in hathi patronictl; do \
+	  bin/hathi completion bash --program $$program > completions/$$program.bash && \
+	  bin/hathi completion fish --program $$program > completions/$$program.fish && \
+	  bin/hathi completion powershell --program $$program > completions/$$program.ps1 && \
+	  bin/hathi completion zsh --program $$program > completions/_$$program || exit 1; done
 
 setup: ## install what the machine lacks
 	scripts/setup

@@ -41,6 +41,7 @@ func TestCommands(t *testing.T) {
 		n.Run()
 	}
 	c.WaitHealthy(2 * enough)
+	t.Run("completion", func(t *testing.T) { completion(t, c) })
 	seen := map[string]bool{}
 	for _, s := range steps() {
 		t.Run(s.name, func(t *testing.T) {
@@ -52,10 +53,12 @@ func TestCommands(t *testing.T) {
 			s.run(t, c)
 		})
 	}
-	golden, _ := filepath.Glob("testdata/*.golden")
-	if len(golden) != len(seen) {
-		t.Errorf("%d golden files for %d steps: remove those of steps that are gone", len(golden), len(seen))
-	}
+	t.Run("files", func(t *testing.T) {
+		golden, _ := filepath.Glob("testdata/*.golden")
+		if len(golden) != len(seen) {
+			t.Errorf("%d golden files for %d steps: remove those of steps that are gone", len(golden), len(seen))
+		}
+	})
 }
 
 func (s step) run(t *testing.T, c *testcluster.Cluster) {

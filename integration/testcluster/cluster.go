@@ -282,3 +282,6 @@ func (c *Cluster) RunAs(program, stdin string, env []string, args ...string) (st
 	}
 	return out.String(), cmd.ProcessState.ExitCode()
 }
+
+// Binary is the path of the hathi that the nodes run.
+func (c *Cluster) Binary() string { return c.bin }

@@ -45,7 +45,7 @@ func newFailover(e *env) *cobra.Command {
 func changeCommand(o *changeOptions, short string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: string(o.kind) + " [OPTIONS] [CLUSTER_NAME]", Short: short,
-		Args: positional(1), ValidArgsFunction: o.completeClusters,
+		Args: positional(1), ValidArgsFunction: o.completeCluster,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	groupOption(cmd, &o.group)

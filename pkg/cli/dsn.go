@@ -31,7 +31,7 @@ func newDSN(e *env) *cobra.Command {
 	o := &dsnOptions{env: e}
 	cmd := &cobra.Command{
 		Use: "dsn [OPTIONS] [CLUSTER_NAME]", Short: "Show how to connect to a member, the leader by default",
-		Args: positional(1), ValidArgsFunction: e.completeClusters,
+		Args: positional(1), ValidArgsFunction: e.completeCluster,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	groupOption(cmd, &o.group)

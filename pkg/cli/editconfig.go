@@ -32,7 +32,7 @@ func newEditConfig(e *env) *cobra.Command {
 	o := &editConfigOptions{env: e}
 	cmd := &cobra.Command{
 		Use: "edit-config [OPTIONS] [CLUSTER_NAME]", Short: "Edit cluster configuration",
-		Args: positional(1), ValidArgsFunction: e.completeClusters,
+		Args: positional(1), ValidArgsFunction: e.completeCluster,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	groupOption(cmd, &o.group)
@@ -43,6 +43,8 @@ func newEditConfig(e *env) *cobra.Command {
 	option(cmd, &o.apply, "TEXT", "Apply configuration from file. Use - for stdin.", "--apply")
 	option(cmd, &o.replace, "TEXT", "Apply configuration from file, replacing existing configuration. Use - for stdin.", "--replace")
 	forceOption(cmd, &o.force)
+	_ = cmd.RegisterFlagCompletionFunc("set", e.completeSetting("", config.DynamicKeys))
+	_ = cmd.RegisterFlagCompletionFunc("pg", e.completeSetting("postgresql.parameters.", config.SharedParameters))
 	return cmd
 }
 

@@ -52,7 +52,7 @@ func flushArguments(cmd *cobra.Command, args []string) error {
 func (o *flushOptions) complete(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 	names, directive := o.completeClusterMembers(cmd, args, prefix)
 	if len(args) > 0 {
-		names = append(names, flushTargets...)
+		names = others(append(names, flushTargets...), args[1:])
 	}
 	return names, directive
 }

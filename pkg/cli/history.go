@@ -18,7 +18,7 @@ func newHistory(e *env) *cobra.Command {
 	o := &historyOptions{env: e}
 	cmd := &cobra.Command{
 		Use: "history [OPTIONS] [CLUSTER_NAME]", Short: "Show the history of failovers and switchovers",
-		Args: positional(1), ValidArgsFunction: e.completeClusters,
+		Args: positional(1), ValidArgsFunction: e.completeCluster,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	groupOption(cmd, &o.group)

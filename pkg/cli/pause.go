@@ -22,7 +22,7 @@ func newPause(e *env, pause bool) *cobra.Command {
 	short := map[bool]string{true: "Disable auto failover", false: "Resume auto failover"}[pause]
 	cmd := &cobra.Command{
 		Use: o.verb() + " [OPTIONS] [CLUSTER_NAME]", Short: short,
-		Args: positional(1), ValidArgsFunction: e.completeClusters,
+		Args: positional(1), ValidArgsFunction: e.completeCluster,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	groupOption(cmd, &o.group)

@@ -28,7 +28,7 @@ func newQuery(e *env) *cobra.Command {
 	o := &queryOptions{env: e, format: text{value: "tsv"}, delimiter: text{value: "\t"}}
 	cmd := &cobra.Command{
 		Use: "query [OPTIONS] [CLUSTER_NAME]", Short: "Query a member of a cluster, the leader by default",
-		Args: positional(1), ValidArgsFunction: e.completeClusters,
+		Args: positional(1), ValidArgsFunction: e.completeCluster,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	groupOption(cmd, &o.group)

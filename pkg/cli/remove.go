@@ -19,7 +19,7 @@ func newRemove(e *env) *cobra.Command {
 	o := &removeOptions{env: e}
 	cmd := &cobra.Command{
 		Use: "remove [OPTIONS] CLUSTER_NAME", Short: "Remove cluster from DCS",
-		Args: positional(0, "CLUSTER_NAME"), ValidArgsFunction: e.completeClusters,
+		Args: positional(0, "CLUSTER_NAME"), ValidArgsFunction: e.completeCluster,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	groupOption(cmd, &o.group)

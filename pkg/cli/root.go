@@ -22,8 +22,7 @@ func (e *env) root() *cobra.Command {
 		SilenceErrors:    true,
 		Args:             cobra.ArbitraryArgs,
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
-	root.CompletionOptions.DisableDefaultCmd = e.contract()
+	root.CompletionOptions.DisableDefaultCmd = true // ours knows the names of the program
 	root.Flags().SortFlags = false
 	option(root, &e.global.configFile, "TEXT", "Configuration file", "--config-file", "-c")
 	option(root, &e.global.dcsURL, "TEXT", "The DCS connect url", "--dcs-url", "--dcs", "-d")

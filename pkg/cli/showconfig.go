@@ -17,7 +17,7 @@ func newShowConfig(e *env) *cobra.Command {
 	o := &showConfigOptions{env: e}
 	cmd := &cobra.Command{
 		Use: "show-config [OPTIONS] [CLUSTER_NAME]", Short: "Show cluster configuration",
-		Args: positional(1), ValidArgsFunction: e.completeClusters,
+		Args: positional(1), ValidArgsFunction: e.completeCluster,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	groupOption(cmd, &o.group)

@@ -40,7 +40,7 @@ func newPromoteCluster(e *env) *cobra.Command {
 func turnCommand(o *turnOptions, short string) *cobra.Command {
 	return &cobra.Command{
 		Use: o.turn.Verb() + "-cluster [OPTIONS] [CLUSTER_NAME]", Short: short,
-		Args: positional(1), ValidArgsFunction: o.completeClusters,
+		Args: positional(1), ValidArgsFunction: o.completeCluster,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 }

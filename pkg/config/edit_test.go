@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -71,5 +72,28 @@ func TestRebase(t *testing.T) {
 		if string(merged.Compact()) != c.want || strings.Join(clashes, " ") != c.clashes {
 			t.Errorf("%s to %s on %s is %s, clashes %q; want %s, %q", c.before, c.after, c.onto, merged.Compact(), clashes, c.want, c.clashes)
 		}
+	}
+}
+
+// TestDynamicKeyList holds the list for completion against the reader: each is known to it, and each that it knows at
+// the top level is in the list.
+func TestDynamicKeyList(t *testing.T) {
+	doc := &Node{Kind: Map}
+	for _, key := range DynamicKeys() {
+		doc = doc.SetPath(strings.Split(key, "."), &Node{Kind: Bool, Text: "true"})
+	}
+	_, warnings := CheckDocument(doc)
+	for _, w := range warnings {
+		if strings.Contains(w.Text, "unknown key") {
+			t.Errorf("the list names a key that is none: %s", w)
+		}
+	}
+	for _, key := range []string{"ttl", "synchronous_mode", "failsafe_mode", "slots", "pause"} { // a list that lost its keys would pass above
+		if !slices.Contains(DynamicKeys(), key) {
+			t.Errorf("the list lacks %s", key)
+		}
+	}
+	if got := strings.Join(yamlOf(t, "{a: {b: 1, c: [x]}, d: ~}").Paths(), " "); got != "a.b a.c d" {
+		t.Errorf("paths: %s", got)
 	}
 }

@@ -1,0 +1,117 @@
+package commands
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hathi-ha/hathi/integration/testcluster"
+)
+
+// completionLimit is how long a person may wait for what a shell offers.
+const completionLimit = 100 * time.Millisecond
+
+// completion asks for what the shells' scripts ask for: values that only the running cluster knows.
+func completion(t *testing.T, c *testcluster.Cluster) {
+	for line, want := range map[string]string{
+		"list ":                          "demo",
+		"reload ":                        "demo",
+		"reload demo ":                   "node1 node2 node3",
+		"reload demo node2 ":             "node1 node3",
+		"history demo ":                  "",
+		"flush demo node1 node2 node3 ":  "restart switchover",
+		"switchover --candidate ":        "node1 node2 node3",
+		"failover demo --candidate node": "node1 node2 node3",
+		"query -m ":                      "node1 node2 node3",
+		"restart demo -r ":               "leader primary standby-leader replica standby any",
+		"list -f ":                       "pretty tsv json yaml yml",
+		"edit-config -p max_c":           "max_connections=",
+		"edit-config -s ttl":             "ttl=",
+	} {
+		for _, program := range []string{"hathi", "patronictl"} {
+			if got := offered(t, c, program, line); got != want {
+				t.Errorf("%s %q offers %q, want %q", program, line, got, want)
+			}
+		}
+	}
+	if keys := offered(t, c, "hathi", "edit-config -s "); !strings.Contains(keys, "postgresql.parameters.max_wal_senders= ") || !strings.Contains(keys, "synchronous_mode= ") {
+		t.Errorf("keys that are in etcd and keys that may be should be offered: %s", keys)
+	}
+	bash(t, c)
+	inTime(t, c)
+}
+
+// offered gives what is offered for the last word of a line: what begins like it, which the shells' scripts see to,
+// without the directive at the end.
+func offered(t *testing.T, c *testcluster.Cluster, program, line string) string {
+	t.Helper()
+	out, code := c.RunAs(program, "", nil, append([]string{"__complete"}, strings.Split(line, " ")...)...)
+	typed := line[strings.LastIndexByte(line, ' ')+1:]
+	var values []string
+	for l := range strings.Lines(out) {
+		switch l = strings.TrimSuffix(l, "\n"); {
+		case strings.HasPrefix(l, ":"):
+			return strings.Join(values, " ")
+		case strings.HasPrefix(l, typed):
+			values = append(values, l)
+		}
+	}
+	t.Fatalf("%s __complete %q: exit %d\n%s", program, line, code, out)
+	return ""
+}
+
+// bash runs the installed script as the shell would after a TAB. What bash-completion would bring along is
+// replaced by the one function of it that the script calls.
+func bash(t *testing.T, c *testcluster.Cluster) {
+	dir := t.TempDir()
+	if err := os.Symlink(c.Binary(), filepath.Join(dir, "patronictl")); err != nil {
+		t.Fatal(err)
+	}
+	script, err := filepath.Abs(filepath.Join("..", "..", "completions", "patronictl.bash"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const tab = `
+_get_comp_words_by_ref() { words=("${COMP_WORDS[@]}"); cword=$COMP_CWORD; cur=${words[cword]}; prev=${words[cword-1]}; }
+source "$1"; shift
+COMP_WORDS=("$@"); COMP_CWORD=$(($#-1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LINE}; COMP_TYPE=9
+__start_patronictl
+echo "${COMPREPLY[@]}"`
+	shell := exec.Command("bash", "-c", tab, "bash", script, "patronictl", "-c", c.Nodes[0].Config, "switchover", "--candidate", "node")
+	shell.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
+	out, err := shell.Output()
+	if got := strings.TrimSpace(string(out)); err != nil || got != "node1 node2 node3" {
+		t.Errorf("bash offers %q (%v)", got, err)
+	}
+}
+
+// inTime takes the best of several, because other tests share the machine: with etcd there, with nobody at its
+// address, and with an etcd that accepts connections and says nothing.
+func inTime(t *testing.T, c *testcluster.Cluster) {
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	for name, args := range map[string][]string{
+		"etcd is there": nil, "nobody is there": {"-d", "127.0.0.1:1"}, "etcd is mute": {"-d", mute.Addr().String()},
+	} {
+		best := time.Hour
+		for range 8 {
+			started := time.Now()
+			out, _ := c.RunAs("hathi", "", nil, append(args, "__complete", "reload", "demo", "")...)
+			best = min(best, time.Since(started))
+			if silent := !strings.Contains(out, "node1") && strings.HasPrefix(out, ":"); silent != (args != nil) {
+				t.Errorf("%s: completion says\n%s", name, out)
+			}
+		}
+		t.Logf("%s: %s", name, best.Round(time.Millisecond))
+		if best > completionLimit {
+			t.Errorf("%s: completion took %s at best, %s are allowed", name, best, completionLimit)
+		}
+	}
+}
