@@ -72,6 +72,7 @@ bootstrap:
   initdb:
     - encoding: UTF8
     - data-checksums
+%[16]s
 postgresql:
   listen: %[3]s:%[10]d
   connect_address: %[3]s:%[10]d
@@ -91,10 +92,17 @@ postgresql:
     - local all all trust
     - host all all 0.0.0.0/0 md5
     - host replication replicator 0.0.0.0/0 md5
+%[17]s
 %[15]s
 `, n.c.Scope, n.Name, n.Listen, n.RESTPort, strings.Join(n.c.etcdAddresses(), ", "),
 		o.TTL, o.LoopWait, o.Retry, indent(o.DCS, "    "),
-		n.Port, n.Data, pgBin, filepath.Join(n.Dir, "pgpass"), n.Dir, o.Node)
+		n.Port, n.Data, pgBin, filepath.Join(n.Dir, "pgpass"), n.Dir, o.Node,
+		n.own(o.Bootstrap), n.own(o.Postgres))
+}
+
+// own puts the node's directories into text that is the same for all nodes.
+func (n *Node) own(text string) string {
+	return indent(strings.NewReplacer("{data}", n.Data, "{dir}", n.Dir).Replace(text), "  ")
 }
 
 func indent(text, by string) string {
@@ -358,6 +366,17 @@ func (n *Node) SQL(query string) (string, error) {
 		}
 	}
 	return "", nil
+}
+
+// Exec runs a program as the user of the node.
+func (n *Node) Exec(name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = n.Dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: n.cred}
+	out, err := cmd.CombinedOutput()
+	return string(out), err
 }
 
 // ExitCode is the exit code of hathi run after it has ended.

@@ -60,7 +60,7 @@ func (a *Agent) fill(ctx context.Context, from cluster.Upstream) error {
 	if from.Host == "" {
 		return a.o.Postgres.Bootstrap(ctx)
 	}
-	if err := a.o.Postgres.Clone(ctx, from); err != nil {
+	if err := a.o.Postgres.Clone(ctx, cluster.Copy{From: from}); err != nil {
 		return err
 	}
 	return a.o.Postgres.StartReplica(ctx, from)
@@ -85,46 +85,55 @@ func (a *Agent) abandon(ctx context.Context, cause error) outcome {
 	}
 }
 
-// clone copies the data of a member and leaves the start to the next turn.
+// clone copies the data of a member, or of a backup if nobody leads, and leaves the start to the next turn.
 func (a *Agent) clone(ctx context.Context, o ha.Observation, from string) bool {
-	m, _ := o.Store.View.Member(from)
-	host, port := m.Address()
-	source := cluster.Upstream{Member: from, Host: host, Port: port}
+	c := a.copyOf(o, from)
 	a.memory.LastClone = a.o.Clock.Now()
 	return a.start(ctx, ha.JobClone, "", func(ctx context.Context) outcome {
-		err := a.o.Postgres.Clone(ctx, source)
+		err := a.o.Postgres.Clone(ctx, c)
 		return func(a *Agent) { a.cloned(from, err) }
 	})
+}
+
+// copyOf says what a copy of a member is made from; of nobody if the name is empty.
+func (a *Agent) copyOf(o ha.Observation, from string) cluster.Copy {
+	m, _ := o.Store.View.Member(from)
+	host, port := m.Address()
+	return cluster.Copy{From: cluster.Upstream{Member: from, Host: host, Port: port}, Basebackup: a.memory.ReinitializeFromLeader}
 }
 
 func (a *Agent) cloned(from string, err error) {
 	m := &a.memory
 	m.LastClone = a.o.Clock.Now()
+	source := "from '" + from + "'"
+	if from == "" {
+		source = "(without leader)"
+	}
 	if err != nil {
 		m.CloneFailures++
-		a.failed("failed to bootstrap from '"+from+"'", err)
+		a.failed("failed to bootstrap "+source, err)
 		return
 	}
 	// A fresh copy is part of the history it was taken from.
 	m.Rewind, m.CloneFailures, m.StartFailures = ha.RewindUnknown, 0, 0
 	m.ReinitializeFromLeader = false
-	a.o.Log.Info("bootstrapped from '" + from + "'")
+	a.o.Log.Info("bootstrapped " + source)
 }
 
 // reinitialize starts over with a copy. The data is removed only when a user or the configuration said so,
 // and only after the source was found to be there.
 func (a *Agent) reinitialize(ctx context.Context, o ha.Observation, x ha.Reinitialize) bool {
 	m, _ := o.Store.View.Member(x.From)
-	host, port := m.Address()
-	source := cluster.Upstream{Member: x.From, Host: host, Port: port}
+	c := a.copyOf(o, x.From)
+	c.Replace = true
 	a.memory.ReinitializeRequested = false
 	return a.start(ctx, ha.JobReinitialize, "", func(ctx context.Context) outcome {
-		err := a.replaceData(ctx, m, source)
+		err := a.replaceData(ctx, m, c)
 		return func(a *Agent) { a.cloned(x.From, err) }
 	})
 }
 
-func (a *Agent) replaceData(ctx context.Context, m cluster.Member, source cluster.Upstream) error {
+func (a *Agent) replaceData(ctx context.Context, m cluster.Member, c cluster.Copy) error {
 	for _, s := range a.o.Peers.Ask(ctx, []cluster.Member{m}) {
 		if !s.Reachable {
 			return fmt.Errorf("keeping the data because %s can't be reached to copy from: %s", m.Name, s.Error)
@@ -133,8 +142,5 @@ func (a *Agent) replaceData(ctx context.Context, m cluster.Member, source cluste
 	if _, err := a.o.Postgres.Stop(ctx, StopImmediate, false); err != nil {
 		return fmt.Errorf("stop the server: %w", err)
 	}
-	if err := a.o.Postgres.RemoveData(ctx); err != nil {
-		return err
-	}
-	return a.o.Postgres.Clone(ctx, source)
+	return a.o.Postgres.Clone(ctx, c)
 }

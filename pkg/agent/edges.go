@@ -39,12 +39,11 @@ type Postgres interface {
 	// Changed receives when the postmaster has ended, or was found to have been started; notifications coalesce.
 	Changed() <-chan struct{}
 
-	// Bootstrap runs initdb, starts the server and creates the users. It leaves a running primary.
+	// Bootstrap makes the first database of a cluster, starts the server and creates the users. It leaves a
+	// running primary.
 	Bootstrap(ctx context.Context) error
-	// Clone fills the empty data directory from a running member by base backup. It does not start the server.
-	Clone(ctx context.Context, from cluster.Upstream) error
-	// RemoveData empties the data directory. The server must be stopped.
-	RemoveData(ctx context.Context) error
+	// Clone fills the data directory with a copy. The server must be stopped; it is not started.
+	Clone(ctx context.Context, c cluster.Copy) error
 	// MoveDataAside renames the data directory to *.failed (a failed bootstrap).
 	MoveDataAside(ctx context.Context) error
 

@@ -173,24 +173,7 @@ func loadNode(path string) (*config.Config, config.Problems, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("the configuration has mistakes, nothing was started:\n%w", err)
 	}
-	if err := unsupported(cfg); err != nil {
-		return nil, nil, err
-	}
-	for _, m := range cfg.Postgres.CreateReplicaMethods {
-		if m.Name != "basebackup" {
-			warnings = append(warnings, config.Problem{Key: "postgresql.create_replica_methods", Value: m.Name, Text: "not supported yet; replicas are made with basebackup"})
-		}
-	}
 	return cfg, warnings, nil
-}
-
-// unsupported refuses what would do something else than the user means: an empty cluster instead of a restored
-// one, or no watchdog where one is required.
-func unsupported(cfg *config.Config) error {
-	if cfg.Bootstrap.Present && cfg.Bootstrap.Method.Command != "" {
-		return fmt.Errorf("bootstrap.method: %s: custom bootstrap methods are not supported yet; nothing was started", cfg.Bootstrap.Method.Name)
-	}
-	return nil
 }
 
 func logOptions(l config.Log) hathilog.Options {

@@ -278,7 +278,6 @@ func (n *nodeAgent) settings(v *cluster.View) cluster.Settings {
 		}
 		n.warn(problems)
 		n.revision, n.patroni, n.merged = v.Config.Revision, patroni, nil
-		n.warnMethods(n.dynamic.Settings.StandbyCluster)
 	}
 	if n.merged == nil {
 		e, _ := config.Merge(n.local, n.dynamic, 0) // configure tells the problems

@@ -27,6 +27,7 @@ func postgresConfig(cfg *config.Config, e config.Effective) postgres.Config {
 		Parameters: withRetryInterval(parameters(p.Parameters)), Controlled: parameters(e.Controlled), Recovery: parameters(p.Recovery),
 		HBA: p.PgHBA, Ident: p.PgIdent,
 		UseSlots: e.Settings.UseSlots, UsePgRewind: p.UsePgRewind, StartTimeout: p.PgCtlTimeout,
+		BootstrapMethod: method(cfg.Bootstrap.Method), ReplicaMethods: methods(p.CreateReplicaMethods),
 		InitdbArgs: cfg.Bootstrap.Initdb, BasebackupArgs: p.Basebackup,
 		BootstrapHBA: cfg.Bootstrap.PgHBA, PostBootstrap: cfg.Bootstrap.PostBootstrap,
 		PrePromote: p.PrePromote, BeforeStop: p.BeforeStop, Callbacks: p.Callbacks,
@@ -49,16 +50,19 @@ func followRemote(c *postgres.Config, s *cluster.StandbyCluster) {
 	c.RemoteHost, c.RemoteApplyDelay = s.Host, s.RecoveryMinApplyDelay
 }
 
-// warnMethods tells that a standby cluster is copied by base backup, whatever else its section asks for.
-func (n *nodeAgent) warnMethods(s *cluster.StandbyCluster) {
-	if s == nil {
-		return
+func method(m config.Method) postgres.Method {
+	return postgres.Method{
+		Name: m.Name, Command: m.Command, Args: m.Args, NoParams: m.NoParams, NoLeader: m.NoLeader, KeepData: m.KeepData,
+		KeepRecoveryConf: m.KeepRecoveryConf, RecoveryConf: parameters(m.RecoveryConf),
 	}
-	for _, m := range s.CreateReplicaMethods {
-		if m != "basebackup" {
-			n.log.Warn("standby_cluster.create_replica_methods: " + m + " is not supported; servers are copied by basebackup")
-		}
+}
+
+func methods(list []config.Method) []postgres.Method {
+	out := make([]postgres.Method, len(list))
+	for i, m := range list {
+		out[i] = method(m)
 	}
+	return out
 }
 
 // withRetryInterval lets replicas look for their upstream every second instead of every five, unless the user

@@ -185,3 +185,13 @@ type PeerStatus struct {
 	WatchdogFailed bool
 	Error          string // why it is not reachable
 }
+
+// Copy says what the copy of a server is to be made from.
+type Copy struct {
+	// From is the server to copy; a zero host if nobody leads: then it can only come from a backup.
+	From Upstream
+	// Replace: what is in the data directory may go, because a user or the configuration has said so.
+	Replace bool
+	// Basebackup: it must be a base backup of that very server, whatever other ways are configured.
+	Basebackup bool
+}

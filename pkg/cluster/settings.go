@@ -26,8 +26,10 @@ type Settings struct {
 	PermanentSlots map[string]PermanentSlot
 	IgnoreSlots    []SlotMatcher
 
-	UseSlots                        bool
-	UsePgRewind                     bool
+	UseSlots    bool
+	UsePgRewind bool
+	// CopyWithoutLeader: a way to create replicas needs no running server, such as one from a backup.
+	CopyWithoutLeader               bool
 	RemoveDataDirOnRewindFailure    bool
 	RemoveDataDirOnDivergedTimeline bool
 }

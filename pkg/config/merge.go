@@ -37,6 +37,12 @@ func Merge(local *Config, dyn Dynamic, major int) (Effective, Problems) {
 	merged := overlay(shared, own)
 	s := c.enter(merged, "postgresql")
 	e.Postgres = decodePostgres(s, false)
+	if sc := e.Settings.StandbyCluster; sc != nil {
+		e.Postgres.CreateReplicaMethods = s.methods(sc.CreateReplicaMethods)
+	}
+	for _, m := range e.Postgres.CreateReplicaMethods {
+		e.Settings.CopyWithoutLeader = e.Settings.CopyWithoutLeader || m.NoLeader && m.Command != ""
+	}
 
 	values := map[string]string{}
 	for _, p := range e.Postgres.Parameters {

@@ -182,25 +182,32 @@ func (s *section) replicaMethods(p *Postgres) {
 	if old := s.strings("create_replica_method"); names == nil {
 		names = old
 	}
-	if len(names) == 0 {
-		names = []string{"basebackup"}
-	}
 	if n := s.get("basebackup"); n != nil {
 		p.Basebackup = s.c.options(n, s.key("basebackup"), []string{
 			"pgdata", "format", "wal-method", "xlog-method", "gzip", "version", "dbname", "host", "port", "username", "password",
 		}, false)
 	}
+	p.CreateReplicaMethods = s.methods(names)
+}
+
+// methods reads the sections of methods; none means basebackup.
+func (s *section) methods(names []string) []Method {
+	if len(names) == 0 {
+		names = []string{"basebackup"}
+	}
+	var list []Method
 	for _, name := range names {
 		if name == "basebackup" {
-			p.CreateReplicaMethods = append(p.CreateReplicaMethods, Method{Name: name})
+			list = append(list, Method{Name: name})
 			continue
 		}
 		m := s.method(name, "no_leader", "keep_data", "no_params")
 		if m.Command == "" {
 			m.Command = name
 		}
-		p.CreateReplicaMethods = append(p.CreateReplicaMethods, m)
+		list = append(list, m)
 	}
+	return list
 }
 
 // method reads the section of a custom method. Keys besides the command become --key=value, but for those of

@@ -143,3 +143,6 @@ func synchronous(mode cluster.SynchronousMode, names string, quorum int, standby
 func syncLed(name string) change { return func(o *Observation) { o.Store.View.Sync.Leader = name } }
 
 func strict(o *Observation) { o.Settings.SynchronousModeStrict = true }
+
+// fromBackup: a way to create replicas needs no leader.
+func fromBackup(o *Observation) { o.Settings.CopyWithoutLeader = true }

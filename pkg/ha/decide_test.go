@@ -168,6 +168,9 @@ func TestDecide(t *testing.T) {
 		{"a primary names the cluster", []change{unlocked, newCluster, func(o *Observation) { o.Memory.Joined = false }}, WriteInitialize{SystemID: systemID}, "system identifier"},
 
 		// Jobs, and the end.
+		{"from a backup without a leader", []change{noData, unlocked, fromBackup}, Clone{}, "trying to bootstrap (without leader)"},
+		{"not from a backup beside a leader", []change{replica, noData, fromBackup}, Clone{From: "b"}, "trying to bootstrap from leader 'b'"},
+		{"not from a backup while a cluster is founded", []change{noData, newCluster, fromBackup, func(o *Observation) { o.Store.View.Initialize.Present = true }}, Wait{}, "waiting for leader to bootstrap"},
 		{"a job goes on", []change{replica, running(JobClone)}, Wait{}, "bootstrap from leader in progress"},
 		{"a promotion without the lock is cancelled", []change{replica, running(JobPromote)}, CancelJob{}, "lost leader before promote"},
 		{"a promotion whose proof ran out is cancelled", []change{running(JobPromote), func(o *Observation) { o.Store.LockProven = o.Now }}, CancelJob{}, "lost leader before promote"},

@@ -47,7 +47,8 @@ type (
 	// Bootstrap founds the cluster: takes /initialize and runs initdb beside the loop. A standby cluster is founded
 	// with a copy of the remote server instead.
 	Bootstrap struct{ From cluster.Upstream }
-	// Clone copies the data of a member beside the loop. The data directory is empty.
+	// Clone copies the data of a member beside the loop, or of a backup if From is empty. The data directory is
+	// empty.
 	Clone struct{ From string }
 	// Reinitialize stops the server, removes its data and clones it anew.
 	Reinitialize struct {

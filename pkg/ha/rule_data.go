@@ -84,7 +84,19 @@ func found(o *Observation) *Decision {
 		}
 		return wait("bootstrap-wait", "waiting for leader to bootstrap").until(at)
 	}
+	if init.Value != "" && o.Settings.CopyWithoutLeader {
+		return cloneAlone(o)
+	}
 	return wait("bootstrap-wait", "waiting for leader to bootstrap")
+}
+
+// cloneAlone copies from a backup, because nobody leads.
+// Source: Patroni 4.1, ha.py, bootstrap: can_create_replica_without_replication_connection.
+func cloneAlone(o *Observation) *Decision {
+	if at, blocked := backoff(o.Now, o.Memory.LastClone, o.Memory.CloneFailures); blocked {
+		return wait("clone-backoff", "waiting before another attempt to bootstrap (without leader)").until(at)
+	}
+	return act(Clone{}, "clone-alone", "trying to bootstrap (without leader)")
 }
 
 // bootstrapping reports whether another member says that it founds the cluster.

@@ -51,7 +51,7 @@ func (i *Instance) fire(action string) {
 			before.cancel()
 			<-before.done
 		}
-		if _, err := i.run(ctx, command{path: line, args: []string{action, role, cfg.Scope}, shell: true}); err != nil && ctx.Err() == nil {
+		if _, err := i.run(ctx, command{path: line, args: []string{action, role, cfg.Scope}, user: true, free: true}); err != nil && ctx.Err() == nil {
 			r.log.Warn("callback failed", "action", action, "error", err)
 		}
 	}()

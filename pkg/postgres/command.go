@@ -3,11 +3,15 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -24,46 +28,93 @@ type command struct {
 	args []string
 	env  []string // added to the agent's own
 	dir  string   // empty: the agent's own
-	// shell: path is a command line for sh, args are its arguments $1, $2, ...
-	shell bool
+	// user: path is a command line of the user, which is split into words. What it prints is shown beside the log
+	// of the agent.
+	user bool
+	// free: a command of the user that may outlive the agent, and that gets no grace when it is cancelled.
+	free bool
 }
 
-// run runs a program to its end and gives its output, stdout and stderr together. When ctx ends, the
-// program's process group gets SIGTERM and, after a grace, SIGKILL; run returns when it is gone.
+// run runs a program to its end and gives its output, stdout and stderr together, the middle left out if it
+// is long. When ctx ends, the program's process group gets SIGTERM and, after a grace, SIGKILL; run returns
+// when it is gone. If the agent dies the program dies with it, but for a free one: the next agent must not
+// work in a directory beside it.
 func (i *Instance) run(ctx context.Context, c command) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", fmt.Errorf("run %s: %w", filepath.Base(c.path), err)
 	}
-	cmd := exec.Command(c.path, c.args...)
-	if c.shell {
-		cmd = exec.Command("/bin/sh", append([]string{"-c", c.path + ` "$@"`, "sh"}, c.args...)...)
-	}
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.Env = append(os.Environ(), c.env...)
-	cmd.Dir = c.dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.WaitDelay = time.Second // a grandchild may hold the pipe for longer than the program lives
-	if err := cmd.Start(); err != nil {
+	cmd, err := c.prepare()
+	if err != nil {
 		return "", fmt.Errorf("run %s: %w", c.path, err)
+	}
+	name := filepath.Base(cmd.Path)
+	var out excerpt
+	switch {
+	case c.free:
+		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr // a pipe would break with the agent
+	case c.user:
+		both := io.MultiWriter(&out, os.Stderr)
+		cmd.Stdout, cmd.Stderr = both, both
+	default:
+		cmd.Stdout, cmd.Stderr = &out, &out
+	}
+	if !c.free {
+		// The signal comes with the death of the thread that has started the program, so that thread has to stay.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	}
+	if err := cmd.Start(); err != nil {
+		return "", fmt.Errorf("run %s: %w", cmd.Path, err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	var err error
 	select {
 	case err = <-ended:
 	case <-ctx.Done():
-		err = endGroup(cmd.Process.Pid, ended)
-		return out.String(), fmt.Errorf("run %s: %w (%w)", filepath.Base(c.path), context.Cause(ctx), err)
+		err = endGroup(cmd.Process.Pid, ended, c.free)
+		return out.String(), fmt.Errorf("run %s: %w (%w)", name, context.Cause(ctx), err)
 	}
-	if err != nil {
-		return out.String(), fmt.Errorf("run %s: %w: %s", filepath.Base(c.path), err, lastLines(out.String()))
+	if err != nil && !errors.Is(err, exec.ErrWaitDelay) { // that one is about a grandchild, the program has succeeded
+		return out.String(), fmt.Errorf("run %s: %w: %s", name, err, lastLines(out.String()))
 	}
 	return out.String(), nil
 }
 
+func (c command) prepare() (*exec.Cmd, error) {
+	cmd := exec.Command(c.path, c.args...)
+	if c.user {
+		line, err := words(c.path)
+		if err != nil {
+			return nil, err
+		}
+		cmd = exec.Command(line[0], append(line[1:], c.args...)...)
+	}
+	cmd.Env = append(childEnv(os.Environ()), c.env...)
+	cmd.Dir = c.dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.WaitDelay = time.Second // a grandchild may hold the pipe for longer than the program lives
+	return cmd, nil
+}
+
+// childEnv is the environment of programs: without the variables that configure the agent, among which are
+// passwords. Source: Patroni 4.1, config.py, which takes those that it knows out of its own environment.
+func childEnv(env []string) []string {
+	var kept []string
+	for _, v := range env {
+		if !strings.HasPrefix(v, "PATRONI_") && !strings.HasPrefix(v, "HATHI_") {
+			kept = append(kept, v)
+		}
+	}
+	return kept
+}
+
 // endGroup ends a process group that this process leads, and waits for it.
-func endGroup(pgid int, ended <-chan error) error {
+func endGroup(pgid int, ended <-chan error, atOnce bool) error {
+	if atOnce {
+		_ = syscall.Kill(-pgid, syscall.SIGKILL)
+		return <-ended
+	}
 	_ = syscall.Kill(-pgid, syscall.SIGTERM)
 	timer := time.NewTimer(cancelGrace)
 	defer timer.Stop()
@@ -76,6 +127,41 @@ func endGroup(pgid int, ended <-chan error) error {
 		_ = syscall.Kill(-pgid, syscall.SIGKILL)
 		return <-ended
 	}
+}
+
+// excerptSize bounds each half of an excerpt.
+const excerptSize = 64 << 10
+
+// excerpt keeps the beginning and the end of what is written to it.
+type excerpt struct {
+	mu         sync.Mutex
+	head, tail bytes.Buffer
+	cut        bool
+}
+
+// Write implements io.Writer.
+func (e *excerpt) Write(p []byte) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := min(len(p), excerptSize-e.head.Len())
+	e.head.Write(p[:n])
+	e.tail.Write(p[n:])
+	if over := e.tail.Len() - excerptSize; over > 0 {
+		e.tail.Next(over)
+		e.cut = true
+	}
+	return len(p), nil
+}
+
+// String gives what was kept.
+func (e *excerpt) String() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	gap := ""
+	if e.cut {
+		gap = "\n[...]\n"
+	}
+	return e.head.String() + gap + e.tail.String()
 }
 
 // lastLines keeps error messages readable: the end of an output says what went wrong.

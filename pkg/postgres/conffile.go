@@ -29,7 +29,8 @@ var recoveryNames = []string{
 type role struct {
 	standby  bool
 	upstream cluster.Upstream // of a standby; zero: follow nobody
-	guard    GuardServer
+	guard    GuardServer      // asked before the server may write; nil: nobody
+	founding *founding        // the recovery that founds a cluster; nil at any other time
 }
 
 // controlled gives the settings of the command line: those that PostgreSQL is not to take from anywhere
@@ -43,6 +44,13 @@ func (i *Instance) controlled(ctx context.Context, cfg Config, r role) (list []P
 		case "listen_addresses", "port", "cluster_name":
 		default:
 			list = append(list, p)
+		}
+	}
+	if r.founding != nil && r.founding.closed {
+		for n := range list {
+			if list[n].Name == "hot_standby" {
+				list[n].Value = "off"
+			}
 		}
 	}
 	if !r.standby {
@@ -95,7 +103,11 @@ func (c Config) mainContent(controlled []Parameter, r role, version int) []byte 
 	for _, name := range names {
 		fmt.Fprintf(&b, "%s = %s\n", name, quoteConf(lines[name]))
 	}
-	fmt.Fprintf(&b, "hba_file = %s\n", quoteConf(c.accessFile("hba_file", "pg_hba.conf")))
+	hba := c.accessFile("hba_file", "pg_hba.conf")
+	if r.founding != nil {
+		hba = c.foundingHBA()
+	}
+	fmt.Fprintf(&b, "hba_file = %s\n", quoteConf(hba))
 	fmt.Fprintf(&b, "ident_file = %s\n", quoteConf(c.accessFile("ident_file", "pg_ident.conf")))
 	b.WriteString("\n# recovery.conf\n")
 	for _, p := range c.recovery(r, version) {
@@ -120,6 +132,10 @@ func (c Config) accessFile(parameter, name string) string {
 // were they to vanish later, PostgreSQL would report them as waiting for a restart. restore_command stays on
 // a primary, so that it is there when a crashed one has to be rewound.
 func (c Config) recovery(r role, version int) []Parameter {
+	if r.founding != nil {
+		// Neutral targets beside a real one would be several targets, with which PostgreSQL does not start.
+		return r.founding.recovery
+	}
 	set := map[string]string{
 		"recovery_target": "", "recovery_target_lsn": "", "recovery_target_name": "", "recovery_target_time": "",
 		"recovery_target_xid": "", "recovery_target_timeline": "latest",
@@ -131,7 +147,7 @@ func (c Config) recovery(r role, version int) []Parameter {
 		}
 		switch {
 		case strings.HasPrefix(name, "recovery_target"), name == "primary_conninfo", name == "primary_slot_name",
-			name == "standby_mode", name == "pause_at_recovery_target", name == "promote_trigger_file" && version >= 160000:
+			name == "standby_mode", name == "pause_at_recovery_target", name == "promote_trigger_file" && !hasTriggerFile.has(version):
 		case slices.Contains(recoveryNames, name):
 			set[name] = p.Value
 		}
@@ -170,8 +186,10 @@ func (i *Instance) writeFiles(ctx context.Context, r role) (changed bool, err er
 	if err := cfg.writePassFile(r.upstream); err != nil {
 		return false, err
 	}
-	if err := dropAuto(cfg, i.ownNames()); err != nil {
-		return false, err
+	if r.founding == nil || !r.founding.keep {
+		if err := dropAuto(cfg, i.ownNames()); err != nil {
+			return false, err
+		}
 	}
 	cfg.Parameters = i.withNames(i.validParameters(ctx, cfg))
 	mode := cfg.configMode()
@@ -195,7 +213,7 @@ func (i *Instance) writeFiles(ctx context.Context, r role) (changed bool, err er
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.limits = raised
-	if r.standby {
+	if r.standby && r.founding == nil {
 		i.upstream = &r.upstream
 	}
 	return changed, nil

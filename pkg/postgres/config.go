@@ -13,6 +13,21 @@ import (
 // Parameter is one server setting as PostgreSQL reads it, without quotes.
 type Parameter struct{ Name, Value string }
 
+// Method is a user's way to make a data directory. Source: Patroni 4.1, postgresql/bootstrap.py.
+type Method struct {
+	Name    string
+	Command string   // empty: built in
+	Args    []string // --key=value for the other keys of the section
+	// NoParams leaves out the arguments that say what to make and where.
+	NoParams bool
+	// NoLeader: it can copy while nobody leads. KeepData: it works on what is in the data directory.
+	NoLeader, KeepData bool
+	// KeepRecoveryConf leaves the recovery settings of a founding method as they are. RecoveryConf are those for the
+	// recovery of what it has made.
+	KeepRecoveryConf bool
+	RecoveryConf     []Parameter
+}
+
 // Credentials are one section of postgresql.authentication.
 type Credentials struct {
 	Username string // empty: the operating-system user
@@ -73,6 +88,11 @@ type Config struct {
 
 	UseSlots, UsePgRewind bool
 	StartTimeout          time.Duration // pg_ctl_timeout; zero: 60 s
+
+	// BootstrapMethod founds a cluster; without a command it is initdb.
+	BootstrapMethod Method
+	// ReplicaMethods are tried in this order to copy a server; one without a command is pg_basebackup. Empty: that.
+	ReplicaMethods []Method
 
 	InitdbArgs     []string // like --encoding=UTF8
 	BasebackupArgs []string // like --checkpoint=fast

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -136,19 +137,11 @@ func (c Config) primaryConninfo(up cluster.Upstream, version int) string {
 		list = append(list, Parameter{"passfile", c.PassFile})
 	}
 	list = append(list, Parameter{"host", up.Host}, Parameter{"port", up.Port})
-	defaults := []Parameter{{"sslmode", "prefer"}, {"gssencmode", "prefer"}}
-	if version >= 130000 {
-		defaults = append(defaults, Parameter{"channel_binding", "prefer"})
-	}
-	if version >= 170000 {
-		defaults = append(defaults, Parameter{"sslnegotiation", "postgres"})
-	}
+	defaults := []Parameter{{"sslmode", "prefer"}, {"gssencmode", "prefer"}, {"channel_binding", "prefer"}, {"sslnegotiation", "postgres"}}
 	given := make(map[string]bool)
 	for _, p := range c.Replication.TLS {
 		given[p.Name] = true
-		if knownKeyword(p.Name, version) {
-			list = append(list, p)
-		}
+		list = append(list, p)
 	}
 	list = append(list, Parameter{"application_name", c.Name}, Parameter{"krbsrvname", c.KerberosService})
 	for _, p := range defaults {
@@ -159,13 +152,7 @@ func (c Config) primaryConninfo(up cluster.Upstream, version int) string {
 	if strings.Contains(up.Host, ",") && up.Slot != "" {
 		list = append(list, Parameter{"target_session_attrs", "read-write"})
 	}
-	return keywords(list)
-}
-
-// knownKeyword reports whether the libpq of a version knows a keyword.
-func knownKeyword(name string, version int) bool {
-	since := map[string]int{"channel_binding": 130000, "sslpassword": 130000, "sslcrldir": 140000, "sslnegotiation": 170000}
-	return version >= since[name]
+	return keywords(slices.DeleteFunc(list, func(p Parameter) bool { return !keywordsSince[p.Name].has(version) }))
 }
 
 // passLines are the lines of a password file for one server. Source: PostgreSQL 17, 32.16, The Password File.

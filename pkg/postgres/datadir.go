@@ -71,26 +71,6 @@ func hasStandbySignal(dir string) bool {
 	return exists(dir, "standby.signal") || exists(dir, "recovery.signal")
 }
 
-// RemoveData empties the data directory, with the WAL directory and the tablespaces that it links to. It
-// refuses while a server lives in it, and it refuses a directory that holds something other than a
-// database, unless that is the rest of a copy or an initdb of our own that did not come to its end.
-func (i *Instance) RemoveData(context.Context) error {
-	if err := i.mustBeDown(); err != nil {
-		return err
-	}
-	dir := i.config().DataDir
-	kind, why := inspect(dir)
-	if kind == cluster.DataUnreadable || kind == cluster.DataForeign && !exists(fillingMark(dir)) {
-		return fmt.Errorf("remove data directory %s: %s", dir, why)
-	}
-	i.log.Info("Removing data directory", "path", dir)
-	if err := emptyDir(dir, true); err != nil {
-		return fmt.Errorf("remove data directory %s: %w", dir, err)
-	}
-	i.setState(cluster.StateStopped)
-	return errors.Join(clearMark(fillingMark(dir)), clearMark(rewindMark(dir)))
-}
-
 // emptyDir removes the content of a data directory. pg_control goes last of all, so that what an
 // interrupted removal leaves is still recognised as a database and can be removed again. Dot files are not
 // PostgreSQL's; without dots they stay.
@@ -125,6 +105,19 @@ func last(e fs.DirEntry) int {
 		return 1
 	}
 	return 0
+}
+
+// mustHoldDatabase makes sure that a program which claims to have made a data directory has, and closes the
+// directory to others, without which PostgreSQL does not start.
+func mustHoldDatabase(dir string) error {
+	if kind, why := inspect(dir); kind != cluster.DataPresent || majorVersion(dir) == 0 {
+		return fmt.Errorf("it has succeeded, but left no database in %s (no global/pg_control or no PG_VERSION) %s", dir, why)
+	}
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode().Perm()&^0o750 == 0 {
+		return err
+	}
+	return os.Chmod(dir, 0o700)
 }
 
 // linkedDirs are the directories outside that belong to the data directory: WAL and tablespaces.
@@ -168,7 +161,7 @@ func (i *Instance) MoveDataAside(context.Context) error {
 	}
 	dir := i.config().DataDir
 	if !exists(dir) {
-		return nil
+		return clearMark(foundingMark(dir))
 	}
 	aside := dir + ".failed"
 	i.log.Info("renaming data directory", "from", dir, "to", aside)
@@ -179,7 +172,7 @@ func (i *Instance) MoveDataAside(context.Context) error {
 		return fmt.Errorf("rename data directory: %w", err)
 	}
 	i.setState(cluster.StateStopped)
-	return clearMark(fillingMark(dir))
+	return errors.Join(clearMark(fillingMark(dir)), clearMark(foundingMark(dir)))
 }
 
 // mustBeDown refuses work on files that a server may be using.
@@ -201,7 +194,10 @@ func (i *Instance) mustBeDown() error {
 // A mark is an empty file beside the data directory, because pg_basebackup wants that one empty and
 // pg_rewind removes what it does not know. It says that the content is not to be trusted.
 
-// fillingMark: initdb or a base backup began to fill the directory and has not come to its end.
+// foundingMark: the foundation of a cluster began, and there is no complete one yet. Nobody has ever used it.
+func foundingMark(dir string) string { return dir + ".hathi-founding" }
+
+// fillingMark: a copy began to fill the directory and has not come to its end.
 func fillingMark(dir string) string { return dir + ".hathi-filling" }
 
 // rewindMark: pg_rewind began to change the directory and has not come to its end.

@@ -4,8 +4,8 @@
 //
 // The postmaster is started directly, without pg_ctl, in a session of its own; it outlives its agent, and
 // the next agent finds it by postmaster.pid, its executable and its working directory. No server is ever
-// started while a process of an earlier one is alive in the same data directory, and a data directory is
-// never removed except by RemoveData.
+// started while a process of an earlier one is alive in the same data directory, and a database is never
+// removed except by a Clone that may replace it, or by one that has failed half-way.
 //
 // Source: PostgreSQL 12 to 18; the behaviour that users see is Patroni 4.1's.
 package postgres

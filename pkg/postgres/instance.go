@@ -28,7 +28,11 @@ type Instance struct {
 	programs []string
 	state    cluster.State
 	// acting: a call of ours is changing the server and says itself what state it is in.
-	acting   bool
+	acting bool
+	// founds: a bootstrap is under way, with or without a call inside of it that is changing the server.
+	founds bool
+	// redo: the last copy has failed and has left data that the next one builds upon.
+	redo     bool
 	upstream *cluster.Upstream // what recovery settings are written for; nil: not known
 	limits   []cluster.PendingRestart
 	pending  []cluster.PendingRestart

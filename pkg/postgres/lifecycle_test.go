@@ -314,10 +314,14 @@ func TestDirectories(t *testing.T) {
 		t.Errorf("foreign: %+v", s)
 	}
 	for name, call := range map[string]func() error{
-		"remove":    func() error { return i.RemoveData(t.Context()) },
+		"replace": func() error {
+			return i.Clone(t.Context(), cluster.Copy{From: cluster.Upstream{Host: "127.0.0.1", Port: "1"}, Replace: true})
+		},
 		"bootstrap": func() error { return i.Bootstrap(t.Context()) },
-		"clone":     func() error { return i.Clone(t.Context(), cluster.Upstream{Host: "127.0.0.1", Port: "1"}) },
-		"start":     func() error { return i.StartReplica(t.Context(), cluster.Upstream{}) },
+		"clone": func() error {
+			return i.Clone(t.Context(), cluster.Copy{From: cluster.Upstream{Host: "127.0.0.1", Port: "1"}})
+		},
+		"start": func() error { return i.StartReplica(t.Context(), cluster.Upstream{}) },
 	} {
 		if err := call(); err == nil {
 			t.Errorf("%s of a foreign directory: no error", name)
@@ -331,8 +335,10 @@ func TestDirectories(t *testing.T) {
 	if s.Data != cluster.DataPresent || s.SystemID != "" || s.Control != nil {
 		t.Errorf("corrupt: %+v", s)
 	}
-	must(t, i, i.RemoveData(t.Context()))
-	if s := i.Observe(t.Context()); s.Data != cluster.DataEmpty {
-		t.Errorf("removed: %+v", s)
+	if err := i.Clone(t.Context(), cluster.Copy{From: cluster.Upstream{Host: "127.0.0.1", Port: "1"}, Replace: true}); err == nil {
+		t.Error("copied from nobody")
+	}
+	if !exists(cfg.DataDir, "global", "pg_control") {
+		t.Fatal("data was removed for a source that is away")
 	}
 }

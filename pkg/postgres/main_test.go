@@ -129,7 +129,7 @@ func primary(t *testing.T) *Instance {
 func replicaOf(t *testing.T, p *Instance, name string) *Instance {
 	t.Helper()
 	i := newInstance(t, newConfig(t, name))
-	must(t, i, i.Clone(t.Context(), address(p)))
+	must(t, i, i.Clone(t.Context(), cluster.Copy{From: address(p)}))
 	must(t, i, i.StartReplica(t.Context(), address(p)))
 	return i
 }

@@ -57,8 +57,8 @@ func (i *Instance) Observe(ctx context.Context) cluster.Server {
 	cfg := i.config()
 	var s cluster.Server
 	s.Data, s.DataError = inspect(cfg.DataDir)
-	if s.Data == cluster.DataForeign && exists(fillingMark(cfg.DataDir)) && !i.isActing() {
-		// The rest of a copy of ours that did not come to its end is as good as nothing; Clone clears it away.
+	if i.unfinished(cfg.DataDir, s.Data) {
+		// What Bootstrap and Clone clear away is as good as nothing.
 		s.Data, s.DataError = cluster.DataEmpty, ""
 	}
 	s.StandbySignal = hasStandbySignal(cfg.DataDir)
@@ -81,10 +81,19 @@ func (i *Instance) Observe(ctx context.Context) cluster.Server {
 	return s
 }
 
-func (i *Instance) isActing() bool {
+// unfinished tells the rest of a bootstrap or a copy of ours that did not come to its end. A database in the
+// place of a copy may be what somebody has put there since, unless this very agent has left it.
+func (i *Instance) unfinished(dir string, kind cluster.DataDir) bool {
 	i.mu.Lock()
-	defer i.mu.Unlock()
-	return i.acting
+	acting, redo := i.acting || i.founds, i.redo
+	i.mu.Unlock()
+	switch {
+	case acting || kind == cluster.DataEmpty || kind == cluster.DataUnreadable:
+		return false
+	case exists(foundingMark(dir)):
+		return true
+	}
+	return exists(fillingMark(dir)) && (kind == cluster.DataForeign || redo)
 }
 
 // fromControlFile adds what the control file says: all of it when no postmaster runs, and what does not

@@ -24,7 +24,7 @@ var ErrNotInRecovery = errors.New("postgres is not in recovery")
 func (i *Instance) Promote(ctx context.Context) error {
 	cfg := i.config()
 	if cfg.PrePromote != "" {
-		if _, err := i.run(ctx, command{path: cfg.PrePromote, shell: true}); err != nil {
+		if _, err := i.run(ctx, command{path: cfg.PrePromote, user: true}); err != nil {
 			return fmt.Errorf("promote: pre_promote: %w", err)
 		}
 	}
@@ -91,7 +91,7 @@ func (i *Instance) Follow(ctx context.Context, upstream cluster.Upstream) error 
 	if _, err := i.writeFiles(ctx, role{standby: true, upstream: upstream}); err != nil {
 		return fmt.Errorf("follow %s:%s: %w", upstream.Host, upstream.Port, err)
 	}
-	if majorVersion(cfg.DataDir) < 130000 {
+	if !readsUpstream.has(majorVersion(cfg.DataDir)) {
 		return i.Restart(ctx, 0, nil)
 	}
 	if err := hangup(h); err != nil {

@@ -58,10 +58,13 @@ FROM (SELECT pg_catalog.pg_is_in_recovery() AS rec) AS r, pg_catalog.pg_stat_get
 // monitoring gives the monitoring query for a version.
 func monitoring(version int) string {
 	written, walStatus, slots := "NULL", "NULL", ""
-	if version >= 130000 {
-		written, walStatus = "w.written_lsn", "s.wal_status"
+	if tellsWritten.has(version) {
+		written = "w.written_lsn"
 	}
-	if version >= 170000 {
+	if slotTellsWAL.has(version) {
+		walStatus = "s.wal_status"
+	}
+	if syncsSlots.has(version) {
 		slots = "AND NOT s.failover" // those belong to PostgreSQL
 	}
 	return fmt.Sprintf(monitoringQuery, written, walStatus, slots)

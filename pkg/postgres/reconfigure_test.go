@@ -81,7 +81,7 @@ func TestReconfigure(t *testing.T) {
 func TestReplicaKeepsLimits(t *testing.T) {
 	p := primary(t)
 	r := newInstance(t, with(newConfig(t, "node2"), Parameter{"max_connections", "30"}))
-	must(t, r, r.Clone(t.Context(), address(p)))
+	must(t, r, r.Clone(t.Context(), cluster.Copy{From: address(p)}))
 	must(t, r, r.StartReplica(t.Context(), address(p)))
 	s := eventually(t, r, "streaming", func(s cluster.Server) bool { return s.ReceiverStatus == "streaming" })
 	want := []cluster.PendingRestart{{Parameter: "max_connections", OldValue: "50", NewValue: "30"}}

@@ -18,7 +18,7 @@ func TestCloneAndFollow(t *testing.T) {
 	sql(t, p, `CREATE TABLE public.a AS SELECT 1 AS b`)
 	must(t, p, p.SyncSlots(t.Context(), []string{"node2"}, nil, nil))
 	r := newInstance(t, newConfig(t, "node2"))
-	must(t, r, r.Clone(t.Context(), address(p)))
+	must(t, r, r.Clone(t.Context(), cluster.Copy{From: address(p)}))
 	s := r.Observe(t.Context())
 	if s.Data != cluster.DataPresent || !s.StandbySignal || s.Process != cluster.ProcessNone || s.State != cluster.StateStopped || s.SystemID == "" {
 		t.Errorf("cloned: %+v", s)
@@ -61,7 +61,7 @@ func TestCloneAndFollow(t *testing.T) {
 func TestCloneFailureLeavesNothing(t *testing.T) {
 	p := primary(t)
 	r := newInstance(t, newConfig(t, "node2"))
-	if err := r.Clone(t.Context(), cluster.Upstream{Host: "127.0.0.1", Port: portText(freePort(t))}); err == nil {
+	if err := r.Clone(t.Context(), cluster.Copy{From: cluster.Upstream{Host: "127.0.0.1", Port: portText(freePort(t))}}); err == nil {
 		t.Error("cloned from nobody")
 	}
 	if exists(r.cfg.DataDir) {
@@ -70,7 +70,7 @@ func TestCloneFailureLeavesNothing(t *testing.T) {
 	bad := r.cfg
 	bad.BasebackupArgs = []string{"--no-such-option"}
 	r.cfg = bad
-	if err := r.Clone(t.Context(), address(p)); err == nil || !strings.Contains(err.Error(), "no-such-option") {
+	if err := r.Clone(t.Context(), cluster.Copy{From: address(p)}); err == nil || !strings.Contains(err.Error(), "no-such-option") {
 		t.Errorf("got %v", err)
 	}
 	if s := r.Observe(t.Context()); s.Data != cluster.DataEmpty {
@@ -91,7 +91,7 @@ func TestCloneFailureLeavesNothing(t *testing.T) {
 		t.Errorf("rest of our own: %+v", s)
 	}
 	r.cfg.BasebackupArgs = p.cfg.BasebackupArgs
-	must(t, r, r.Clone(t.Context(), address(p)))
+	must(t, r, r.Clone(t.Context(), cluster.Copy{From: address(p)}))
 	must(t, r, r.StartReplica(t.Context(), address(p)))
 }
 
@@ -101,7 +101,7 @@ func TestCloneEndsWithItsContext(t *testing.T) {
 	r.cfg.BasebackupArgs = []string{"--max-rate=32k", "--checkpoint=fast"}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- r.Clone(ctx, address(p)) }()
+	go func() { done <- r.Clone(ctx, cluster.Copy{From: address(p)}) }()
 	waitFor(t, "the copy to begin", func() bool { return exists(r.cfg.DataDir, "PG_VERSION") || exists(r.cfg.DataDir, "backup_label") })
 	if s := r.Observe(t.Context()); s.State != cluster.StateCreatingReplica {
 		t.Errorf("copying: %+v", s)
@@ -228,7 +228,9 @@ func TestInterruptedRewindIsNotStarted(t *testing.T) {
 	if err := p.StartPrimary(t.Context(), 0, nil); err == nil || !strings.Contains(err.Error(), "reinitialize") {
 		t.Errorf("got %v", err)
 	}
-	must(t, p, p.RemoveData(t.Context()))
+	other := newInstance(t, newConfig(t, "node2"))
+	must(t, other, other.Bootstrap(t.Context()))
+	must(t, p, p.Clone(t.Context(), cluster.Copy{From: address(other), Replace: true}))
 	if exists(rewindMark(p.cfg.DataDir)) {
 		t.Error("the mark outlived the data")
 	}
@@ -271,7 +273,7 @@ func TestStarting(t *testing.T) {
 	gate := filepath.Join(filepath.Dir(r.cfg.DataDir), "gate")
 	r.cfg.Recovery = []Parameter{{"restore_command", "while ! test -e " + gate + "; do sleep 0.01; done; false"}}
 	r.cfg.StartTimeout = 200 * time.Millisecond
-	must(t, r, r.Clone(t.Context(), address(p)))
+	must(t, r, r.Clone(t.Context(), cluster.Copy{From: address(p)}))
 	must(t, r, r.StartReplica(t.Context(), address(p)))
 	s := r.Observe(t.Context())
 	if s.Answered || !s.Rejecting || s.State != cluster.StateStarting || s.Process != cluster.ProcessRunning || s.SilentFor != 0 || s.SystemID == "" {

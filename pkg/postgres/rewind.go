@@ -88,9 +88,9 @@ func (i *Instance) restoreArgs(ctx context.Context, cfg Config) []string {
 		return nil
 	}
 	switch {
-	case version >= 150000 && cfg.ConfigDir != cfg.DataDir:
+	case rewindFindsConfig.has(version) && cfg.ConfigDir != cfg.DataDir:
 		return []string{"--restore-target-wal", "--config-file=" + cfg.mainFile()}
-	case version >= 130000 && cfg.ConfigDir == cfg.DataDir:
+	case rewindRestores.has(version) && cfg.ConfigDir == cfg.DataDir:
 		return []string{"--restore-target-wal"}
 	}
 	return nil

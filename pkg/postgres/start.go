@@ -97,6 +97,9 @@ func (i *Instance) prepareStart(ctx context.Context, r role) error {
 	if exists(fillingMark(cfg.DataDir)) {
 		return fmt.Errorf("an earlier copy into %s did not come to its end; reinitialize this member", cfg.DataDir)
 	}
+	if exists(foundingMark(cfg.DataDir)) && !i.isFounding() {
+		return fmt.Errorf("an earlier bootstrap of %s did not come to its end; it will be moved aside when the cluster is founded anew", cfg.DataDir)
+	}
 	// Children of a postmaster that was killed go on for a while and hold its shared memory; PostgreSQL would
 	// refuse to start beside them, and they might still write.
 	if err := i.killRest(ctx); err != nil {
@@ -107,6 +110,12 @@ func (i *Instance) prepareStart(ctx context.Context, r role) error {
 	}
 	_, err := i.writeFiles(ctx, r)
 	return err
+}
+
+func (i *Instance) isFounding() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.founds
 }
 
 // killRest kills every process of an earlier server, after its postmaster has gone.

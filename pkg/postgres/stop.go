@@ -46,7 +46,7 @@ func (i *Instance) stop(ctx context.Context, mode cluster.StopMode, checkpoint b
 			i.checkpointBeforeStop(ctx)
 		}
 		if cfg := i.config(); cfg.BeforeStop != "" && mode == cluster.StopFast {
-			if _, err := i.run(ctx, command{path: cfg.BeforeStop, shell: true}); err != nil {
+			if _, err := i.run(ctx, command{path: cfg.BeforeStop, user: true}); err != nil {
 				i.log.Warn("before_stop failed", "error", err)
 			}
 		}

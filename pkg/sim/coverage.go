@@ -111,6 +111,7 @@ var Unreached = map[string]string{
 	"bootstrap-backoff":         "initdb does not fail",
 	"bootstrap-not-me":          "seldom: a member that must not lead looks before another one founds the cluster",
 	"clone-no-source":           "members write their address before they lead",
+	"clone-alone":               "there are no backups",
 	"data-paused":               "nobody removes data in pause",
 	"data-release":              "the data of a leader does not vanish",
 	"data-unusable":             "data directories can be read",

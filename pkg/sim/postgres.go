@@ -104,13 +104,16 @@ func (p *postgres) Bootstrap(ctx context.Context) error {
 }
 
 // Clone implements agent.Postgres.
-func (p *postgres) Clone(ctx context.Context, from cluster.Upstream) error {
-	s := p.s
-	if s.data {
+func (p *postgres) Clone(ctx context.Context, c cluster.Copy) error {
+	s, from := p.s, c.From
+	if s.data && !c.Replace {
 		return errors.New("clone: the data directory is not empty")
 	}
 	u, err := p.reach(from, false)
 	if err != nil {
+		return err
+	}
+	if err := p.remove(); err != nil {
 		return err
 	}
 	defer p.act(cluster.StateCreatingReplica)()
@@ -156,10 +159,13 @@ func (p *postgres) reach(to cluster.Upstream, primary bool) (*server, error) {
 	return nil, fmt.Errorf("connect to %q: no such host", to.Host)
 }
 
-// RemoveData implements agent.Postgres.
-func (p *postgres) RemoveData(context.Context) error {
-	if p.s.phase != phaseDown {
+// remove empties the data directory.
+func (p *postgres) remove() error {
+	switch {
+	case p.s.phase != phaseDown:
 		return errors.New("remove data: the server runs")
+	case !p.s.data:
+		return nil
 	}
 	p.s.w.check.removed(p.s)
 	p.s.data, p.s.standby, p.s.slots, p.s.label = false, false, nil, false
@@ -167,7 +173,7 @@ func (p *postgres) RemoveData(context.Context) error {
 }
 
 // MoveDataAside implements agent.Postgres.
-func (p *postgres) MoveDataAside(ctx context.Context) error { return p.RemoveData(ctx) }
+func (p *postgres) MoveDataAside(context.Context) error { return p.remove() }
 
 // StartPrimary implements agent.Postgres.
 func (p *postgres) StartPrimary(ctx context.Context, timeout time.Duration, guard agent.GuardServer) error {
