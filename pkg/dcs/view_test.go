@@ -1,8 +1,10 @@
 package dcs_test
 
 import (
+	"reflect"
 	"testing"
 
+	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/dcs"
 )
 
@@ -34,6 +36,27 @@ func TestDecodeView(t *testing.T) {
 	}
 	if v.Status.Optime != 5 || v.Failover.Revision != 8 || v.Sync.Revision != 9 || v.Sync.Leader != "" || v.History.Timeline() != 1 || v.Failsafe["db1"] != "u" {
 		t.Errorf("the rest: %+v", v)
+	}
+}
+
+// TestDecoder: what is remembered from the view before makes no difference, whatever has changed.
+func TestDecoder(t *testing.T) {
+	member := func(name, state string) dcs.KV {
+		m := replica
+		m.State = cluster.State(state)
+		return dcs.KV{Key: "members/" + name, Value: dcs.EncodeMember(m)}
+	}
+	kv := func(key, value string) dcs.KV { return dcs.KV{Key: key, Value: []byte(value), ModRevision: 3} }
+	var d dcs.Decoder
+	for n, kvs := range [][]dcs.KV{
+		{member("a", "running"), member("b", "running"), kv("status", `{"optime":9}`), kv("sync", `{"leader":"a"}`), kv("history", `[[1,2,"r"]]`)},
+		{member("a", "running"), member("b", "stopped"), kv("status", `{"optime":9}`), kv("sync", `{"leader":"b"}`), kv("history", `[[1,2,"r"]]`)},
+		{member("b", "stopped"), kv("status", `{"optime":10}`), kv("sync", `{"leader":"b"}`), kv("history", `[[1,2,"r"],[2,3,"r"]]`)},
+		{member("b", "stopped"), member("a", "stopped"), kv("members/c", ``), kv("sync", ``)},
+	} {
+		if got, want := d.View(int64(n), kvs), dcs.DecodeView(int64(n), kvs); !reflect.DeepEqual(got, want) {
+			t.Errorf("view %d:\n%+v, want\n%+v", n, got, want)
+		}
 	}
 }
 

@@ -19,6 +19,8 @@ type mirror struct {
 	count    int
 	expected []entry // own writes under way, whose events are no news
 	cached   *cluster.View
+	decoder  dcs.Decoder
+	bare     *bareMembers
 }
 
 type entry struct {
@@ -105,26 +107,39 @@ func (m *mirror) set(e entry) bool {
 		return false
 	}
 	m.entries[i], m.cached = e, nil
-	return matters(old, e)
+	return m.matters(old, e)
 }
 
 // matters reports whether a change is a reason to wake the loop; see dcs.Store, Changed.
-func matters(old, now entry) bool {
+func (m *mirror) matters(old, now entry) bool {
 	switch {
 	case old.deleted != now.deleted:
 		return true
 	case now.deleted, bytes.Equal(old.Value, now.Value):
 		return false
 	case strings.HasPrefix(now.Key, dcs.MembersPrefix):
-		return !bytes.Equal(withoutPositions(old.Value), withoutPositions(now.Value))
+		return !bytes.Equal(m.bare.of(old.Value), m.bare.of(now.Value))
 	}
 	return true
 }
 
-func withoutPositions(value []byte) []byte {
+// bareMembers are values of member keys without log positions. All mirrors of a world share them, because each
+// value comes to each of them.
+type bareMembers struct{ known map[string][]byte }
+
+func (b *bareMembers) of(value []byte) []byte {
+	bare, ok := b.known[string(value)]
+	if ok {
+		return bare
+	}
 	m := dcs.DecodeMember("", value)
 	m.XLogLocation, m.ReplayLSN, m.ReceiveLSN = 0, 0, 0
-	return dcs.EncodeMember(m)
+	bare = dcs.EncodeMember(m)
+	if len(b.known) == 0 || len(b.known) > 100 {
+		b.known = map[string][]byte{}
+	}
+	b.known[string(value)] = bare
+	return bare
 }
 
 // view gives the copy; nil before everything was read once.
@@ -136,7 +151,7 @@ func (m *mirror) view() *cluster.View {
 				kvs = append(kvs, e.KV)
 			}
 		}
-		m.cached = dcs.DecodeView(m.revision, kvs)
+		m.cached = m.decoder.View(m.revision, kvs)
 	}
 	return m.cached
 }

@@ -86,6 +86,7 @@ type world struct {
 	trace   []string
 	rules   map[string]int
 	marks   map[string]int
+	bare    bareMembers
 }
 
 // Run simulates one cluster: it comes up, faults happen, they heal, and it must come back. The same options

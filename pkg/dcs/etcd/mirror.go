@@ -3,6 +3,7 @@ package etcd
 import (
 	"bytes"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -20,6 +21,7 @@ type mirror struct {
 	// expected are the writes of our own that are under way: their event may come before their answer, and
 	// is no news then either.
 	expected map[string]entry
+	decoder  dcs.Decoder
 }
 
 type entry struct {
@@ -99,7 +101,7 @@ func (m *mirror) set(e entry) bool {
 		old.deleted = true
 	}
 	m.entries[e.Key] = e
-	return matters(old, e)
+	return m.matters(old, e)
 }
 
 // get gives a key that exists; the zero value if it does not.
@@ -117,26 +119,26 @@ func (m *mirror) view() *cluster.View {
 			kvs = append(kvs, e.KV)
 		}
 	}
-	return dcs.DecodeView(m.revision, kvs)
+	return m.decoder.View(m.revision, kvs)
 }
 
 // matters reports whether a change is a reason to wake the loop. A put of the same value is not (a lease
 // was moved), and a member whose log positions moved on is not either: each member writes its position in
 // each turn, and members that woke each other by that would never rest again.
-func matters(old, now entry) bool {
+func (m *mirror) matters(old, now entry) bool {
 	switch {
 	case old.deleted != now.deleted:
 		return true
 	case now.deleted, old.Key == now.Key && bytes.Equal(old.Value, now.Value):
 		return false
 	case old.Key == now.Key && strings.HasPrefix(now.Key, dcs.MembersPrefix):
-		return !bytes.Equal(withoutPositions(old.Value), withoutPositions(now.Value))
+		return !reflect.DeepEqual(m.withoutPositions(old), m.withoutPositions(now))
 	}
 	return true
 }
 
-func withoutPositions(value []byte) []byte {
-	m := dcs.DecodeMember("", value)
-	m.XLogLocation, m.ReplayLSN, m.ReceiveLSN = 0, 0, 0
-	return dcs.EncodeMember(m)
+func (m *mirror) withoutPositions(e entry) cluster.Member {
+	member := m.decoder.Member(e.Key, e.Value)
+	member.XLogLocation, member.ReplayLSN, member.ReceiveLSN = 0, 0, 0
+	return member
 }
