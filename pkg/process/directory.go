@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -128,8 +129,9 @@ func programName(exe string) string {
 	return strings.TrimSuffix(filepath.Base(exe), " (deleted)")
 }
 
-// unreadable clears up what is behind a process that does not let itself be looked at: nil if it is none of
-// the server's. A server runs as the owner of its data directory, and keeps the name it was started by.
+// unreadable clears up what is behind a process that does not let itself be looked at (one of another group, or
+// with more privileges): nil if it is none of the server's. A server runs as the owner of its data directory, keeps
+// the name it was started by, in our PID namespace, and where its command line names a data directory it is ours.
 func (s server) unreadable(pid int, cause error) error {
 	if gone(cause) {
 		return nil
@@ -138,11 +140,48 @@ func (s server) unreadable(pid int, cause error) error {
 	if err != nil && gone(err) {
 		return nil
 	}
-	name, uid := identity(raw)
-	if err == nil && (uid != strconv.Itoa(int(s.owner)) || !s.runsAs(name)) {
+	p := identity(raw)
+	if err == nil && (p.uid != strconv.Itoa(int(s.owner)) || !s.runsAs(p.name) || p.depth > depth() || s.elsewhere(pid) || s.elsewhere(p.parent)) {
 		return nil
 	}
 	return fmt.Errorf("can't tell whether process %d belongs to the server: %w", pid, cause)
+}
+
+// depth is in how many PID namespaces we have a number, as far as this /proc shows; in a container that is nested in
+// ours a process has one more.
+var depth = sync.OnceValue(func() int {
+	raw, _ := os.ReadFile("/proc/self/status") // without it everything counts as ours
+	return max(1, identity(raw).depth)
+})
+
+// elsewhere reports whether a process is a postmaster whose command line, which everybody may read, names another
+// data directory. Source: PostgreSQL 17, reference of postgres, -D.
+func (s server) elsewhere(pid int) bool {
+	raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
+	if err != nil {
+		return false
+	}
+	dir := dataDirOf(strings.Split(string(raw), "\x00"))
+	if !filepath.IsAbs(dir) {
+		return false
+	}
+	info, err := os.Stat(dir)
+	return errors.Is(err, os.ErrNotExist) || err == nil && !os.SameFile(info, s.dir)
+}
+
+// dataDirOf gives the argument of -D; nothing if a setting says that the data is somewhere else.
+func dataDirOf(args []string) (dir string) {
+	for i, arg := range args {
+		switch {
+		case strings.Contains(strings.ReplaceAll(arg, "-", "_"), "data_directory"):
+			return ""
+		case arg == "-D" && i+1 < len(args):
+			dir = args[i+1]
+		case strings.HasPrefix(arg, "-D"):
+			dir = arg[len("-D"):]
+		}
+	}
+	return dir
 }
 
 // runsAs compares the name that the kernel keeps of a process, which is cut off.
@@ -153,19 +192,33 @@ func (s server) runsAs(name string) bool {
 
 func gone(err error) bool { return errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) }
 
-// identity reads the name and the effective user of /proc/<pid>/status. Source: proc(5).
-func identity(status []byte) (name, uid string) {
+// visible is what everybody may know of a process.
+type visible struct {
+	name   string
+	uid    string // the effective one
+	parent int
+	depth  int // in how many PID namespaces it has a number
+}
+
+// identity reads /proc/<pid>/status. Source: proc(5).
+func identity(status []byte) visible {
+	var p visible
 	for line := range strings.Lines(string(status)) {
-		switch key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":\t"); key {
+		key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":\t")
+		switch fields := strings.Fields(value); key {
 		case "Name":
-			name = value
+			p.name = value
 		case "Uid":
-			if ids := strings.Fields(value); len(ids) > 1 {
-				uid = ids[1]
+			if len(fields) > 1 {
+				p.uid = fields[1]
 			}
+		case "PPid":
+			p.parent, _ = strconv.Atoi(value)
+		case "NSpid":
+			p.depth = len(fields)
 		}
 	}
-	return name, uid
+	return p
 }
 
 // KillDirectory sends SIGKILL to all processes of a data directory and waits until none is left. New ones

@@ -170,12 +170,13 @@ func TestInDirectoryUnreadable(t *testing.T) {
 	status := func(name string, uid int) []byte {
 		return fmt.Appendf(nil, "Name:\t%s\nUmask:\t0022\nUid:\t7\t%d\t7\t7\n", name, uid)
 	}
-	if name, uid := identity(status("postgres: a\tb", 42)); name != "postgres: a\tb" || uid != "42" {
-		t.Errorf("identity: %q, %q", name, uid)
+	if p := identity(status("postgres: a\tb", 42)); p.name != "postgres: a\tb" || p.uid != "42" {
+		t.Errorf("identity: %+v", p)
 	}
 	self := os.Getpid()
-	comm, uid := identity(mustRead(t, "/proc/self/status"))
-	owner, err := strconv.Atoi(uid)
+	me := identity(mustRead(t, "/proc/self/status"))
+	comm := me.name
+	owner, err := strconv.Atoi(me.uid)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,6 +196,53 @@ func TestInDirectoryUnreadable(t *testing.T) {
 		if err := c.s.unreadable(c.pid, c.cause); (err != nil) != c.unknown {
 			t.Errorf("%s: %v", c.name, err)
 		}
+	}
+}
+
+// TestUnreadableElsewhere: a hidden postmaster of another directory, say of another container, and its children must
+// not keep a server from being started.
+func TestUnreadableElsewhere(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	info, err := os.Stat(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	me := identity(mustRead(t, "/proc/self/status"))
+	owner, err := strconv.Atoi(me.uid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := server{dir: info, owner: uint32(owner), programs: []string{"sh", "sleep"}}
+	for _, c := range []struct {
+		args    []string
+		unknown bool
+	}{
+		{[]string{"-D", dir}, true},
+		{[]string{"-D" + dir}, true},
+		{[]string{"-D", "relative"}, true},
+		{nil, true},
+		{[]string{"-D", other}, false},
+		{[]string{"-D" + other}, false},
+		{[]string{"-D", other, "--data-directory=" + dir}, true},
+		{[]string{"-D", filepath.Join(dir, "is-not-here")}, false},
+	} {
+		postmaster := start(t, "/bin/sh", append([]string{"-c", "sleep 1000 & wait", "sh"}, c.args...)...)
+		if err := s.unreadable(postmaster.Process.Pid, os.ErrPermission); (err != nil) != c.unknown {
+			t.Errorf("postmaster with %q: %v", c.args, err)
+		}
+		var child int
+		eventually(t, "a child", func() bool {
+			raw, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", postmaster.Process.Pid))
+			_, err := fmt.Sscan(string(raw), &child)
+			return err == nil && identity(mustRead(t, fmt.Sprintf("/proc/%d/status", child))).name == "sleep"
+		})
+		if err := s.unreadable(child, os.ErrPermission); (err != nil) != c.unknown {
+			t.Errorf("its child, with %q: %v", c.args, err)
+		}
+		_ = syscall.Kill(child, syscall.SIGKILL)
+	}
+	if p := identity([]byte("Name:\tpostgres\nPPid:\t17\nNSpid:\t4711\t12\n")); p.parent != 17 || p.depth != 2 {
+		t.Errorf("in a container: %+v", p)
 	}
 }
 
