@@ -43,6 +43,10 @@ func downLeader(o *Observation) *Decision {
 			"removed leader key after trying and failing to start postgres")
 	case o.Server.StandbySignal, syncActive(o) && !o.Store.View.Sync.LedBy(o.Self.Name):
 		return act(StartReplica{}, "down-leader-replica", "starting as readonly because i had the session lock")
+	case calledOff(o):
+		// It was no crash: it was stopped in order, and nobody else has what it wrote last.
+		return act(StartPrimary{Timeout: cluster.DefaultSettings().PrimaryStartTimeout}, "down-called-off",
+			"starting as the primary again because the switchover was called off")
 	case o.Settings.PrimaryStartTimeout > 0:
 		return act(StartPrimary{Timeout: o.Settings.PrimaryStartTimeout}, "down-start-primary", "starting primary after failure")
 	}
@@ -202,4 +206,10 @@ func mend(o *Observation) *Decision {
 	}
 	return wait("rewind-impossible", "the timeline of %s has diverged from leader %s and can't be rewound; reinitialize it",
 		o.Self.Name, leader.Name)
+}
+
+// calledOff reports whether the request that is still there is one that this member has tried and called off.
+func calledOff(o *Observation) bool {
+	req := o.Store.View.Failover
+	return req.Revision != 0 && req.Revision == o.Memory.RefusedRequest
 }

@@ -70,7 +70,7 @@ func leaderRequest(o *Observation) *Decision {
 	switch {
 	case req.Leader != "" && req.Leader != o.Self.Name:
 		return drop("request-other-leader", "%s: leader name does not match: %s != %s", req.Action(), req.Leader, o.Self.Name)
-	case req.Revision != 0 && req.Revision == o.Memory.RefusedRequest:
+	case calledOff(o):
 		return drop("request-called-off", "%s: called off, no candidate has received everything", req.Action())
 	case req.Candidate == o.Self.Name:
 		return drop("request-is-leader", "%s: I am already the leader, no need to %s", req.Action(), req.Action())

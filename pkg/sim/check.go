@@ -27,8 +27,10 @@ type checker struct {
 	promises     map[[2]int]time.Duration // failsafe mode: asker and receiver -> until when
 	promised
 
-	lead       *node  // who took the lock last
-	lagBefore  uint64 // maximum_lag_on_failover before it was last changed
+	lead       *node         // who took the lock last
+	disturbed  time.Duration // when something last happened to the cluster
+	changes    int           // of the lead since then
+	lagBefore  uint64        // maximum_lag_on_failover before it was last changed
 	lagChanged time.Duration
 }
 
@@ -149,9 +151,25 @@ func (c *checker) steady(n *node) {
 	before := c.lead
 	c.lead = n
 	w := c.w
+	if before != nil && before != n {
+		c.changed(before, n)
+	}
 	quiet := w.active == 0 && !w.paused && w.now-w.strike > w.bound() && w.now-max(c.requestAt, w.ordered, w.calm) > time.Minute
 	if before != nil && before != n && quiet && !w.requested() {
 		c.violate("%s takes the lead from %s without a reason", n.name, before.name)
+	}
+}
+
+// changed: a fault moves the lead once. While nothing new happens it changes no more often than there are faults
+// that last, and once for the one that has just begun or ended, or for what somebody has asked for.
+func (c *checker) changed(before, n *node) {
+	w := c.w
+	if last := max(w.happened, c.requestAt, c.handedAt); last != c.disturbed {
+		c.disturbed, c.changes = last, 0
+	}
+	c.changes++
+	if c.changes > max(1, w.active) && !w.paused {
+		c.violate("the lead goes from %s to %s, the change number %d since anything has happened, with %d faults that last", before.name, n.name, c.changes, w.active)
 	}
 }
 

@@ -39,12 +39,12 @@ func (w *world) inject() {
 
 // lasts begins a fault and ends it after a random time.
 func (w *world) lasts(n *node, what string, longest time.Duration, end func()) {
-	w.tracef(n, "FAULT", "%s", what)
+	w.happens(n, "FAULT", "%s", what)
 	w.mark("fault: " + what)
 	w.active++
 	w.strike = w.now
 	w.after(w.between(100*time.Millisecond, longest), func() {
-		w.tracef(n, "HEALED", "%s", what)
+		w.happens(n, "HEALED", "%s", what)
 		end()
 		w.active--
 		w.strike = w.now
@@ -53,7 +53,7 @@ func (w *world) lasts(n *node, what string, longest time.Duration, end func()) {
 
 // once is a fault without an end of its own.
 func (w *world) once(n *node, what string) {
-	w.tracef(n, "FAULT", "%s", what)
+	w.happens(n, "FAULT", "%s", what)
 	w.mark("fault: " + what)
 	w.strike = w.now
 }
@@ -232,7 +232,7 @@ func (w *world) stopEtcd(*node) {
 
 // heal ends every fault that has not healed by itself.
 func (w *world) heal() {
-	w.tracef(nil, "HEAL", "all faults end")
+	w.happens(nil, "HEAL", "all faults end")
 	clear(w.net.cut)
 	clear(w.net.slow)
 	clear(w.net.lost)

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/api"
@@ -70,7 +71,7 @@ func (w *world) ask(n *node, what string, request func(context.Context) error) {
 	if !n.guarded() {
 		return
 	}
-	w.tracef(n, "USER", "%s", what)
+	w.happens(n, "USER", "%s", what)
 	w.mark("user: " + what)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -99,9 +100,12 @@ func (w *world) schedule(*node) {
 	w.request("scheduled switchover", cluster.FailoverRequest{Leader: leader.name, ScheduledAt: at})
 }
 
-// appoint orders a failover to a member.
+// appoint orders a failover to a member. With failsafe mode somebody looks first whether a primary goes on without
+// the lock, as docs/safety.md says.
 func (w *world) appoint(n *node) {
-	if !w.requested() {
+	hidden := w.base.FailsafeMode && w.etcd.text(dcs.KeyLeader) == "" &&
+		slices.ContainsFunc(w.nodes, func(n *node) bool { return n.server.canAck() })
+	if !w.requested() && !hidden {
 		w.request("failover", cluster.FailoverRequest{Candidate: n.name})
 	}
 }
@@ -111,7 +115,7 @@ func (w *world) requested() bool {
 }
 
 func (w *world) request(what string, req cluster.FailoverRequest) {
-	w.tracef(nil, "USER", "%s from %q to %q", what, req.Leader, req.Candidate)
+	w.happens(nil, "USER", "%s from %q to %q", what, req.Leader, req.Candidate)
 	w.mark("user: " + what)
 	w.etcd.put(dcs.KeyFailover, dcs.EncodeFailover(req), 0)
 }
@@ -126,7 +130,7 @@ func (w *world) configure(*node) {
 	if !w.base.FailsafeMode {
 		w.doc.Times = 1 + w.orders.IntN(len(times))
 	}
-	w.tracef(nil, "USER", "settings %s", w.doc.text())
+	w.happens(nil, "USER", "settings %s", w.doc.text())
 	w.mark("user: settings changed")
 	w.etcd.put(dcs.KeyConfig, w.doc.text(), 0)
 }
@@ -136,7 +140,7 @@ func (w *world) configure(*node) {
 func (w *world) deleteLeader(*node) {
 	if w.active == 0 && w.now-w.strike > 10*time.Second && w.check.healthy() == "" {
 		w.rest(10 * time.Second)
-		w.tracef(nil, "USER", "deletes the leader key")
+		w.happens(nil, "USER", "deletes the leader key")
 		w.mark("user: leader key deleted")
 		w.etcd.remove(dcs.KeyLeader)
 	}
@@ -149,7 +153,7 @@ func (w *world) overwriteLeader(*node) {
 	}
 	stay := between(w.orders, time.Second, 10*time.Second)
 	w.rest(stay + 10*time.Second)
-	w.tracef(nil, "USER", "overwrites the leader key")
+	w.happens(nil, "USER", "overwrites the leader key")
 	w.mark("user: leader key overwritten")
 	name := []string{"nobody", ""}[w.orders.IntN(2)]
 	w.etcd.put(dcs.KeyLeader, []byte(name), 0)
@@ -167,7 +171,7 @@ func (w *world) removeKey(*node) {
 	}
 	key := []string{dcs.KeyConfig, dcs.KeyInitialize, dcs.KeyHistory}[w.orders.IntN(3)]
 	w.rest(5 * time.Second)
-	w.tracef(nil, "USER", "removes %s", key)
+	w.happens(nil, "USER", "removes %s", key)
 	w.mark("user: key removed")
 	w.etcd.remove(key)
 }
@@ -204,11 +208,13 @@ func (w *world) stopByHand(n *node) {
 	if n.dead || n.frozen || s.phase != phaseServing || s.acting {
 		return
 	}
-	w.tracef(n, "USER", "stops PostgreSQL")
+	w.happens(n, "USER", "stops PostgreSQL")
 	w.mark("user: PostgreSQL stopped by hand")
 	s.fastStop()
 	w.after(between(w.orders, 3*time.Second, 15*time.Second), func() {
-		if w.paused && s.phase == phaseDown && s.data && !s.acting {
+		// Whoever does it looks first whether another primary has taken over.
+		ours := s.standby || w.etcd.text(dcs.KeyLeader) == n.name
+		if w.paused && s.phase == phaseDown && s.data && !s.acting && ours {
 			s.start()
 		}
 	})

@@ -75,18 +75,20 @@ type world struct {
 	remote *node      // the server that a standby cluster follows; nil: it is none
 	far    *rand.Rand // what a standby cluster draws from
 
-	faulty  bool // faults may happen
-	paused  bool // a user has paused the cluster
-	active  int  // faults that have not healed
-	strike  time.Duration
-	newest  cluster.Timeline
-	pids    int
-	serial  int
-	tracing bool
-	trace   []string
-	rules   map[string]int
-	marks   map[string]int
-	bare    bareMembers
+	faulty bool // faults may happen
+	paused bool // a user has paused the cluster
+	active int  // faults that have not healed
+	strike time.Duration
+	// happened is when a fault last began or ended, or a user did something.
+	happened time.Duration
+	newest   cluster.Timeline
+	pids     int
+	serial   int
+	tracing  bool
+	trace    []string
+	rules    map[string]int
+	marks    map[string]int
+	bare     bareMembers
 }
 
 // Run simulates one cluster: it comes up, faults happen, they heal, and it must come back. The same options
@@ -217,8 +219,17 @@ func (w *world) play(faulty time.Duration) {
 // repose: a cluster that is left alone stays as it is.
 func (w *world) repose() {
 	leader := w.etcd.text(dcs.KeyLeader)
-	for end := w.now + time.Minute; w.check.violation == "" && w.step(end); {
+	// A renewal that was lost just before the faults healed is not tried again before its time is over, and a lease
+	// may end meanwhile.
+	calm := w.now + w.base.RetryTimeout + 2*time.Second
+	for end := calm + time.Minute; w.check.violation == "" && w.step(end); {
 		now := w.etcd.text(dcs.KeyLeader)
+		if w.now < calm {
+			leader = now
+		}
+		if now == "" && w.base.FailsafeMode {
+			continue // its lease may have ended while it went on without etcd; then it takes the lock again
+		}
 		if now != leader && !w.requested() && w.now-w.check.requestAt > time.Minute {
 			w.check.violate("the lead goes from %s to %q without a reason", leader, now)
 		}
@@ -305,6 +316,12 @@ func (w *world) decided(n *node, d ha.Decision) {
 	if _, waiting := d.Action.(ha.Wait); !waiting {
 		w.tracef(n, "decides", "%s: %T: %s", d.Reasons[0].Rule, d.Action, d.Reasons[0].Text)
 	}
+}
+
+// happens notes a fault, its end, or what a user does: whatever may move the lead.
+func (w *world) happens(n *node, what, format string, args ...any) {
+	w.happened = w.now
+	w.tracef(n, what, format, args...)
 }
 
 // tracef notes an event; n is nil for what concerns no single node.
