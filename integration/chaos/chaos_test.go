@@ -1,19 +1,25 @@
 // Package chaos lets faults happen to a cluster of real processes, one after the other by chance, while clients
 // write unique rows through all of it, and accounts for every acknowledged row at the end. Three members of
-// etcd and three nodes each have a host of their own. It needs root and iproute2.
+// etcd and three nodes each have a host of their own, and each node a disk and clocks, too. It needs root, iproute2,
+// iptables, util-linux and e2fsprogs.
 //
 // make test runs a short form; make chaos runs CHAOS_TIME (default ten minutes) in each mode. CHAOS_SEED repeats
-// the choice of faults; what comes of them still depends on the machine.
+// the choice of faults; what comes of them still depends on the machine. CHAOS_STEP begins in the middle of them,
+// CHAOS_MODE chooses one mode, CHAOS_FAULT the faults that have this text in their name.
 package chaos
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/hathi-ha/hathi/integration/testcluster"
+	"github.com/hathi-ha/hathi/integration/testdisk"
 	"github.com/hathi-ha/hathi/integration/testetcd"
 	"github.com/hathi-ha/hathi/integration/testnet"
 )
@@ -24,17 +30,43 @@ const (
 	enough = 2 * time.Minute
 	// short is how long faults happen in each mode in make test.
 	short = 15 * time.Second
+	// diskSize is what a node has: the first max_wal_size of WAL, two copies of the data, and some air.
+	diskSize = 3 << 30
 )
+
+// options are what the environment says.
+type options struct {
+	length      time.Duration
+	seed, first uint64
+	faults      []fault
+}
+
+func read(t *testing.T) options {
+	t.Helper()
+	o := options{length: short, seed: rand.Uint64()}
+	if d, err := time.ParseDuration(os.Getenv("CHAOS_TIME")); err == nil {
+		o.length = max(d, short+time.Second) // asked for, so it is the long form
+	}
+	if s, err := strconv.ParseUint(os.Getenv("CHAOS_SEED"), 10, 64); err == nil {
+		o.seed = s
+	}
+	if s, err := strconv.ParseUint(os.Getenv("CHAOS_STEP"), 10, 64); err == nil {
+		o.first = s
+	}
+	for _, f := range faults {
+		if strings.Contains(f.name, os.Getenv("CHAOS_FAULT")) {
+			o.faults = append(o.faults, f)
+		}
+	}
+	if len(o.faults) == 0 {
+		t.Fatalf("CHAOS_FAULT=%q is in no fault's name", os.Getenv("CHAOS_FAULT"))
+	}
+	return o
+}
 
 // TestChaos: at no moment two primaries, in any mode; and in the modes that promise it no acknowledged row lost.
 func TestChaos(t *testing.T) {
-	length, seed := short, rand.Uint64()
-	if d, err := time.ParseDuration(os.Getenv("CHAOS_TIME")); err == nil {
-		length = max(d, short+time.Second) // asked for, so it is the long form
-	}
-	if s, err := strconv.ParseUint(os.Getenv("CHAOS_SEED"), 10, 64); err == nil {
-		seed = s
-	}
+	o := read(t)
 	for _, mode := range []struct {
 		name, dcs string
 		lossless  bool
@@ -43,24 +75,32 @@ func TestChaos(t *testing.T) {
 		{"sync", "synchronous_mode: true", true},
 		{"strict", "synchronous_mode: true\nsynchronous_mode_strict: true", true},
 		{"quorum", "synchronous_mode: quorum", true},
+		{"failsafe", "failsafe_mode: true", false},
 	} {
 		if only := os.Getenv("CHAOS_MODE"); only != "" && only != mode.name {
 			continue
 		}
 		t.Run(mode.name, func(t *testing.T) {
-			t.Logf("CHAOS_SEED=%d", seed)
-			w := newWorld(t, mode.dcs, seed)
+			again := fmt.Sprintf("CHAOS_MODE=%s CHAOS_SEED=%d CHAOS_STEP=%d CHAOS_FAULT='%s' CHAOS_TIME=%s make chaos",
+				mode.name, o.seed, o.first, os.Getenv("CHAOS_FAULT"), o.length)
+			t.Log("the same faults again: " + again)
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Log("FAILED; the same faults again: " + again)
+				}
+			})
+			w := newWorld(t, mode.dcs, o.seed)
 			w.c.WaitHealthy(enough)
 			probes := w.c.StartProbes()
 			client := w.c.StartWriter()
 			judge := func(*testing.T) {}
-			if mode.lossless && length > short {
+			if mode.lossless && o.length > short {
 				// Not in the short form: a server that was killed shows, when it is back, what no standby has yet
 				// acknowledged, and if it then dies again before one has, PostgreSQL itself is not linearizable.
 				h, stop := record(t, w.c)
 				judge = func(t *testing.T) { stop(); h.judge(t) }
 			}
-			w.disturb(time.Now().Add(length))
+			w.disturb(o, time.Now().Add(o.length))
 			w.net.MendAll()
 			w.c.WaitHealthy(enough)
 			w.c.WaitWrites(client, enough)
@@ -74,16 +114,48 @@ func TestChaos(t *testing.T) {
 
 func newWorld(t *testing.T, dcs string, seed uint64) *world {
 	t.Helper()
-	w := &world{net: testnet.New(t), rand: rand.New(rand.NewPCG(seed, 0)), log: t.Logf}
+	w := &world{
+		net: testnet.New(t), rand: rand.New(rand.NewPCG(seed, 1<<63)), log: t.Logf,
+		disks: map[string]*testdisk.Disk{}, hosts: map[string][]string{},
+	}
 	var hosts []testetcd.Host
 	for i := range etcdMembers {
 		address, wrap := w.net.Host(etcdHost(i))
 		hosts = append(hosts, testetcd.Host{Address: address, Wrap: wrap})
 	}
+	// Disks before what runs on them, so that they end after it.
+	disks := []*testdisk.Disk{testdisk.New(t, diskSize), testdisk.New(t, diskSize), testdisk.New(t, diskSize)}
 	w.etcd = testetcd.StartOn(t, hosts...)
 	w.c = testcluster.Start(t, testcluster.Options{
-		TTL: 6, LoopWait: 2, Retry: 2, EtcdAt: w.etcd.Addresses(), DCS: dcs,
-		Place: func(i int, node *testcluster.Node) { node.Listen, node.Wrap = w.net.Host(node.Name) },
+		Nodes: len(disks), TTL: 6, LoopWait: 2, Retry: 2, EtcdAt: w.etcd.Addresses(), DCS: dcs,
+		Place: func(i int, n *testcluster.Node) {
+			n.Listen, w.hosts[n.Name] = w.net.Host(n.Name)
+			n.Wrap = w.clock(w.hosts[n.Name])
+			w.disks[n.Name] = disks[i]
+			n.Dir, n.Data = disks[i].Path, filepath.Join(disks[i].Path, "data")
+		},
 	})
+	t.Cleanup(func() { // nothing that writes to a disk that hangs can end
+		for _, d := range disks {
+			d.Thaw()
+		}
+	})
+	for _, n := range w.c.Nodes {
+		w.checkClock(t, n)
+	}
 	return w
+}
+
+// checkClock: a node that shared this machine's clocks would prove nothing.
+func (w *world) checkClock(t *testing.T, n *testcluster.Node) {
+	t.Helper()
+	here, err := os.Readlink("/proc/self/ns/time")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, pid := range map[string]int{"guard": n.Guard(), "agent": n.Agent(), "postmaster": n.Postmaster()} {
+		if there, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/time", pid)); err != nil || there == here {
+			t.Fatalf("the %s of %s (pid %d) has no clocks of its own: %q, %v", what, n.Name, pid, there, err)
+		}
+	}
 }

@@ -3,20 +3,25 @@ package chaos
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"slices"
 	"time"
 
 	"github.com/hathi-ha/hathi/integration/testcluster"
+	"github.com/hathi-ha/hathi/integration/testdisk"
 	"github.com/hathi-ha/hathi/integration/testetcd"
 	"github.com/hathi-ha/hathi/integration/testnet"
 )
 
-// world is a cluster whose nodes and etcd members each have a host of their own.
+// world is a cluster whose nodes and etcd members each have a host, a disk and a clock of their own.
 type world struct {
-	c    *testcluster.Cluster
-	etcd *testetcd.Cluster
-	net  *testnet.Network
-	rand *rand.Rand
-	log  func(format string, args ...any)
+	c     *testcluster.Cluster
+	etcd  *testetcd.Cluster
+	net   *testnet.Network
+	disks map[string]*testdisk.Disk // of the nodes
+	hosts map[string][]string       // by node, what starts a program on its host
+	rand  *rand.Rand                // of the present step
+	log   func(format string, args ...any)
 }
 
 const etcdMembers = 3
@@ -32,7 +37,9 @@ type fault struct {
 
 // faults are what may happen. Agent and guard of one node are never struck at once: the promise is about any
 // one process.
-var faults = []fault{
+var faults = slices.Concat(processFaults, lineFaults, etcdFaults, diskFaults)
+
+var processFaults = []fault{
 	{"agent killed", func(w *world, n *testcluster.Node) func() {
 		testcluster.Kill(n.Agent())
 		return nil
@@ -61,21 +68,47 @@ var faults = []fault{
 		n.Destroy()
 		return n.Run
 	}},
+	{"node killed, and back with another clock", func(w *world, n *testcluster.Node) func() {
+		n.Destroy()
+		return func() {
+			n.Wrap = w.clock(w.hosts[n.Name])
+			n.Run()
+		}
+	}},
 	{"node asked to stop", func(w *world, n *testcluster.Node) func() {
 		n.Terminate(enough)
 		return n.Run
 	}},
+}
+
+var lineFaults = []fault{
 	{"cut off from etcd", func(w *world, n *testcluster.Node) func() { return w.net.CutOff(n.Name, w.etcdHosts()...) }},
 	{"can't send to etcd", func(w *world, n *testcluster.Node) func() {
-		return w.oneWay(func(h string) (string, string) { return n.Name, h })
+		return w.oneWay(w.etcdHosts(), func(h string) (string, string) { return n.Name, h })
 	}},
 	{"can't hear etcd", func(w *world, n *testcluster.Node) func() {
-		return w.oneWay(func(h string) (string, string) { return h, n.Name })
+		return w.oneWay(w.etcdHosts(), func(h string) (string, string) { return h, n.Name })
 	}},
 	{"alone", func(w *world, n *testcluster.Node) func() {
 		return w.net.CutOff(n.Name, append(w.etcdHosts(), w.others(n)...)...)
 	}},
 	{"cut off from the other nodes", func(w *world, n *testcluster.Node) func() { return w.net.CutOff(n.Name, w.others(n)...) }},
+	{"can't send to the other nodes", func(w *world, n *testcluster.Node) func() {
+		return w.oneWay(w.others(n), func(h string) (string, string) { return n.Name, h })
+	}},
+	{"can't hear the other nodes", func(w *world, n *testcluster.Node) func() {
+		return w.oneWay(w.others(n), func(h string) (string, string) { return h, n.Name })
+	}},
+	{"slow line", func(w *world, n *testcluster.Node) func() { return w.slowLine(n.Name) }},
+	{"line that loses packets", func(w *world, n *testcluster.Node) func() {
+		return w.net.Lose(n.Name, 0.05+0.5*w.rand.Float64())
+	}},
+}
+
+var etcdFaults = []fault{
+	{"slow line of one etcd member", func(w *world, _ *testcluster.Node) func() {
+		return w.slowLine(etcdHost(w.rand.IntN(etcdMembers)))
+	}},
 	{"one etcd member killed", func(w *world, _ *testcluster.Node) func() {
 		i := w.rand.IntN(etcdMembers)
 		w.etcd.Kill(i)
@@ -104,6 +137,39 @@ var faults = []fault{
 			w.etcd.Resume(1)
 		}
 	}},
+	{"the majority of etcd killed", func(w *world, _ *testcluster.Node) func() {
+		w.etcd.Kill(1)
+		w.etcd.Kill(2)
+		return w.etcd.StartAll
+	}},
+	{"all of etcd killed", func(w *world, _ *testcluster.Node) func() {
+		for i := range etcdMembers {
+			w.etcd.Kill(i)
+		}
+		return w.etcd.StartAll
+	}},
+}
+
+var diskFaults = []fault{
+	{"disk hangs", func(w *world, n *testcluster.Node) func() {
+		w.disks[n.Name].Hang()
+		return w.disks[n.Name].Thaw
+	}},
+	{"slow disk", func(w *world, n *testcluster.Node) func() {
+		w.disks[n.Name].Slow(time.Duration(50+w.rand.IntN(450))*time.Millisecond, 10*time.Millisecond)
+		return w.disks[n.Name].Thaw
+	}},
+	{"full disk", func(w *world, n *testcluster.Node) func() {
+		empty := w.disks[n.Name].Fill()
+		if l := w.c.Leader(); l != nil {
+			// Segments that were kept for use again last for a while, and a fault does not.
+			for range 8 {
+				_, _ = l.SQL("SELECT pg_switch_wal()")
+				time.Sleep(50 * time.Millisecond) // a switch does nothing before somebody has written
+			}
+		}
+		return empty
+	}},
 }
 
 func freeze(pids ...int) func() {
@@ -130,34 +196,73 @@ func (w *world) others(n *testcluster.Node) []string {
 	return hosts
 }
 
-// oneWay cuts one direction between a node and each member of etcd.
-func (w *world) oneWay(direction func(host string) (from, to string)) func() {
-	for _, h := range w.etcdHosts() {
+// oneWay cuts one direction between a node and each of the hosts.
+func (w *world) oneWay(hosts []string, direction func(host string) (from, to string)) func() {
+	for _, h := range hosts {
 		w.net.Cut(direction(h))
 	}
 	return func() {
-		for _, h := range w.etcdHosts() {
+		for _, h := range hosts {
 			w.net.Mend(direction(h))
 		}
 	}
 }
 
+// slowLine lets from 64 kbit to 2 Mbit a second through, and packets wait for up to a second.
+func (w *world) slowLine(host string) func() {
+	return w.net.Slow(host, 64<<w.rand.IntN(6), time.Duration(50+w.rand.IntN(950))*time.Millisecond)
+}
+
+// clock gives the command that starts a program with clocks of its own: those that count from the start of the
+// machine, up to a year before or after this machine's. (What the wall clock shows can't be changed for a process.)
+func (w *world) clock(host []string) []string {
+	var uptime float64
+	if text, err := os.ReadFile("/proc/uptime"); err == nil {
+		_, _ = fmt.Sscan(string(text), &uptime)
+	}
+	const year = 365 * 24 * 3600
+	seconds := w.rand.IntN(year)
+	if w.rand.IntN(3) == 0 {
+		seconds = -w.rand.IntN(max(1, int(uptime)-60)) // a clock can't show less than zero
+	}
+	offset := fmt.Sprint(seconds)
+	return append(slices.Clone(host), "unshare", "--time", "--fork", "--monotonic", offset, "--boottime", offset)
+}
+
+// step is one fault, as the seed chose it.
+type step struct {
+	fault        fault
+	leader       bool // strike the leader, if there is one
+	node         int  // strike this one
+	lasts, pause time.Duration
+	rand         *rand.Rand // for what else there is to choose
+}
+
+// plan gives a step. It depends on nothing that happens: the same seed gives the same steps. The leader is struck
+// as often as all others together.
+func plan(seed, number uint64, faults []fault, nodes int) step {
+	r := rand.New(rand.NewPCG(seed, number))
+	return step{
+		fault: faults[r.IntN(len(faults))], leader: r.IntN(2) == 0, node: r.IntN(nodes),
+		lasts: time.Duration(r.IntN(9000)) * time.Millisecond, pause: time.Duration(r.IntN(3000)) * time.Millisecond,
+		rand: r,
+	}
+}
+
 // disturb lets one fault happen after the other for a while; each lasts from a moment to longer than a lease.
-// The leader is struck as often as all others together.
-func (w *world) disturb(until time.Time) {
-	for time.Now().Before(until) {
-		f := faults[w.rand.IntN(len(faults))]
-		n := w.c.Nodes[w.rand.IntN(len(w.c.Nodes))]
-		if l := w.c.Leader(); l != nil && w.rand.IntN(2) == 0 {
+func (w *world) disturb(o options, until time.Time) {
+	for number := o.first; time.Now().Before(until); number++ {
+		s := plan(o.seed, number, o.faults, len(w.c.Nodes))
+		n := w.c.Nodes[s.node]
+		if l := w.c.Leader(); l != nil && s.leader {
 			n = l
 		}
-		lasts := time.Duration(w.rand.IntN(9000)) * time.Millisecond
-		w.log("%s: %s for %s", n.Name, f.name, lasts)
-		heal := f.strike(w, n)
-		if heal != nil {
-			time.Sleep(lasts)
+		w.rand = s.rand
+		w.log("%s step %d: %s: %s for %s", time.Now().Format("15:04:05.000"), number, n.Name, s.fault.name, s.lasts)
+		if heal := s.fault.strike(w, n); heal != nil {
+			time.Sleep(s.lasts)
 			heal()
 		}
-		time.Sleep(time.Duration(w.rand.IntN(3000)) * time.Millisecond)
+		time.Sleep(s.pause)
 	}
 }

@@ -62,7 +62,7 @@ func startOn(t testing.TB, hosts []Host) *Cluster {
 	var err error
 	for range 3 {
 		c := newCluster(t, hosts)
-		if err = c.startAll(); err == nil {
+		if err = c.start(c.members...); err == nil {
 			t.Cleanup(c.killAll)
 			return c
 		}
@@ -145,6 +145,28 @@ func (c *Cluster) Start(i int) {
 		m.kill()
 	}
 	c.t.Fatalf("testetcd: %v\n%s", err, m.log())
+}
+
+// StartAll starts all members that do not run and waits until all serve.
+func (c *Cluster) StartAll() {
+	c.t.Helper()
+	var down []*member
+	for _, m := range c.members {
+		if m.cmd == nil {
+			down = append(down, m)
+		}
+	}
+	var err error
+	for deadline := time.Now().Add(startLimit); time.Now().Before(deadline); {
+		// All before any is waited for: without a majority none serves.
+		if err = c.start(down...); err == nil {
+			return
+		}
+		for _, m := range down {
+			m.kill()
+		}
+	}
+	c.t.Fatalf("testetcd: %v", err)
 }
 
 // Stop ends a member with SIGTERM and waits until it is gone.
@@ -234,13 +256,13 @@ func (c *Cluster) signal(m *member, sig syscall.Signal) {
 	}
 }
 
-func (c *Cluster) startAll() error {
-	for _, m := range c.members {
+func (c *Cluster) start(members ...*member) error {
+	for _, m := range members {
 		if err := c.spawn(m); err != nil {
 			return err
 		}
 	}
-	for _, m := range c.members {
+	for _, m := range members {
 		if err := m.wait(); err != nil {
 			return fmt.Errorf("%w\n%s", err, m.log())
 		}

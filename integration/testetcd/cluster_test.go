@@ -78,3 +78,19 @@ func TestThreeMembersGoOnWithoutOne(t *testing.T) {
 		}
 	}
 }
+
+func TestAllMembersComeBackWithTheirData(t *testing.T) {
+	c := testetcd.Start(t, 3)
+	cli := connect(t, c.Endpoints()...)
+	if _, err := cli.Put(within(t, 10*time.Second), "a", "1"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		c.Kill(i)
+	}
+	c.StartAll()
+	got, err := cli.Get(within(t, 20*time.Second), "a")
+	if err != nil || len(got.Kvs) != 1 {
+		t.Fatalf("after all were killed and started: %v, %v", got, err)
+	}
+}

@@ -1,5 +1,6 @@
-// Package testnet makes hosts out of network namespaces around a switch, and cuts the lines between them, one
-// way or both. Nothing leaves the machine. It needs root and iproute2.
+// Package testnet makes hosts out of network namespaces around a switch, cuts the lines between them, one way or
+// both, makes them slow and lets them lose packets. Nothing leaves the machine. It needs root, iproute2 and, for
+// lines that lose packets, iptables.
 package testnet
 
 import (
@@ -18,6 +19,7 @@ type Network struct {
 	subnet string // 10.x.y
 	hosts  map[string]int
 	cuts   map[line]bool
+	bad    map[string]func() // what mends the line of a host that is slow or loses packets
 }
 
 // line is one direction between two hosts.
@@ -34,7 +36,7 @@ func New(t testing.TB) *Network {
 	pid := os.Getpid()
 	n := &Network{
 		T: t, prefix: fmt.Sprintf("hn%d", pid%100000), subnet: fmt.Sprintf("10.%d.%d", 64+pid/250%60, pid%250),
-		hosts: map[string]int{}, cuts: map[line]bool{},
+		hosts: map[string]int{}, cuts: map[line]bool{}, bad: map[string]func(){},
 	}
 	n.namespace("sw")
 	n.in("sw", "ip", "link", "add", "name", "br0", "type", "bridge")
@@ -109,9 +111,12 @@ func (n *Network) CutOff(host string, others ...string) (mend func()) {
 	}
 }
 
-// MendAll opens all lines.
+// MendAll opens all lines, and none is slow or loses anything.
 func (n *Network) MendAll() {
 	n.T.Helper()
+	for _, mend := range n.bad {
+		mend()
+	}
 	for l := range n.cuts {
 		n.Mend(l.from, l.to)
 	}

@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -14,7 +16,7 @@ import (
 
 // TestMain lets copies of this test binary listen and send on the hosts.
 func TestMain(m *testing.M) {
-	if len(os.Args) < 3 || os.Args[1] != "listen" && os.Args[1] != "send" {
+	if len(os.Args) < 3 || !slices.Contains([]string{"listen", "send", "echo"}, os.Args[1]) {
 		os.Exit(m.Run())
 	}
 	if err := speak(os.Args[1], os.Args[2]); err != nil {
@@ -23,6 +25,9 @@ func TestMain(m *testing.M) {
 }
 
 func speak(what, address string) error {
+	if what == "echo" {
+		return echo(address)
+	}
 	if what == "send" {
 		conn, err := net.Dial("udp", address)
 		if err != nil {
@@ -105,4 +110,79 @@ func TestCut(t *testing.T) {
 			t.Errorf("%s: a hears b: %t", c.name, got)
 		}
 	}
+}
+
+// TestLose: a line that loses all its packets is as good as cut, and mended it loses none.
+func TestLose(t *testing.T) {
+	n := New(t)
+	_, a := n.Host("a")
+	address, b := n.Host("b")
+	mend := n.Lose("b", 1)
+	if hears(t, a, b, address+":7000") {
+		t.Error("b hears a although all is lost")
+	}
+	mend()
+	mend()
+	if !hears(t, a, b, address+":7000") {
+		t.Error("b does not hear a after the line was mended")
+	}
+}
+
+// TestSlow: a slow line takes its time for what goes over it, either way, and a mended one does not.
+func TestSlow(t *testing.T) {
+	n := New(t)
+	address, b := n.Host("b")
+	server := exec.Command(b[0], append(b[1:], os.Args[0], "echo", address+":7000")...)
+	out, err := server.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = server.Process.Kill()
+		_ = server.Wait()
+	})
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
+		t.Fatalf("no server: %q, %v", line, err)
+	}
+	conn, err := net.Dial("tcp", address+":7000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	trip := func() time.Duration {
+		const size = 32 << 10
+		begin := time.Now()
+		go func() { _, _ = conn.Write(make([]byte, size)) }()
+		if _, err := io.ReadFull(conn, make([]byte, size)); err != nil {
+			t.Fatal(err)
+		}
+		return time.Since(begin)
+	}
+	trip()
+	mend := n.Slow("b", 512, 200*time.Millisecond)
+	if took := trip(); took < 400*time.Millisecond {
+		t.Errorf("32 KiB there and back over 512 kbit/s took %s", took)
+	}
+	mend()
+	if took := trip(); took > 400*time.Millisecond {
+		t.Errorf("32 KiB there and back over a mended line took %s", took)
+	}
+}
+
+// echo gives back what it hears on one connection.
+func echo(address string) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	conn, err := listener.Accept()
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(conn, conn)
+	return err
 }
