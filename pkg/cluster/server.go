@@ -57,6 +57,7 @@ type Server struct {
 	LatestEndLSN     LSN    // what the WAL receiver last heard of the upstream's end of WAL
 	RestoreCommand   string
 	PrimaryConninfo  Upstream // what the server follows now; zero Host: nothing
+	ConfigLoaded     string   // when it last read its files, as it says itself; changes with each time
 	Senders          []Sender
 	Slots            []Slot
 	ServerTimeOffset time.Duration

@@ -19,7 +19,7 @@ func ruleReplica(o *Observation) *Decision {
 		return act(Demote{Mode: DemoteNoLock}, "replica-demote",
 			"demoting self because I do not have the lock and I was a leader")
 	}
-	for _, rule := range []func(*Observation) *Decision{replicaDiverged, replicaFollow, replicaSync, ruleRestart, ruleSlots} {
+	for _, rule := range []func(*Observation) *Decision{replicaDiverged, replicaFollow, replicaReconnect, replicaSync, ruleRestart, ruleSlots} {
 		if d := rule(o); d != nil {
 			return d
 		}

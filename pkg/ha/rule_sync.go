@@ -44,6 +44,8 @@ type SyncMemory struct {
 	LeavingSince clock.Instant
 	// PrimarySince is when this server was first seen as a primary in this life; zero if it is none.
 	PrimarySince clock.Instant
+	// Source is what became of the member that is followed. It stands here because a commit waits for the standby.
+	Source Source
 }
 
 // namesSettle is how long after a session has seen new names every other process that is awake has read
@@ -58,6 +60,7 @@ func (m *SyncMemory) Note(o *Observation) {
 	if !o.Stopping && !o.Memory.RestartRequested && !o.Memory.ReinitializeRequested && o.Job == nil {
 		m.LeavingSince = 0
 	}
+	m.Source.note(o)
 	if !s.Answered {
 		if s.Process == cluster.ProcessNone {
 			*m = SyncMemory{Written: m.Written, Judged: m.Judged, FailedAt: m.FailedAt, Alive: m.Alive, LeavingSince: m.LeavingSince}

@@ -78,7 +78,9 @@ func awaitPrimary(ctx context.Context, c *pgconn.PgConn) error {
 }
 
 // Follow points the running replica to another upstream; a zero one disconnects it. It returns when the
-// server has the new settings. Before PostgreSQL 13 that takes a restart.
+// server has the new settings. Before PostgreSQL 13 that takes a restart. A replica that has this upstream already
+// tries at once to connect to it, if it waits for wal_retrieve_retry_interval to be over: the signal to read the
+// files ends that wait. Source: PostgreSQL 17, postmaster/startup.c, StartupProcSigHupHandler.
 func (i *Instance) Follow(ctx context.Context, upstream cluster.Upstream) error {
 	h := i.postmaster()
 	cfg := i.config()
@@ -88,8 +90,12 @@ func (i *Instance) Follow(ctx context.Context, upstream cluster.Upstream) error 
 	case !exists(cfg.DataDir, "standby.signal"):
 		return fmt.Errorf("follow %s:%s: no standby.signal in %s; only a replica can follow", upstream.Host, upstream.Port, cfg.DataDir)
 	}
-	if _, err := i.writeFiles(ctx, role{standby: true, upstream: upstream}); err != nil {
+	changed, err := i.writeFiles(ctx, role{standby: true, upstream: upstream})
+	if err != nil {
 		return fmt.Errorf("follow %s:%s: %w", upstream.Host, upstream.Port, err)
+	}
+	if !changed && i.follows(ctx, upstream) {
+		return hangup(h)
 	}
 	if !readsUpstream.has(majorVersion(cfg.DataDir)) {
 		return i.Restart(ctx, 0, nil)
@@ -98,6 +104,28 @@ func (i *Instance) Follow(ctx context.Context, upstream cluster.Upstream) error 
 		return fmt.Errorf("follow %s:%s: %w", upstream.Host, upstream.Port, err)
 	}
 	return i.awaitUpstream(ctx, upstream)
+}
+
+// follows reports whether the running server has these settings already.
+func (i *Instance) follows(ctx context.Context, upstream cluster.Upstream) bool {
+	ctx, cancel := context.WithTimeout(ctx, statementTimeout)
+	defer cancel()
+	s := i.local("Patroni", statementTimeout)
+	c, err := s.open(ctx)
+	if err != nil {
+		return false
+	}
+	defer closeConn(c)
+	has, err := hasUpstream(ctx, c, upstream)
+	return err == nil && has
+}
+
+func hasUpstream(ctx context.Context, c *pgconn.PgConn, upstream cluster.Upstream) (bool, error) {
+	out, err := rows(ctx, c, `SELECT current_setting('primary_conninfo'), current_setting('primary_slot_name')`)
+	if err != nil {
+		return false, err
+	}
+	return upstreamOf(out[0][0], out[0][1]).Same(upstream) || upstream.Host == "" && out[0][0] == "", nil
 }
 
 // awaitUpstream waits until sessions see the new settings. A signal is not answered, so the server is
@@ -112,11 +140,11 @@ func (i *Instance) awaitUpstream(ctx context.Context, upstream cluster.Upstream)
 	}
 	defer closeConn(c)
 	for {
-		out, err := rows(ctx, c, `SELECT current_setting('primary_conninfo'), current_setting('primary_slot_name')`)
+		has, err := hasUpstream(ctx, c, upstream)
 		if err != nil {
 			return fmt.Errorf("follow %s:%s: %w", upstream.Host, upstream.Port, err)
 		}
-		if upstreamOf(out[0][0], out[0][1]).Same(upstream) || upstream.Host == "" && out[0][0] == "" {
+		if has {
 			return nil
 		}
 		select {

@@ -174,7 +174,7 @@ func (a *answer) fill(s *cluster.Server) {
 	s.ReceiverStatus = a.ReceiverStatus
 	s.LatestEndLSN = a.LatestEnd.LSN
 	s.RestoreCommand = a.RestoreCommand
-	s.PostmasterStart = a.Started
+	s.PostmasterStart, s.ConfigLoaded = a.Started, a.ConfLoaded
 	s.ServerTimeOffset = a.Now.Sub(a.took)
 	s.SynchronousNames, s.CheckpointerIdle = a.SyncNames, a.CheckpointIdle
 	if a.InRecovery {

@@ -308,3 +308,31 @@ func TestSilent(t *testing.T) {
 		t.Log(err)
 	}
 }
+
+// TestFollowAgainConnectsAtOnce: a replica that waits for its next attempt makes it when it is told to follow whom it
+// follows already.
+func TestFollowAgainConnectsAtOnce(t *testing.T) {
+	p := primary(t)
+	cfg := newConfig(t, "node2")
+	cfg.Parameters = append(cfg.Parameters, Parameter{"wal_retrieve_retry_interval", "10min"})
+	r := newInstance(t, cfg)
+	must(t, r, r.Clone(t.Context(), cluster.Copy{From: address(p)}))
+	must(t, r, r.StartReplica(t.Context(), address(p)))
+	started := eventually(t, r, "streaming", func(s cluster.Server) bool { return s.ReceiverStatus == "streaming" })
+	if _, err := p.Stop(t.Context(), cluster.StopImmediate, false); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, r, "waiting for the next attempt", func(s cluster.Server) bool {
+		return s.Answered && s.ReceiverStatus == "" && sql(t, r,
+			`SELECT wait_event FROM pg_stat_activity WHERE backend_type = 'startup'`) == "RecoveryRetrieveRetryInterval"
+	})
+	must(t, p, p.StartPrimary(t.Context(), time.Minute, nil))
+	must(t, r, r.Follow(t.Context(), address(p)))
+	s := eventually(t, r, "streaming again", func(s cluster.Server) bool { return s.ReceiverStatus == "streaming" })
+	if s.PostmasterPID != started.PostmasterPID {
+		t.Error("the replica was restarted for it")
+	}
+	if s.ConfigLoaded == started.ConfigLoaded {
+		t.Error("the observation does not tell that the files were read")
+	}
+}

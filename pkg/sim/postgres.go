@@ -78,6 +78,7 @@ func (p *postgres) observeRunning(o *cluster.Server) {
 		return
 	}
 	o.ReceiveLSN, o.ReplayLSN, o.PrimaryConninfo = s.shown().lsn, s.shown().lsn, s.upstream
+	o.ConfigLoaded = fmt.Sprint(s.loads)
 	if s.connected {
 		o.ReceiverStatus, o.LatestEndLSN = "streaming", s.inFlight.lsn
 	}
@@ -313,7 +314,10 @@ func (p *postgres) Follow(_ context.Context, upstream cluster.Upstream) error {
 		return errors.New("follow: only a running replica can follow")
 	}
 	s.w.sleep(s.w.between(2*time.Millisecond, 20*time.Millisecond))
-	s.upstream, s.connected = upstream, false
+	s.loads++
+	if !s.upstream.Same(upstream) {
+		s.upstream, s.connected = upstream, false
+	}
 	return nil
 }
 

@@ -47,6 +47,7 @@ type server struct {
 	started time.Time
 	life    int // counts starts and ends; what was planned for another life does not happen
 	acking  bool
+	loads   int // how often its files were read
 
 	// What the controlling side makes of it.
 	state  cluster.State
