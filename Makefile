@@ -43,7 +43,7 @@ soak: ## simulate until told to stop
 sim-report: ## which rules the simulator takes, and how often
 	go run ./pkg/sim/cmd/report
 
-chaos: setup ## faults by chance on real processes, in each mode (CHAOS_TIME, CHAOS_MODE, CHAOS_SEED)
+chaos: setup ## faults by chance on real processes, in each mode (CHAOS_TIME, _MODE, _SEED, _STEP, _FAULT)
 	CHAOS_TIME=$${CHAOS_TIME:-10m} go test -v -count=1 -timeout 6h ./integration/chaos
 
 playground: setup build ## a cluster of three nodes on this machine
