@@ -108,6 +108,7 @@ func TestChaos(t *testing.T) {
 			all := append(probes, client)
 			lost := w.c.Account(mode.lossless, all...)
 			t.Logf("%d rows acknowledged, %d lost, reigns %v", testcluster.Count(all), len(lost), testcluster.Reigns(probes))
+			t.Logf("marks in the logs: %v", w.marks())
 		})
 	}
 }
@@ -144,6 +145,24 @@ func newWorld(t *testing.T, dcs string, seed uint64) *world {
 		w.checkClock(t, n)
 	}
 	return w
+}
+
+// marks counts lines of the nodes' logs that show that a fault has reached something.
+func (w *world) marks() map[string]int {
+	marks := map[string]int{}
+	for _, n := range w.c.Nodes {
+		for line := range strings.Lines(n.Log()) {
+			for _, mark := range []string{
+				"PANIC", "No space left on device", "demoting self", "Demoting self", "promoted self", "running pg_rewind",
+				"connecting to ", "starting primary after failure", "DCS is not accessible", "failsafe mode is enabled",
+			} {
+				if strings.Contains(line, mark) {
+					marks[mark]++
+				}
+			}
+		}
+	}
+	return marks
 }
 
 // checkClock: a node that shared this machine's clocks would prove nothing.
