@@ -41,6 +41,16 @@ func Cleanup() {
 	}
 }
 
+// PostgresBin is the directory of the programs of PostgreSQL that the nodes run.
+func PostgresBin(t testing.TB) string {
+	t.Helper()
+	bin, err := postgresBin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bin
+}
+
 // postgresBin is the directory of the newest PostgreSQL of this machine.
 func postgresBin() (string, error) {
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")

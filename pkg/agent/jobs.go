@@ -104,10 +104,7 @@ func (a *Agent) promote(ctx context.Context, o ha.Observation) bool {
 	a.memory.CheckpointPending = true
 	return a.start(ctx, ha.JobPromote, "", func(ctx context.Context) outcome {
 		err := a.o.Postgres.Promote(ctx)
-		return func(a *Agent) {
-			a.memory.Rewind = ha.RewindUnknown
-			a.failed("promotion failed", err)
-		}
+		return func(a *Agent) { a.promoted(err) }
 	})
 }
 

@@ -1,6 +1,9 @@
 package cluster
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // DataDir is what a data directory holds.
 type DataDir int
@@ -186,6 +189,9 @@ type PeerStatus struct {
 	WatchdogFailed bool
 	Error          string // why it is not reachable
 }
+
+// ErrPromotionRefused: the user's pre_promote command has said that the server must not be promoted.
+var ErrPromotionRefused = errors.New("the command says no")
 
 // Copy says what the copy of a server is to be made from.
 type Copy struct {

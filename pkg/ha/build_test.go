@@ -146,3 +146,13 @@ func strict(o *Observation) { o.Settings.SynchronousModeStrict = true }
 
 // fromBackup: a way to create replicas needs no leader.
 func fromBackup(o *Observation) { o.Settings.CopyWithoutLeader = true }
+
+// promotable is a replica that has won the lock.
+func promotable(o *Observation) {
+	replica(o)
+	o.Store.View.Leader.Name = "a"
+	o.Store.LockProven = start.Add(25 * time.Second)
+}
+
+// refusedPromotion: pre_promote has just said no.
+func refusedPromotion(o *Observation) { o.Memory.PromotionRefusedAt = o.Now }

@@ -90,6 +90,13 @@ func TestDecide(t *testing.T) {
 		{"too far behind the last known position", []change{orphan, func(o *Observation) { o.Store.View.Status.Optime = 1000 + 1<<20 + 1 }}, Wait{}, "i am not the healthiest node"},
 		{"just near enough", []change{orphan, answers("b", 0, unreachable), answers("c", 1000), func(o *Observation) { o.Store.View.Status.Optime = 1000 + 1<<20 }}, AcquireLeader{}, "promoted self"},
 		{"timeline unknown with check_timeline", []change{orphan, func(o *Observation) { o.Settings.CheckTimeline, o.Server.Timeline = true, 0 }}, Wait{}, "i am not the healthiest node"},
+		{"pre_promote said no", []change{promotable, refusedPromotion}, ReleaseLeader{}, "pre-promote script failed"},
+		{"pre_promote said no, long ago", []change{promotable, refusedPromotion, func(o *Observation) {
+			o.Now = o.Now.Add(31 * time.Second)
+			o.Store.LockProven = o.Now.Add(25 * time.Second)
+		}}, Promote{}, "promoted self"},
+		{"pre_promote said no, and nobody leads", []change{orphan, refusedPromotion}, Wait{}, "i am not the healthiest node"},
+		{"pre_promote said no to an order in pause", []change{orphan, paused, request("", "a"), refusedPromotion}, Wait{}, "no action"},
 		{"nofailover never races", []change{orphan, func(o *Observation) { o.Self.Tags = cluster.Tags{"nofailover": true} }}, Wait{}, "not allowed to promote"},
 		{"no race in pause", []change{orphan, paused}, Wait{}, "PAUSE: no action. I am (a)"},
 		{"named candidate takes the lock", []change{orphan, request("b", "a")}, AcquireLeader{}, "promoted self"},

@@ -129,6 +129,8 @@ type Memory struct {
 	CheckpointPending bool
 	// FormerLeader is the last member other than nobody that was seen to hold the leader key.
 	FormerLeader string
+	// PromotionRefusedAt is when the user's pre_promote last refused the promotion; zero if it never did.
+	PromotionRefusedAt clock.Instant
 	// RaceLostAt is when this member last tried for the leader key in vain.
 	RaceLostAt clock.Instant
 	// ReinitializeRequested: a user asked for it over REST.

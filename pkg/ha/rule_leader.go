@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hathi-ha/hathi/pkg/clock"
 	"github.com/hathi-ha/hathi/pkg/cluster"
 )
 
@@ -48,6 +49,9 @@ func leaderPromote(o *Observation) *Decision {
 	if o.paused() && o.Store.View.Failover.Candidate != o.Self.Name {
 		return act(ReleaseLeader{}, "leader-paused-release", "removed leader lock because postgres is not running as primary")
 	}
+	if _, refused := promotionRefused(o); refused {
+		return act(ReleaseLeader{}, "leader-pre-promote", "Promotion cancelled because the pre-promote script failed")
+	}
 	if d := proveForMore(o); d != nil {
 		return d
 	}
@@ -55,6 +59,16 @@ func leaderPromote(o *Observation) *Decision {
 		return d
 	}
 	return act(Promote{}, "leader-promote", "promoted self to leader because I had the session lock")
+}
+
+// promotionRefused tells until when this member stays out of the race because the user's pre_promote has said no:
+// a TTL, in which somebody else may take over. Source: Patroni 4.1, ha.py, enforce_primary_role.
+func promotionRefused(o *Observation) (until clock.Instant, refused bool) {
+	if o.Memory.PromotionRefusedAt == 0 {
+		return 0, false
+	}
+	until = o.Memory.PromotionRefusedAt.Add(o.Settings.TTL)
+	return until, o.Now.Before(until)
 }
 
 // leaderRequest: somebody asked for another leader.

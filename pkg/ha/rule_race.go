@@ -31,6 +31,10 @@ func ruleRace(o *Observation) *Decision {
 		return wait("race-watchdog", "following a different leader because i am not the healthiest node").
 			because("race-watchdog", "Watchdog device is not usable")
 	}
+	if until, refused := promotionRefused(o); refused {
+		return wait("race-pre-promote", "following a different leader because i am not the healthiest node").
+			because("race-pre-promote", "the pre-promote script has failed").until(until)
+	}
 	if o.Self.Tags.NoFailover() {
 		return wait("race-nofailover", "following a different leader because I am not allowed to promote")
 	}
@@ -45,10 +49,11 @@ func ruleRace(o *Observation) *Decision {
 // racePaused: in pause only a running primary takes the lock, or a replica that was named.
 func racePaused(o *Observation) *Decision {
 	req := o.Store.View.Failover
+	_, refused := promotionRefused(o)
 	switch {
 	case o.Server.IsPrimary() && identityFits(o):
 		return act(AcquireLeader{}, "race-paused-primary", "acquired session lock as a leader")
-	case req.Candidate == o.Self.Name && req.ScheduledAt.IsZero() && !o.Self.Tags.NoFailover():
+	case req.Candidate == o.Self.Name && req.ScheduledAt.IsZero() && !o.Self.Tags.NoFailover() && !refused:
 		if d := syncStand(o); d != nil {
 			return d
 		}

@@ -23,6 +23,9 @@ func Standing(o Observation) []Check {
 			fmt.Sprintf("%d bytes behind the last published position, %d are allowed", mine.Behind(o.Store.View.Status.Optime), o.Settings.MaximumLagOnFailover),
 		},
 	}
+	if _, refused := promotionRefused(&o); refused {
+		checks = append(checks, Check{"race-pre-promote", false, "its pre-promote script has failed within the last ttl"})
+	}
 	if len(o.Store.View.Failsafe) > 0 {
 		held := heldBack(&o)
 		checks = append(checks, Check{"race-failsafe", held == nil, pick(held == nil, "failsafe mode does not stand in the way", lastReason(held))})

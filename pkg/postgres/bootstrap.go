@@ -34,7 +34,8 @@ func (i *Instance) Bootstrap(ctx context.Context) error {
 	if err := clearMark(foundingMark(cfg.DataDir)); err != nil {
 		return fmt.Errorf("bootstrap: %w", err)
 	}
-	i.fire("on_start")
+	i.setFounds(false)
+	i.fire(i.callbacks.become(cluster.RolePrimary, onStart))
 	return nil
 }
 

@@ -31,8 +31,10 @@ type command struct {
 	// user: path is a command line of the user, which is split into words. What it prints is shown beside the log
 	// of the agent.
 	user bool
-	// free: a command of the user that may outlive the agent, and that gets no grace when it is cancelled.
+	// free: a command of the user that may outlive the agent.
 	free bool
+	// atOnce: it gets no grace when it is cancelled.
+	atOnce bool
 }
 
 // run runs a program to its end and gives its output, stdout and stderr together, the middle left out if it
@@ -72,7 +74,7 @@ func (i *Instance) run(ctx context.Context, c command) (string, error) {
 	select {
 	case err = <-ended:
 	case <-ctx.Done():
-		err = endGroup(cmd.Process.Pid, ended, c.free)
+		err = endGroup(cmd.Process.Pid, ended, c.atOnce)
 		return out.String(), fmt.Errorf("run %s: %w (%w)", name, context.Cause(ctx), err)
 	}
 	if err != nil && !errors.Is(err, exec.ErrWaitDelay) { // that one is about a grandchild, the program has succeeded

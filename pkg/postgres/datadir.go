@@ -107,6 +107,17 @@ func last(e fs.DirEntry) int {
 	return 0
 }
 
+// inspectRole tells what a data directory was last used for.
+func inspectRole(dir string) cluster.Role {
+	switch kind, _ := inspect(dir); {
+	case kind != cluster.DataPresent:
+		return cluster.RoleUninitialized
+	case hasStandbySignal(dir):
+		return cluster.RoleReplica
+	}
+	return cluster.RolePrimary
+}
+
 // mustHoldDatabase makes sure that a program which claims to have made a data directory has, and closes the
 // directory to others, without which PostgreSQL does not start.
 func mustHoldDatabase(dir string) error {

@@ -52,7 +52,10 @@ func New(cfg Config, log *slog.Logger) (*Instance, error) {
 		return nil, err
 	}
 	i := &Instance{log: log, cfg: cfg, changed: make(chan struct{}, 1), closed: make(chan struct{}), state: cluster.StateStopped}
-	i.callbacks.log = log
+	i.callbacks.log, i.callbacks.place = log, make(map[bool]*running)
+	if inspectRole(cfg.DataDir) == cluster.RolePrimary {
+		i.callbacks.role = cluster.RoleDemoted // unless it is found running
+	}
 	i.names = savedNames(cfg)
 	i.postmaster()
 	return i, nil
@@ -124,6 +127,7 @@ func (i *Instance) postmaster() *process.Handle {
 	}
 	i.keep(h, f.started)
 	i.learnPrograms()
+	i.callbacks.adopted()
 	return h
 }
 

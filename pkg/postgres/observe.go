@@ -78,7 +78,16 @@ func (i *Instance) Observe(ctx context.Context) cluster.Server {
 	i.fromControlFile(ctx, cfg, &s)
 	s.History, s.HistoryTime = i.watch.history.read(cfg.DataDir, s.Timeline)
 	i.finish(&s)
+	if s.Answered && !i.isActing() {
+		i.fire(i.callbacks.due(s.InRecovery))
+	}
 	return s
+}
+
+func (i *Instance) isActing() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.acting
 }
 
 // unfinished tells the rest of a bootstrap or a copy of ours that did not come to its end. A database in the

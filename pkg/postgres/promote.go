@@ -20,11 +20,14 @@ const promoteLimit = time.Minute
 var ErrNotInRecovery = errors.New("postgres is not in recovery")
 
 // Promote promotes the server and waits until it is out of recovery, at most a minute. ErrNotInRecovery if
-// it is a primary.
+// it is a primary; cluster.ErrPromotionRefused if the user's pre_promote says no.
 func (i *Instance) Promote(ctx context.Context) error {
 	cfg := i.config()
 	if cfg.PrePromote != "" {
 		if _, err := i.run(ctx, command{path: cfg.PrePromote, user: true}); err != nil {
+			if ctx.Err() == nil {
+				err = fmt.Errorf("%w: %w", cluster.ErrPromotionRefused, err)
+			}
 			return fmt.Errorf("promote: pre_promote: %w", err)
 		}
 	}
@@ -54,7 +57,8 @@ func (i *Instance) Promote(ctx context.Context) error {
 	i.limits = nil
 	i.mu.Unlock()
 	i.notify()
-	i.fire("on_role_change")
+	i.callbacks.become(cluster.RolePrimary, "")
+	i.fire(onRoleChange)
 	return nil
 }
 
@@ -98,12 +102,16 @@ func (i *Instance) Follow(ctx context.Context, upstream cluster.Upstream) error 
 		return hangup(h)
 	}
 	if !readsUpstream.has(majorVersion(cfg.DataDir)) {
-		return i.Restart(ctx, 0, nil)
+		return i.restart(ctx, 0, nil, i.callbacks.become(roleUnder(upstream), onRestart))
 	}
 	if err := hangup(h); err != nil {
 		return fmt.Errorf("follow %s:%s: %w", upstream.Host, upstream.Port, err)
 	}
-	return i.awaitUpstream(ctx, upstream)
+	err := i.awaitUpstream(ctx, upstream)
+	if err == nil {
+		i.fire(i.callbacks.become(roleUnder(upstream), onReload))
+	}
+	return err
 }
 
 // follows reports whether the running server has these settings already.

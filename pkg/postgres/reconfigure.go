@@ -42,7 +42,7 @@ func (i *Instance) Reconfigure(ctx context.Context, cfg Config) (changed bool, e
 	if err := i.reloadAndWait(ctx); err != nil {
 		return true, fmt.Errorf("reconfigure: %w", err)
 	}
-	i.fire("on_reload")
+	i.fire(onReload)
 	return true, nil
 }
 

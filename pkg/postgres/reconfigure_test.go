@@ -215,27 +215,3 @@ func TestPassLines(t *testing.T) {
 		t.Errorf("several hosts: %q", got)
 	}
 }
-
-func TestCallbacks(t *testing.T) {
-	cfg := newConfig(t, "node1")
-	out := filepath.Join(filepath.Dir(cfg.DataDir), "calls")
-	cfg.Callbacks = map[string]string{}
-	for _, action := range []string{"on_start", "on_stop", "on_restart"} {
-		cfg.Callbacks[action] = "sh -c 'echo $* >> " + out + "' --"
-	}
-	i := newInstance(t, cfg)
-	calls := func(want string) {
-		t.Helper()
-		waitFor(t, want, func() bool {
-			b, _ := os.ReadFile(out)
-			return strings.HasSuffix(string(b), want+"\n")
-		})
-	}
-	must(t, i, i.Bootstrap(t.Context()))
-	calls("on_start primary test")
-	must(t, i, i.Restart(t.Context(), 0, nil))
-	calls("on_restart primary test")
-	_, err := i.Stop(t.Context(), cluster.StopFast, false)
-	must(t, i, err)
-	calls("on_stop demoted test")
-}

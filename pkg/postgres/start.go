@@ -24,11 +24,16 @@ var ErrStillStarting = errors.New("postgres is still starting")
 // until it accepts connections, for as long as timeout (zero: pg_ctl_timeout) allows: ErrStillStarting after
 // that. guard may refuse the process that is to become the server; nil allows it.
 func (i *Instance) StartPrimary(ctx context.Context, timeout time.Duration, guard GuardServer) error {
-	r := role{guard: guard}
+	r, as := role{guard: guard}, cluster.RolePrimary
 	if hasStandbySignal(i.config().DataDir) {
-		r.standby = true // the limits of its control file count all the same
+		r.standby, as = true, cluster.RoleReplica // the limits of its control file count all the same
 	}
-	return i.boot(ctx, r, timeout, cluster.StateStarting, "on_start")
+	err := i.boot(ctx, r, timeout, cluster.StateStarting, i.callbacks.become(as, onStart))
+	if err != nil && i.postmaster() == nil && as == cluster.RolePrimary {
+		i.callbacks.become(cluster.RoleDemoted, "")
+		i.fire(onRoleChange)
+	}
+	return err
 }
 
 // StartReplica starts the stopped server in standby mode and waits until it accepts connections. A zero
@@ -48,9 +53,13 @@ func (i *Instance) StartReplica(ctx context.Context, upstream cluster.Upstream) 
 	if err := replace(filepath.Join(dir, "standby.signal"), nil, fileMode(dir)); err != nil {
 		return fmt.Errorf("start replica: %w", err)
 	}
-	err := i.boot(ctx, role{standby: true, upstream: upstream}, 0, cluster.StateStarting, "on_start")
-	if errors.Is(err, ErrStillStarting) {
+	action := i.callbacks.become(roleUnder(upstream), onStart)
+	err := i.boot(ctx, role{standby: true, upstream: upstream}, 0, cluster.StateStarting, action)
+	switch {
+	case errors.Is(err, ErrStillStarting):
 		return nil
+	case err != nil && action == onRoleChange:
+		i.fire(action) // it is no primary any more, whether it runs or not
 	}
 	return err
 }
@@ -84,6 +93,8 @@ func (i *Instance) boot(ctx context.Context, r role, timeout time.Duration, stat
 		i.fire(action)
 	case !h.Alive():
 		i.setState(cluster.StateStartFailed)
+	case errors.Is(err, ErrStillStarting):
+		i.callbacks.later(action)
 	}
 	return err
 }

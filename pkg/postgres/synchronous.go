@@ -35,6 +35,7 @@ func (i *Instance) SetSynchronousNames(ctx context.Context, names *string) error
 	if err := i.reloadAndWait(ctx); err != nil {
 		return fmt.Errorf("set %s: %w", namesParameter, err)
 	}
+	i.fire(onReload)
 	return nil
 }
 
