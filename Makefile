@@ -7,7 +7,7 @@ LDFLAGS  = -s -w -X github.com/hathi-ha/hathi/pkg/cli.Version=$(VERSION)
 GOFUMPT     = go run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build completions test lint bench soak sim-report chaos playground setup clean docker-image docker-test
+.PHONY: help build completions test lint bench test-versions soak sim-report chaos playground setup clean docker-image docker-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -36,6 +36,9 @@ lint: ## gofumpt, go vet, staticcheck
 
 bench: setup ## how long clients wait when something happens (about 11 minutes)
 	go test -v -tags bench -count=1 -timeout 90m -run TestBench ./integration/bench
+
+test-versions: ## the tests of PostgreSQL on versions 13, 17 and 18, from other Debian releases (root; VERSIONS, TESTS)
+	scripts/test-versions $(VERSIONS)
 
 soak: ## simulate until told to stop
 	go run ./pkg/sim/cmd/soak

@@ -9,9 +9,13 @@ import (
 	"testing"
 )
 
-// binary builds hathi once for all tests of a process and gives its path. It is built without the race
+// binary builds hathi once for all tests of a process and gives its path, or that of one that HATHI_TEST_BIN has
+// ready. It is built without the race
 // detector: what is measured is what ships.
 var binary = sync.OnceValues(func() (string, error) {
+	if ready := os.Getenv("HATHI_TEST_BIN"); ready != "" {
+		return filepath.Join(ready, "hathi"), nil
+	}
 	dir, err := os.MkdirTemp("", "hathi-binary-")
 	if err != nil {
 		return "", fmt.Errorf("make a directory for the binary: %w", err)
@@ -36,7 +40,7 @@ func Main(m *testing.M) {
 
 // Cleanup removes the binary; call it when all tests of the process are over.
 func Cleanup() {
-	if path, err := binary(); err == nil {
+	if path, err := binary(); err == nil && os.Getenv("HATHI_TEST_BIN") == "" {
 		os.RemoveAll(filepath.Dir(path))
 	}
 }

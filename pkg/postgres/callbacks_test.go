@@ -130,7 +130,7 @@ func TestPrePromote(t *testing.T) {
 	if err := r.Promote(ctx); err == nil || errors.Is(err, cluster.ErrPromotionRefused) {
 		t.Errorf("cancelled: %v", err)
 	}
-	r.cfg.PrePromote = "sh -c 'sleep 1000 >/dev/null & exit 0'" // what it leaves running does not count
+	r.cfg.PrePromote = "sh -c 'sleep 5 >/dev/null & exit 0'" // what it leaves running does not count
 	must(t, r, r.Promote(t.Context()))
 }
 

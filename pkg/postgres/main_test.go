@@ -102,7 +102,7 @@ func newConfig(t *testing.T, name string) Config {
 			"host replication all 127.0.0.1/32 scram-sha-256",
 		},
 		UseSlots: true, UsePgRewind: true,
-		InitdbArgs:     []string{"--encoding=UTF8", "--locale=C", "--no-sync"},
+		InitdbArgs:     []string{"--encoding=UTF8", "--locale=C", "--no-sync", "--auth=scram-sha-256"},
 		BasebackupArgs: []string{"--checkpoint=fast", "--no-sync"},
 	}
 }
