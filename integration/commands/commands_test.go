@@ -26,7 +26,7 @@ type step struct {
 	args  string // the program, then its arguments, separated by blanks; 'quotes' keep them together
 	input string
 	env   []string
-	// passing: the tables show a cluster in the middle of a change, so only that they are there is held.
+	// passing: what is shown is a cluster in the middle of a change, so only that there is a table is held.
 	passing bool
 	before  func(c *testcluster.Cluster)
 	after   func(c *testcluster.Cluster)

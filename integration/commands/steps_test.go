@@ -23,7 +23,7 @@ func settled(c *testcluster.Cluster) {
 // steps are all of them, in their order.
 func steps() []step {
 	var all []step
-	for _, part := range [][]step{reading(), queries()} {
+	for _, part := range [][]step{reading(), queries(), dryRuns(), maintenance(), leaders(), endings()} {
 		all = append(all, part...)
 	}
 	return all

@@ -4,16 +4,19 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/ctl"
+	"github.com/hathi-ha/hathi/pkg/explain"
+	"github.com/hathi-ha/hathi/pkg/view"
 )
 
 // changeOptions are those of switchover and failover.
 type changeOptions struct {
-	*env
+	changing
 	kind      ctl.Kind
 	group     integer
 	leader    text
@@ -23,21 +26,23 @@ type changeOptions struct {
 }
 
 func newSwitchover(e *env) *cobra.Command {
-	o := &changeOptions{env: e, kind: ctl.Switchover}
+	o := &changeOptions{changing: changing{env: e}, kind: ctl.Switchover}
 	cmd := changeCommand(o, "Switchover to a replica")
 	option(cmd, &o.leader, "TEXT", "The name of the current leader", "--leader", "--primary")
 	option(cmd, &o.candidate, "TEXT", "The name of the candidate", "--candidate")
 	option(cmd, &o.scheduled, "TEXT", "Timestamp of a scheduled switchover in unambiguous format (e.g. ISO 8601)", "--scheduled")
 	forceOption(cmd, &o.force)
+	o.declare(cmd, waitForAll)
 	e.memberCompletion(cmd, "leader", "primary", "candidate")
 	return cmd
 }
 
 func newFailover(e *env) *cobra.Command {
-	o := &changeOptions{env: e, kind: ctl.Failover}
+	o := &changeOptions{changing: changing{env: e}, kind: ctl.Failover}
 	cmd := changeCommand(o, "Failover to a replica")
 	option(cmd, &o.candidate, "TEXT", "The name of the candidate", "--candidate")
 	forceOption(cmd, &o.force)
+	o.declare(cmd, waitForAll)
 	e.memberCompletion(cmd, "candidate")
 	return cmd
 }
@@ -46,14 +51,14 @@ func changeCommand(o *changeOptions, short string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: string(o.kind) + " [OPTIONS] [CLUSTER_NAME]", Short: short,
 		Args: positional(1), ValidArgsFunction: o.completeCluster,
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+		RunE: o.command(o.run),
 	}
 	groupOption(cmd, &o.group)
 	return cmd
 }
 
 func (o *changeOptions) run(ctx context.Context, args []string) error {
-	s, err := o.subject(ctx, args, o.group)
+	s, err := o.begin(ctx, args, o.group)
 	if err != nil {
 		return err
 	}
@@ -62,19 +67,26 @@ func (o *changeOptions) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	o.printf("Current cluster topology\n")
-	if err := o.table(s, v); err != nil {
+	if err := o.topology(s, v); err != nil {
 		return err
 	}
 	ch, err := o.plan(ctx, s, v)
 	if err != nil {
 		return err
 	}
+	stop := o.follow(ctx, s)
 	out, err := s.control.Execute(ctx, ch)
-	if err != nil {
+	stop()
+	switch {
+	case o.planned(err):
+		return o.foretell(ctx, s, ch)
+	case err != nil:
 		return err
 	}
-	return o.report(ctx, s, ch, out)
+	if err := o.report(ctx, s, ch, out); err != nil || !ch.ScheduledAt.IsZero() {
+		return err
+	}
+	return o.settled(ctx, s, ctl.Names(v.Members))
 }
 
 // plan asks for what was not given and checks each answer at once.
@@ -97,17 +109,14 @@ func (o *changeOptions) plan(ctx context.Context, s *subject, v *cluster.View) (
 			return nil, err
 		}
 	}
-	if o.force {
-		return ch, nil
-	}
-	return ch, o.confirm(ctx, ch)
+	return ch, o.sure(o.force, func() error { return o.confirm(ctx, ch) })
 }
 
 func (o *changeOptions) planLeader(ctx context.Context, ch *ctl.Change) error {
 	leader := o.leader.value
 	switch {
 	case o.leader.given:
-	case o.force:
+	case o.force || o.dry:
 		leader = ch.Leader
 	default:
 		question := "Primary"
@@ -129,10 +138,11 @@ func (o *changeOptions) planCandidate(ctx context.Context, ch *ctl.Change) error
 	}
 	candidate := o.candidate.value
 	if !o.candidate.given {
-		if o.force && o.kind == ctl.Switchover {
+		unasked := o.force || o.dry
+		if unasked && o.kind == ctl.Switchover {
 			return nil
 		}
-		if !o.force {
+		if !unasked {
 			if candidate, err = o.ask.Text(ctx, "Candidate "+quotedList(names), ""); err != nil {
 				return err
 			}
@@ -155,7 +165,7 @@ func quotedList(names []string) string {
 
 func (o *changeOptions) planTime(ctx context.Context, ch *ctl.Change) error {
 	when := o.scheduled.value
-	if !o.scheduled.given && !o.force {
+	if !o.scheduled.given && !o.force && !o.dry {
 		var err error
 		question := fmt.Sprintf("When should the switchover take place (e.g. %s ) ", o.example())
 		if when, err = o.ask.Text(ctx, question, "now"); err != nil {
@@ -199,16 +209,19 @@ func (e *env) agree(ctx context.Context, question, refused string) error {
 // report prints what became of the change. After a fall-back to etcd hathi also waits for the result.
 func (o *changeOptions) report(ctx context.Context, s *subject, ch *ctl.Change, out ctl.Outcome) error {
 	if !out.OK {
-		o.printf("%s%s failed, details: %s\n", strings.ToUpper(string(o.kind[:1])), o.kind[1:], out.Text)
+		o.say("%s%s failed, details: %s", strings.ToUpper(string(o.kind[:1])), o.kind[1:], out.Text)
 		return o.failed()
 	}
 	text := out.Text
 	if out.FellBack {
 		text = fmt.Sprintf("Could not %s using Patroni api, falling back to DCS", o.kind)
 	}
-	o.printf("%s %s\n", stamp(out.At), text)
+	o.said(out.At, text, out.View)
 	if err := o.table(s, out.View); err != nil {
 		return err
+	}
+	if ch.Candidate != nil && strings.HasSuffix(text, fmt.Sprintf(" instead of %q", *ch.Candidate)) {
+		return o.failed()
 	}
 	if !out.FellBack || o.contract() || !ch.ScheduledAt.IsZero() {
 		return nil
@@ -222,6 +235,53 @@ func (o *changeOptions) report(ctx context.Context, s *subject, ch *ctl.Change, 
 		o.hint("The leader did not change. See %s list and the members' logs.", o.name)
 		return errFailed
 	}
-	o.printf("%s %s\n", stamp(o.now()), ch.Success(v.Leader.Name))
+	o.said(o.now(), ch.Success(v.Leader.Name), v)
 	return o.table(s, v)
+}
+
+// waitForAll is the help of --wait.
+const waitForAll = "Wait until all members replicate from the leader"
+
+// said prints what has happened, with the moment.
+func (o *changeOptions) said(at time.Time, text string, v *cluster.View) {
+	o.result.message = append(o.result.message, text)
+	o.result.more = nil
+	if v != nil {
+		o.result.more = view.Object{{Key: "leader", Value: v.Leader.Name}}
+	}
+	o.printf("%s %s\n", stamp(at), text)
+}
+
+// foretell is the end of a dry run: what the leader would make of the request. The error says that it would be in
+// vain. A manual failover is forced, so only what it would cost can be said.
+func (o *changeOptions) foretell(ctx context.Context, s *subject, ch *ctl.Change) error {
+	in, err := s.control.Explain(ctx, s.key())
+	if err != nil {
+		return err
+	}
+	report, candidate := explain.Make(in), ""
+	if ch.Candidate != nil {
+		candidate = *ch.Candidate
+	}
+	if o.kind == ctl.Failover {
+		if behind := report.Behind(candidate); behind != nil {
+			o.printf("%s is %d bytes of WAL behind the leader\n", candidate, *behind)
+		}
+		o.say("Nothing was changed")
+		return nil
+	}
+	verdict, known := report.Foretell(candidate)
+	switch {
+	case !known:
+		o.say("The leader can't be asked whether it would switch over now; nothing was changed")
+	case verdict.Possible:
+		o.say("The leader would switch over now; nothing was changed")
+	default:
+		for _, r := range verdict.Reasons {
+			o.printf("%s\n", r.Text)
+		}
+		o.say("The leader would not switch over now; nothing was changed")
+		return errFailed
+	}
+	return nil
 }

@@ -18,7 +18,7 @@ import (
 )
 
 type editConfigOptions struct {
-	*env
+	changing
 	group          integer
 	quiet, force   bool
 	set, pg        texts
@@ -29,11 +29,11 @@ type editConfigOptions struct {
 }
 
 func newEditConfig(e *env) *cobra.Command {
-	o := &editConfigOptions{env: e}
+	o := &editConfigOptions{changing: changing{env: e}}
 	cmd := &cobra.Command{
 		Use: "edit-config [OPTIONS] [CLUSTER_NAME]", Short: "Edit cluster configuration",
 		Args: positional(1), ValidArgsFunction: e.completeCluster,
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+		RunE: o.command(o.run),
 	}
 	groupOption(cmd, &o.group)
 	toggle(cmd, &o.quiet, "Do not show changes", "--quiet", "-q")
@@ -43,6 +43,7 @@ func newEditConfig(e *env) *cobra.Command {
 	option(cmd, &o.apply, "TEXT", "Apply configuration from file. Use - for stdin.", "--apply")
 	option(cmd, &o.replace, "TEXT", "Apply configuration from file, replacing existing configuration. Use - for stdin.", "--replace")
 	forceOption(cmd, &o.force)
+	o.declare(cmd, "")
 	_ = cmd.RegisterFlagCompletionFunc("set", e.completeSetting("", config.DynamicKeys))
 	_ = cmd.RegisterFlagCompletionFunc("pg", e.completeSetting("postgresql.parameters.", config.SharedParameters))
 	return cmd
@@ -58,7 +59,7 @@ func (t *texts) Set(s string) error { *t = append(*t, s); return nil }
 var _ pflag.Value = (*texts)(nil)
 
 func (o *editConfigOptions) run(ctx context.Context, args []string) (err error) {
-	s, err := o.subject(ctx, args, o.group)
+	s, err := o.begin(ctx, args, o.group)
 	if err != nil {
 		return err
 	}
@@ -199,7 +200,7 @@ func (o *editConfigOptions) edit(ctx context.Context, e *ctl.Edit, text string) 
 func (o *editConfigOptions) settle(ctx context.Context, s *subject, e *ctl.Edit, typed string) (bool, error) {
 	if e.Same() {
 		if !o.quiet {
-			o.printf("Not changed\n")
+			o.say("Not changed")
 		}
 		o.keep = false
 		return true, nil
@@ -216,9 +217,9 @@ func (o *editConfigOptions) settle(ctx context.Context, s *subject, e *ctl.Edit,
 			return false, err
 		}
 	}
-	if !o.force {
+	if !o.force && !o.dry {
 		if o.replace.value == "-" || o.apply.value == "-" {
-			o.printf("Use --force option to apply changes\n")
+			o.say("Use --force option to apply changes")
 			return true, nil
 		}
 		yes, err := o.ask.Confirm(ctx, "Apply these changes?")
@@ -232,11 +233,16 @@ func (o *editConfigOptions) settle(ctx context.Context, s *subject, e *ctl.Edit,
 		}
 	}
 	written, err := s.control.WriteConfig(ctx, e)
-	if err != nil || !written {
+	switch {
+	case o.planned(err):
+		o.keep = false
+		return true, nil
+	case err != nil || !written:
 		return false, err
 	}
 	o.keep = false
-	o.printf("Configuration changed\n")
+	o.result.more = view.Object{{Key: "config", Value: e.After.Value()}}
+	o.say("Configuration changed")
 	return true, nil
 }
 

@@ -17,22 +17,23 @@ import (
 var flushTargets = []string{"restart", "switchover"}
 
 type flushOptions struct {
-	*env
+	changing
 	group integer
 	role  choice
 	force bool
 }
 
 func newFlush(e *env) *cobra.Command {
-	o := &flushOptions{env: e}
+	o := &flushOptions{changing: changing{env: e}}
 	cmd := &cobra.Command{
 		Use: "flush [OPTIONS] CLUSTER_NAME [MEMBER_NAMES]... {restart|switchover}", Short: "Discard scheduled events",
 		Args: flushArguments, ValidArgsFunction: o.complete,
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+		RunE: o.command(o.run),
 	}
 	groupOption(cmd, &o.group)
 	roleOption(cmd, &o.role, ctl.RoleNames)
 	forceOption(cmd, &o.force)
+	o.declare(cmd, "")
 	return cmd
 }
 
@@ -58,7 +59,7 @@ func (o *flushOptions) complete(cmd *cobra.Command, args []string, prefix string
 }
 
 func (o *flushOptions) run(ctx context.Context, args []string) error {
-	s, err := o.subject(ctx, args, o.group)
+	s, err := o.begin(ctx, args, o.group)
 	if err != nil {
 		return err
 	}
@@ -74,14 +75,12 @@ func (o *flushOptions) restart(ctx context.Context, s *subject, named []string) 
 	if err != nil {
 		return err
 	}
-	if !o.force {
-		if err := o.agreeMembers(ctx, "flush", members); err != nil {
-			return err
-		}
+	if err := o.sure(o.force, func() error { return o.agreeMembers(ctx, "flush", members) }); err != nil {
+		return err
 	}
 	return o.tally(ctx, "flush scheduled restart", members, func(m cluster.Member) (bool, error) {
 		if m.ScheduledRestart == nil {
-			o.printf("No scheduled restart for member %s\n", m.Name)
+			o.sayOf(m, true, 0, "No scheduled restart for member %s", m.Name)
 			return true, nil
 		}
 		answer, err := s.control.CancelRestart(ctx, m)
@@ -89,10 +88,10 @@ func (o *flushOptions) restart(ctx context.Context, s *subject, named []string) 
 		case err != nil:
 			return false, err
 		case answer.Status < http.StatusBadRequest:
-			o.printf("Success: flush scheduled restart for member %s\n", m.Name)
+			o.sayOf(m, true, answer.Status, "Success: flush scheduled restart for member %s", m.Name)
 			return true, nil
 		}
-		o.printf("Failed: flush scheduled restart for member %s, status code=%d, (%s)\n", m.Name, answer.Status, answer.Body)
+		o.sayOf(m, false, answer.Status, "Failed: flush scheduled restart for member %s, status code=%d, (%s)", m.Name, answer.Status, answer.Body)
 		return false, nil
 	})
 }
@@ -103,17 +102,19 @@ func (o *flushOptions) switchover(ctx context.Context, s *subject) error {
 		return err
 	}
 	if !ctl.Scheduled(v) {
-		o.printf("No pending scheduled switchover\n")
+		o.say("No pending scheduled switchover")
 		return nil
 	}
 	done, err := s.control.FlushSwitchover(ctx, s.key(), v, func(member string, a ctl.Answer) {
-		o.printf("Failed: member=%s, status_code=%d, (%s)\n", member, a.Status, a.Body)
+		o.sayOf(cluster.Member{Name: member}, false, a.Status, "Failed: member=%s, status_code=%d, (%s)", member, a.Status, a.Body)
 	})
 	switch {
+	case o.planned(err):
+		return nil
 	case err != nil:
 		return err
 	case done.Answer == nil:
-		o.printf("%s Could not find any accessible member of cluster %s\n", stamp(o.now()), s.name)
+		o.say("%s Could not find any accessible member of cluster %s", stamp(o.now()), s.name)
 		if done.Written {
 			o.hint("The scheduled switchover was removed from etcd.")
 			return nil
@@ -121,9 +122,9 @@ func (o *flushOptions) switchover(ctx context.Context, s *subject) error {
 		o.hint("The request was changed by somebody else in the meantime; it was left alone.")
 		return o.failed()
 	case done.Written:
-		o.printf("Success: %s\n", strings.TrimSpace(done.Answer.Body))
+		o.say("Success: %s", strings.TrimSpace(done.Answer.Body))
 		return nil
 	}
-	o.printf("Failed: %s\n", strings.TrimSpace(done.Answer.Body))
+	o.say("Failed: %s", strings.TrimSpace(done.Answer.Body))
 	return o.failed()
 }

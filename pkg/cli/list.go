@@ -14,6 +14,7 @@ type listOptions struct {
 	*env
 	group     integer
 	format    choice
+	all       bool
 	extended  bool
 	timestamp bool
 	watch     watchOptions
@@ -25,6 +26,9 @@ func newList(e *env) *cobra.Command {
 		Use: "list [OPTIONS] [CLUSTER_NAMES]...", Short: "List the members of one or more clusters",
 		Args: positional(-1), ValidArgsFunction: e.completeClusters,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+	}
+	if !e.contract() {
+		toggle(cmd, &o.all, "List every cluster of the namespace", "--all")
 	}
 	groupOption(cmd, &o.group)
 	toggle(cmd, &o.extended, "Show some extra information", "--extended", "-e")
@@ -47,12 +51,21 @@ func newTopology(e *env) *cobra.Command {
 }
 
 func (o *listOptions) run(ctx context.Context, args []string) error {
+	if o.all && len(args) > 0 {
+		return usageError{text: "--all and the names of clusters exclude each other"}
+	}
 	s, err := o.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	if len(args) == 0 && s.scope != "" {
+	switch {
+	case o.all:
+		if args, err = s.scopes(ctx); err != nil || len(args) == 0 {
+			o.hint("There is no cluster in this namespace.")
+			return err
+		}
+	case len(args) == 0 && s.scope != "":
 		args = []string{s.scope}
 	}
 	if len(args) == 0 {

@@ -50,6 +50,7 @@ type env struct {
 	now      func() time.Time
 	getenv   func(string) string
 	global   globals
+	machine  bool // a machine reads standard output, which gets one JSON object
 	// connect opens the way to etcd and the members, for scope as configured; replaced in tests.
 	connect func(ctx context.Context) (*session, error)
 }

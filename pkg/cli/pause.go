@@ -11,29 +11,29 @@ import (
 )
 
 type pauseOptions struct {
-	*env
+	changing
 	pause bool
 	group integer
-	wait  bool
 }
 
 func newPause(e *env, pause bool) *cobra.Command {
-	o := &pauseOptions{env: e, pause: pause}
+	o := &pauseOptions{changing: changing{env: e}, pause: pause}
 	short := map[bool]string{true: "Disable auto failover", false: "Resume auto failover"}[pause]
 	cmd := &cobra.Command{
 		Use: o.verb() + " [OPTIONS] [CLUSTER_NAME]", Short: short,
 		Args: positional(1), ValidArgsFunction: e.completeCluster,
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+		RunE: o.command(o.run),
 	}
 	groupOption(cmd, &o.group)
 	toggle(cmd, &o.wait, "Wait until "+o.verb()+" is applied on all nodes", "--wait")
+	o.declare(cmd, "Wait")
 	return cmd
 }
 
 func (o *pauseOptions) verb() string { return map[bool]string{true: "pause", false: "resume"}[o.pause] }
 
 func (o *pauseOptions) run(ctx context.Context, args []string) error {
-	s, err := o.subject(ctx, args, o.group)
+	s, err := o.begin(ctx, args, o.group)
 	if err != nil {
 		return err
 	}
@@ -46,24 +46,27 @@ func (o *pauseOptions) run(ctx context.Context, args []string) error {
 		return err
 	}
 	answer, err := s.control.Pause(ctx, v, o.pause)
-	if err != nil {
+	switch {
+	case o.planned(err):
+		return nil
+	case err != nil:
 		return err
 	}
 	if answer.Status != http.StatusOK {
-		o.printf("Failed: %s cluster management status code=%d, (%s)\n", o.verb(), answer.Status, answer.Body)
+		o.say("Failed: %s cluster management status code=%d, (%s)", o.verb(), answer.Status, answer.Body)
 		return o.failed()
 	}
 	if o.wait {
 		o.printf("'%s' request sent, waiting until it is recognized by all nodes\n", o.verb())
-		late, waited, err := s.control.AwaitPause(ctx, s.key(), v, o.pause)
+		late, waited, err := s.control.AwaitPause(ctx, s.key(), v, o.pause, o.limit(ctl.LoopWait(v)))
 		if err != nil {
 			return err
 		}
 		if len(late) > 0 {
-			o.printf("%s members didn't recognized pause state after %d seconds\n", strings.Join(late, ", "), int(waited.Seconds()))
+			o.say("%s members didn't recognized pause state after %d seconds", strings.Join(late, ", "), int(waited.Seconds()))
 			return o.failed()
 		}
 	}
-	o.printf("Success: cluster management is %sd\n", o.verb())
+	o.say("Success: cluster management is %sd", o.verb())
 	return nil
 }

@@ -17,14 +17,32 @@ func (e *env) hint(format string, args ...any) {
 	}
 }
 
-// table prints the members of a cluster as list does.
+// progress tells what is going on while somebody waits, on standard error.
+func (e *env) progress(format string, args ...any) {
+	if !e.contract() && (e.machine || terminal(e.err)) {
+		_, _ = fmt.Fprintf(e.err, format+"\n", args...)
+	}
+}
+
+// table prints the members of a cluster as list does; a machine does not need it.
 func (e *env) table(s *subject, v *cluster.View) error {
+	if e.machine {
+		return nil
+	}
 	out, err := view.Members(s.describe(v), view.FormatPretty, false)
 	if err != nil {
 		return err
 	}
 	_, err = e.out.Write(out)
 	return err
+}
+
+// topology is the table with a line before it, as commands print it that change the whole cluster.
+func (e *env) topology(s *subject, v *cluster.View) error {
+	if !e.machine {
+		e.printf("Current cluster topology\n")
+	}
+	return e.table(s, v)
 }
 
 // stamp is the time in front of a result line: local, five digits of the second's fraction.

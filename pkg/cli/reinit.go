@@ -13,29 +13,29 @@ import (
 )
 
 type reinitOptions struct {
-	*env
+	changing
 	group      integer
 	force      bool
 	fromLeader bool
-	wait       bool
 }
 
 func newReinit(e *env) *cobra.Command {
-	o := &reinitOptions{env: e}
+	o := &reinitOptions{changing: changing{env: e}}
 	cmd := &cobra.Command{
 		Use: "reinit [OPTIONS] CLUSTER_NAME [MEMBER_NAMES]...", Short: "Reinitialize cluster member",
 		Args: positional(-1, "CLUSTER_NAME"), ValidArgsFunction: e.completeClusterMembers,
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+		RunE: o.command(o.run),
 	}
 	groupOption(cmd, &o.group)
 	forceOption(cmd, &o.force)
 	toggle(cmd, &o.fromLeader, "Get basebackup from leader", "--from-leader")
 	toggle(cmd, &o.wait, "Wait until reinitialization completes", "--wait")
+	o.declare(cmd, "Wait")
 	return cmd
 }
 
 func (o *reinitOptions) run(ctx context.Context, args []string) error {
-	s, err := o.subject(ctx, args, o.group)
+	s, err := o.begin(ctx, args, o.group)
 	if err != nil {
 		return err
 	}
@@ -58,6 +58,8 @@ func (o *reinitOptions) run(ctx context.Context, args []string) error {
 	if !o.wait || ctx.Err() != nil {
 		return result
 	}
+	ctx, cancel := o.bounded(ctx, 0)
+	defer cancel()
 	err = s.control.AwaitReinitialize(ctx, started,
 		func(names []string) {
 			o.printf("Waiting for reinitialize to complete on: %s\n", strings.Join(names, ", "))
@@ -78,6 +80,9 @@ func (o *reinitOptions) choose(ctx context.Context, members []cluster.Member, na
 		}
 		return members, nil
 	}
+	if !named && o.dry {
+		return nil, worded("Name the members: a dry run asks nothing")
+	}
 	if !named {
 		question := fmt.Sprintf("Which member do you want to reinitialize [%s]?", strings.Join(ctl.Names(members), ", "))
 		name, err := o.ask.Text(ctx, question, "")
@@ -88,7 +93,7 @@ func (o *reinitOptions) choose(ctx context.Context, members []cluster.Member, na
 			return nil, ctl.Refusal{Text: name + " is not a member of cluster"}
 		}
 	}
-	return members, o.agreeMembers(ctx, "reinitialize", members)
+	return members, o.sure(o.force, func() error { return o.agreeMembers(ctx, "reinitialize", members) })
 }
 
 func (o *reinitOptions) one(ctx context.Context, s *subject, m cluster.Member) (bool, error) {
@@ -98,10 +103,10 @@ func (o *reinitOptions) one(ctx context.Context, s *subject, m cluster.Member) (
 			return false, err
 		}
 		if answer.Status < http.StatusBadRequest {
-			o.printf("Success: reinitialize for member %s\n", m.Name)
+			o.sayOf(m, true, answer.Status, "Success: reinitialize for member %s", m.Name)
 			return true, nil
 		}
-		o.printf("Failed: reinitialize for member %s, status code=%d, (%s)\n", m.Name, answer.Status, answer.Body)
+		o.sayOf(m, false, answer.Status, "Failed: reinitialize for member %s, status code=%d, (%s)", m.Name, answer.Status, answer.Body)
 		if force || !answer.Busy() {
 			return false, nil
 		}

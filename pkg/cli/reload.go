@@ -11,27 +11,28 @@ import (
 )
 
 type reloadOptions struct {
-	*env
+	changing
 	group integer
 	role  choice
 	force bool
 }
 
 func newReload(e *env) *cobra.Command {
-	o := &reloadOptions{env: e}
+	o := &reloadOptions{changing: changing{env: e}}
 	cmd := &cobra.Command{
 		Use: "reload [OPTIONS] CLUSTER_NAME [MEMBER_NAMES]...", Short: "Reload cluster member configuration",
 		Args: positional(-1, "CLUSTER_NAME"), ValidArgsFunction: e.completeClusterMembers,
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+		RunE: o.command(o.run),
 	}
 	groupOption(cmd, &o.group)
 	roleOption(cmd, &o.role, ctl.RoleNames)
 	forceOption(cmd, &o.force)
+	o.declare(cmd, "")
 	return cmd
 }
 
 func (o *reloadOptions) run(ctx context.Context, args []string) error {
-	s, err := o.subject(ctx, args, o.group)
+	s, err := o.begin(ctx, args, o.group)
 	if err != nil {
 		return err
 	}
@@ -40,10 +41,8 @@ func (o *reloadOptions) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if !o.force {
-		if err := o.agreeMembers(ctx, "reload", members); err != nil {
-			return err
-		}
+	if err := o.sure(o.force, func() error { return o.agreeMembers(ctx, "reload", members) }); err != nil {
+		return err
 	}
 	return o.tally(ctx, "reload", members, func(m cluster.Member) (bool, error) {
 		answer, err := s.control.Reload(ctx, m)
@@ -51,11 +50,11 @@ func (o *reloadOptions) run(ctx context.Context, args []string) error {
 		case err != nil:
 			return false, err
 		case answer.Status == http.StatusOK:
-			o.printf("No changes to apply on member %s\n", m.Name)
+			o.sayOf(m, true, answer.Status, "No changes to apply on member %s", m.Name)
 		case answer.Status == http.StatusAccepted:
-			o.printf("Reload request received for member %s and will be processed within %d seconds\n", m.Name, int(ctl.LoopWait(v).Seconds()))
+			o.sayOf(m, true, answer.Status, "Reload request received for member %s and will be processed within %d seconds", m.Name, int(ctl.LoopWait(v).Seconds()))
 		default:
-			o.printf("Failed: reload for member %s, status code=%d, (%s)\n", m.Name, answer.Status, answer.Body)
+			o.sayOf(m, false, answer.Status, "Failed: reload for member %s, status code=%d, (%s)", m.Name, answer.Status, answer.Body)
 			return false, nil
 		}
 		return true, nil

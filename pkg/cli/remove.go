@@ -5,30 +5,31 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/ctl"
 	"github.com/hathi-ha/hathi/pkg/view"
 )
 
 type removeOptions struct {
-	*env
-	group  integer
-	format choice
+	changing
+	group integer
 }
 
 func newRemove(e *env) *cobra.Command {
-	o := &removeOptions{env: e}
+	o := &removeOptions{changing: changing{env: e}}
 	cmd := &cobra.Command{
 		Use: "remove [OPTIONS] CLUSTER_NAME", Short: "Remove cluster from DCS",
 		Args: positional(0, "CLUSTER_NAME"), ValidArgsFunction: e.completeCluster,
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+		RunE: o.command(o.run),
 	}
 	groupOption(cmd, &o.group)
 	formatOption(cmd, &o.format)
+	o.declare(cmd, "")
 	return cmd
 }
 
 func (o *removeOptions) run(ctx context.Context, args []string) error {
-	s, err := o.subject(ctx, args, o.group)
+	s, err := o.begin(ctx, args, o.group)
 	if err != nil {
 		return err
 	}
@@ -37,23 +38,35 @@ func (o *removeOptions) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := o.show(s, v); err != nil {
+		return err
+	}
+	r := ctl.Removal{Cluster: s.name, Scope: s.key(), Leader: v.Leader.Name}
+	if err := o.sure(false, func() error { return o.confirm(ctx, r) }); err != nil {
+		return err
+	}
+	n, err := s.control.Remove(ctx, r)
+	switch {
+	case o.planned(err):
+		return nil
+	case err != nil:
+		return err
+	}
+	o.result.more = view.Object{{Key: "removed_keys", Value: n}}
+	o.hint("Removed %d keys.", n)
+	return nil
+}
+
+func (o *removeOptions) show(s *subject, v *cluster.View) error {
+	if o.machine {
+		return nil
+	}
 	out, err := view.Members(s.describe(v), shown(o.format), false)
 	if err != nil {
 		return err
 	}
-	if _, err := o.out.Write(out); err != nil {
-		return err
-	}
-	r := ctl.Removal{Cluster: s.name, Scope: s.key(), Leader: v.Leader.Name}
-	if err := o.confirm(ctx, r); err != nil {
-		return err
-	}
-	n, err := s.control.Remove(ctx, r)
-	if err != nil {
-		return err
-	}
-	o.hint("Removed %d keys.", n)
-	return nil
+	_, err = o.out.Write(out)
+	return err
 }
 
 // confirm asks for all that has to be typed. The questions are answered through pipes, too, and there is no way

@@ -15,23 +15,23 @@ import (
 )
 
 type restartOptions struct {
-	*env
+	changing
 	group     integer
 	role      choice
 	any       bool
 	scheduled text
 	version   text
 	pending   bool
-	timeout   text
+	limitText text
 	force     bool
 }
 
 func newRestart(e *env) *cobra.Command {
-	o := &restartOptions{env: e}
+	o := &restartOptions{changing: changing{env: e}}
 	cmd := &cobra.Command{
 		Use: "restart [OPTIONS] CLUSTER_NAME [MEMBER_NAMES]...", Short: "Restart cluster member",
 		Args: positional(-1, "CLUSTER_NAME"), ValidArgsFunction: e.completeClusterMembers,
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+		RunE: o.command(o.run),
 	}
 	groupOption(cmd, &o.group)
 	roleOption(cmd, &o.role, ctl.RoleNames)
@@ -39,13 +39,14 @@ func newRestart(e *env) *cobra.Command {
 	option(cmd, &o.scheduled, "TEXT", "Timestamp of a scheduled restart in unambiguous format (e.g. ISO 8601)", "--scheduled")
 	option(cmd, &o.version, "TEXT", "Restart if the PostgreSQL version is less than provided (e.g. 9.5.2)", "--pg-version")
 	toggle(cmd, &o.pending, "Restart if pending", "--pending")
-	option(cmd, &o.timeout, "TEXT", "Return error and fail over if necessary when restarting takes longer than this.", "--timeout")
+	option(cmd, &o.limitText, "TEXT", "Return error and fail over if necessary when restarting takes longer than this.", "--timeout")
 	forceOption(cmd, &o.force)
+	o.declare(cmd, "Wait until the members replicate again, a minute at most")
 	return cmd
 }
 
 func (o *restartOptions) run(ctx context.Context, args []string) error {
-	s, err := o.subject(ctx, args, o.group)
+	s, err := o.begin(ctx, args, o.group)
 	if err != nil {
 		return err
 	}
@@ -59,10 +60,8 @@ func (o *restartOptions) run(ctx context.Context, args []string) error {
 		return err
 	}
 	members = o.narrow(members, at)
-	if !o.force {
-		if err := o.confirm(ctx, members, at); err != nil {
-			return err
-		}
+	if err := o.sure(o.force, func() error { return o.confirm(ctx, members, at) }); err != nil {
+		return err
 	}
 	version, err := o.olderThan(ctx)
 	if err != nil {
@@ -71,13 +70,19 @@ func (o *restartOptions) run(ctx context.Context, args []string) error {
 	if !at.IsZero() && ctl.Paused(v) {
 		return ctl.Refusal{Text: "Can't schedule restart in the paused state"}
 	}
-	request := ctl.RestartOptions{Pending: o.pending, Version: version, At: at, Timeout: o.timeout.value}
-	return o.tally(ctx, "restart", members, func(m cluster.Member) (bool, error) { return o.one(ctx, s, m, request) })
+	request := ctl.RestartOptions{Pending: o.pending, Version: version, At: at, Timeout: o.limitText.value}
+	stop := o.follow(ctx, s)
+	err = o.tally(ctx, "restart", members, func(m cluster.Member) (bool, error) { return o.one(ctx, s, m, request) })
+	stop()
+	if err != nil || !at.IsZero() {
+		return err
+	}
+	return o.settled(ctx, s, ctl.Names(members))
 }
 
 func (o *restartOptions) time(ctx context.Context) (time.Time, error) {
 	when := o.scheduled.value
-	if !o.scheduled.given && !o.force {
+	if !o.scheduled.given && !o.force && !o.dry {
 		var err error
 		question := fmt.Sprintf("When should the restart take place (e.g. %s) ", o.example())
 		if when, err = o.ask.Text(ctx, question, "now"); err != nil {
@@ -122,7 +127,7 @@ func (o *restartOptions) confirm(ctx context.Context, members []cluster.Member, 
 
 func (o *restartOptions) olderThan(ctx context.Context) (string, error) {
 	version := o.version.value
-	if !o.version.given && !o.force {
+	if !o.version.given && !o.force && !o.dry {
 		var err error
 		if version, err = o.ask.Text(ctx, "Restart if the PostgreSQL version is less than provided (e.g. 9.5.2) ", ""); err != nil {
 			return "", err
@@ -137,7 +142,7 @@ func (o *restartOptions) olderThan(ctx context.Context) (string, error) {
 func (o *restartOptions) one(ctx context.Context, s *subject, m cluster.Member, r ctl.RestartOptions) (bool, error) {
 	if o.force && !r.At.IsZero() && m.ScheduledRestart != nil {
 		answer, err := s.control.CancelRestart(ctx, m)
-		if err != nil {
+		if !o.planned(err) && err != nil {
 			return false, err
 		}
 		if answer.Status >= http.StatusBadRequest {
@@ -150,15 +155,15 @@ func (o *restartOptions) one(ctx context.Context, s *subject, m cluster.Member, 
 	}
 	switch answer.Status {
 	case http.StatusOK:
-		o.printf("Success: restart on member %s\n", m.Name)
+		o.sayOf(m, true, answer.Status, "Success: restart on member %s", m.Name)
 		return true, nil
 	case http.StatusAccepted:
-		o.printf("Success: restart scheduled on member %s\n", m.Name)
+		o.sayOf(m, true, answer.Status, "Success: restart scheduled on member %s", m.Name)
 		return true, nil
 	case http.StatusConflict:
-		o.printf("Failed: another restart is already scheduled on member %s\n", m.Name)
+		o.sayOf(m, false, answer.Status, "Failed: another restart is already scheduled on member %s", m.Name)
 	default:
-		o.printf("Failed: restart for member %s, status code=%d, (%s)\n", m.Name, answer.Status, answer.Body)
+		o.sayOf(m, false, answer.Status, "Failed: restart for member %s, status code=%d, (%s)", m.Name, answer.Status, answer.Body)
 	}
 	return false, nil
 }

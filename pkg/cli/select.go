@@ -37,20 +37,21 @@ func (e *env) agreeMembers(ctx context.Context, action string, members []cluster
 // tally runs an action on one member after the other. A member that can't be reached does not keep the
 // others from their turn, but ends the command with exit code 1, under either name. each reports whether
 // the member did as asked.
-func (e *env) tally(ctx context.Context, action string, members []cluster.Member, each func(m cluster.Member) (bool, error)) error {
+func (o *changing) tally(ctx context.Context, action string, members []cluster.Member, each func(m cluster.Member) (bool, error)) error {
 	var result error
 	for _, m := range members {
 		ok, err := each(m)
 		switch {
+		case o.planned(err):
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case errors.Is(err, errAborted):
 			return err
 		case err != nil:
-			e.printf("Failed: %s for member %s, %v\n", action, m.Name, err)
+			o.sayOf(m, false, 0, "Failed: %s for member %s, %v", action, m.Name, err)
 			result = errFailed
 		case !ok && result == nil:
-			result = e.failed()
+			result = o.failed()
 		}
 	}
 	return result

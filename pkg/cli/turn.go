@@ -11,29 +11,31 @@ import (
 
 // turnOptions are those of demote-cluster and promote-cluster.
 type turnOptions struct {
-	*env
+	changing
 	turn          ctl.Turn
-	host, command text
+	host, restore text
 	slot          text
 	port          integer
 	force         bool
 }
 
 func newDemoteCluster(e *env) *cobra.Command {
-	o := &turnOptions{env: e, turn: ctl.Turn{Demote: true}}
+	o := &turnOptions{changing: changing{env: e}, turn: ctl.Turn{Demote: true}}
 	cmd := turnCommand(o, "Demote cluster to a standby cluster")
 	option(cmd, &o.host, "TEXT", "Address of the remote node", "--host")
 	option(cmd, &o.port, "INTEGER", "Port of the remote node", "--port")
-	option(cmd, &o.command, "TEXT", "Command to restore WAL records from the remote primary", "--restore-command")
+	option(cmd, &o.restore, "TEXT", "Command to restore WAL records from the remote primary", "--restore-command")
 	option(cmd, &o.slot, "TEXT", "Name of the slot on the remote node to use for replication", "--primary-slot-name")
 	forceOption(cmd, &o.force)
+	o.declareTimeout(cmd)
 	return cmd
 }
 
 func newPromoteCluster(e *env) *cobra.Command {
-	o := &turnOptions{env: e}
+	o := &turnOptions{changing: changing{env: e}}
 	cmd := turnCommand(o, "Promote cluster, make it run standalone")
 	forceOption(cmd, &o.force)
+	o.declareTimeout(cmd)
 	return cmd
 }
 
@@ -41,17 +43,17 @@ func turnCommand(o *turnOptions, short string) *cobra.Command {
 	return &cobra.Command{
 		Use: o.turn.Verb() + "-cluster [OPTIONS] [CLUSTER_NAME]", Short: short,
 		Args: positional(1), ValidArgsFunction: o.completeCluster,
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+		RunE: o.command(o.run),
 	}
 }
 
 func (o *turnOptions) run(ctx context.Context, args []string) error {
 	t := &o.turn
-	t.Remote = ctl.Remote{Host: o.host.value, Port: o.port.value, PrimarySlotName: o.slot.value, RestoreCommand: o.command.value}
+	t.Remote = ctl.Remote{Host: o.host.value, Port: o.port.value, PrimarySlotName: o.slot.value, RestoreCommand: o.restore.value}
 	if t.Demote && t.Remote.Empty() {
 		return ctl.Refusal{Text: "At least --host, --port or --restore-command should be specified"}
 	}
-	s, err := o.subject(ctx, args, integer{})
+	s, err := o.begin(ctx, args, integer{})
 	if err != nil {
 		return err
 	}
@@ -61,12 +63,18 @@ func (o *turnOptions) run(ctx context.Context, args []string) error {
 		return err
 	}
 	if err := s.control.Turn(ctx, t); err != nil {
+		if o.planned(err) {
+			return nil
+		}
 		return err
 	}
+	ctx, cancel := o.bounded(ctx, 0)
+	defer cancel()
 	v, err := s.control.AwaitTurn(ctx, t, func(at time.Time, text string) { o.printf("%s %s\n", second(at), text) })
 	if err != nil {
 		return err
 	}
+	o.result.message = append(o.result.message, "cluster is successfully "+t.Done())
 	o.printf("%s cluster is successfully %s\n", second(o.now()), t.Done())
 	return o.table(s, v)
 }
@@ -80,12 +88,21 @@ func (o *turnOptions) decide(ctx context.Context, s *subject) error {
 	if err := o.turn.Check(v); err != nil {
 		return err
 	}
-	o.printf("Current cluster topology\n")
-	if err := o.table(s, v); err != nil || o.force {
+	if err := o.topology(s, v); err != nil {
 		return err
 	}
-	return o.agree(ctx, "Are you sure you want to "+o.turn.Verb()+" "+s.name+" cluster?", "Aborted cluster "+o.turn.Noun())
+	return o.sure(o.force, func() error {
+		return o.agree(ctx, "Are you sure you want to "+o.turn.Verb()+" "+s.name+" cluster?", "Aborted cluster "+o.turn.Noun())
+	})
 }
 
 // second is the time in front of a line of progress: local, whole seconds.
 func second(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
+
+// declareTimeout adds the options beyond patronictl's; these commands always wait.
+func (o *turnOptions) declareTimeout(cmd *cobra.Command) {
+	o.declare(cmd, "")
+	if !o.contract() {
+		option(cmd, &o.timeout, "FLOAT", "How many seconds to wait until it is done; the change stands after that, too", "--timeout")
+	}
+}

@@ -1,11 +1,15 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
+	"github.com/pmezard/go-difflib/difflib"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -58,7 +62,7 @@ func (e *env) execute(ctx context.Context, args []string) int {
 	case errors.Is(err, errAborted):
 		_, _ = fmt.Fprintln(e.err, "Aborted!")
 		return 1
-	case errors.As(err, &usage) || flagError(err, &usage):
+	case errors.As(err, &usage) || flagError(cmd, err, &usage):
 		if !usage.bare {
 			if cmd.Name() == "help" {
 				cmd = cmd.Root() // the library's own command does not exist for users
@@ -89,7 +93,7 @@ func (e *env) commandPath(cmd *cobra.Command) string {
 }
 
 // flagError puts the library's errors into the words of the contract.
-func flagError(err error, u *usageError) bool {
+func flagError(cmd *cobra.Command, err error, u *usageError) bool {
 	var unknown *pflag.NotExistError
 	var missing *pflag.ValueRequiredError
 	var invalid *pflag.InvalidValueError
@@ -100,7 +104,7 @@ func flagError(err error, u *usageError) bool {
 		if unknown.GetSpecifiedShortnames() != "" {
 			name = "-" + unknown.GetSpecifiedName()
 		}
-		*u = usageError{text: "No such option: " + name}
+		*u = usageError{text: strings.TrimSpace("No such option: " + name + " " + meant(cmd, name))}
 	case errors.As(err, &missing):
 		name := "--" + missing.GetSpecifiedName()
 		if missing.GetSpecifiedShortnames() != "" {
@@ -118,6 +122,29 @@ func flagError(err error, u *usageError) bool {
 		return false
 	}
 	return true
+}
+
+// meant suggests long options that look like a mistyped one. Source: Click 8, exceptions.py, NoSuchOption;
+// Python 3, difflib.get_close_matches.
+func meant(cmd *cobra.Command, typed string) string {
+	likeness := map[string]float64{}
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		name := "--" + f.Name
+		ratio := difflib.NewMatcher(strings.Split(name, ""), strings.Split(typed, "")).Ratio()
+		if strings.HasPrefix(typed, "--") && !strings.HasPrefix(f.Name, "short-") && ratio >= 0.6 {
+			likeness[name] = ratio
+		}
+	})
+	close := slices.SortedFunc(maps.Keys(likeness), func(a, b string) int { return cmp.Compare(likeness[b], likeness[a]) })
+	close = close[:min(3, len(close))]
+	slices.Sort(close)
+	switch len(close) {
+	case 0:
+		return ""
+	case 1:
+		return "Did you mean " + close[0] + "?"
+	}
+	return "(Possible options: " + strings.Join(close, ", ") + ")"
 }
 
 // positional checks the number of arguments: those that are required, by name, and how many more there

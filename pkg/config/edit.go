@@ -33,6 +33,16 @@ func (n *Node) SetPath(path []string, value *Node) *Node {
 	return n.with(key, inner)
 }
 
+// ParseSetting reads one value that a user has given for a key, which is named in the error if it is no YAML. The
+// value has no place of its own in messages.
+func ParseSetting(key, text string) (*Node, error) {
+	n, err := ParseYAML(key, []byte(text))
+	if err != nil {
+		return nil, err
+	}
+	return n.relocated(""), nil
+}
+
 // SameData reports whether two values are equal as Python compares them: 1, 1.0 and true are, "1" is not, and the
 // order of keys does not count.
 func SameData(a, b *Node) bool {

@@ -41,6 +41,8 @@ type Control struct {
 	REST  REST
 	Now   func() time.Time
 	Log   *slog.Logger
+	// DryRun: nothing is changed. What would change something ends in a Planned error instead.
+	DryRun bool
 }
 
 func (c *Control) now() time.Time {

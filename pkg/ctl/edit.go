@@ -80,7 +80,7 @@ func (e *Edit) Set(assignment string) error {
 	if !ok || path == "" {
 		return refuse("Invalid parameter setting %s", assignment)
 	}
-	node, err := config.ParseYAML(path, []byte(value))
+	node, err := config.ParseSetting(path, value)
 	if err != nil {
 		return err
 	}
@@ -131,9 +131,9 @@ func (e *Edit) Rebase(v *cluster.View) (clashes []string, err error) {
 
 // WriteConfig stores the new configuration if nobody has changed it since it was read; false: somebody has.
 func (c *Control) WriteConfig(ctx context.Context, e *Edit) (bool, error) {
-	ok, err := c.Store.PutConfig(ctx, e.Scope, e.After.Compact(), e.revision)
-	if err != nil {
+	ok, err := c.store().PutConfig(ctx, e.Scope, e.After.Compact(), e.revision)
+	if err != nil && !asPlanned(err) {
 		return false, fmt.Errorf("write the configuration of cluster %s to etcd: %w", e.Cluster, err)
 	}
-	return ok, nil
+	return ok, err
 }

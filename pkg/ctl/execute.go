@@ -42,6 +42,8 @@ func (c *Control) Execute(ctx context.Context, ch *Change) (Outcome, error) {
 		answer, err = c.call(ctx, limit, http.MethodPost, ch.target(), "failover", ch.body())
 	}
 	switch {
+	case asPlanned(err):
+		return Outcome{}, err
 	case err != nil && ctx.Err() != nil:
 		return Outcome{}, context.Cause(ctx)
 	case WasNotSent(err):
@@ -71,7 +73,7 @@ func (c *Control) fallBack(ctx context.Context, ch *Change) (Outcome, error) {
 	if v.Failover.Pending() && v.Failover.ScheduledAt.IsZero() {
 		return Outcome{}, refuse("another %s of cluster %s is under way: nothing was changed", v.Failover.Action(), ch.Cluster)
 	}
-	ok, err := c.Store.PutFailover(ctx, ch.Scope, ch.request(), v.Failover.Revision)
+	ok, err := c.store().PutFailover(ctx, ch.Scope, ch.request(), v.Failover.Revision)
 	if err != nil {
 		return Outcome{}, fmt.Errorf("write the %s request to etcd: %w", ch.Kind, err)
 	}

@@ -28,6 +28,8 @@ func (c *Control) FlushSwitchover(ctx context.Context, scope string, v *cluster.
 	for _, m := range leaderFirst(v) {
 		answer, err := c.call(ctx, askTimeout, http.MethodDelete, m.APIURL, "switchover", "")
 		switch {
+		case asPlanned(err):
+			return Flushed{}, err
 		case err != nil && ctx.Err() != nil:
 			return Flushed{}, context.Cause(ctx)
 		case err != nil:
@@ -40,7 +42,7 @@ func (c *Control) FlushSwitchover(ctx context.Context, scope string, v *cluster.
 		}
 	}
 	c.warn(ctx, "Failing over to DCS")
-	ok, err := c.Store.PutFailover(ctx, scope, cluster.FailoverRequest{}, v.Failover.Revision)
+	ok, err := c.store().PutFailover(ctx, scope, cluster.FailoverRequest{}, v.Failover.Revision)
 	if err != nil {
 		return Flushed{}, fmt.Errorf("remove the scheduled switchover from etcd: %w", err)
 	}

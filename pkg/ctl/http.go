@@ -95,6 +95,9 @@ func (c *Control) call(ctx context.Context, limit time.Duration, method, apiURL,
 	if err != nil {
 		return Answer{}, err
 	}
+	if err := c.plan(method, url, body); err != nil {
+		return Answer{}, err
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer from %s within %s", url, limit))
 	defer cancel()
 	return c.REST.Do(ctx, method, url, []byte(body))

@@ -34,8 +34,8 @@ func (c *Control) Pause(ctx context.Context, v *cluster.View, pause bool) (Answe
 	}
 	for _, m := range leaderFirst(v) {
 		answer, err := c.call(ctx, configTimeout, http.MethodPatch, m.APIURL, "config", b.String())
-		if err == nil {
-			return answer, nil
+		if err == nil || asPlanned(err) {
+			return answer, err
 		}
 		if ctx.Err() != nil {
 			return Answer{}, context.Cause(ctx)
@@ -62,9 +62,10 @@ func leaderFirst(v *cluster.View) []cluster.Member {
 }
 
 // AwaitPause waits until all members that had a REST API when before was read publish the wanted state, at
-// most for the cluster's loop_wait and a second. It gives the names of those that don't, and after how long.
-func (c *Control) AwaitPause(ctx context.Context, scope string, before *cluster.View, pause bool) (late []string, waited time.Duration, err error) {
-	waited = LoopWait(before)
+// most for the limit (by contract the cluster's loop_wait) and a second. It gives the names of those that don't, and
+// after how long.
+func (c *Control) AwaitPause(ctx context.Context, scope string, before *cluster.View, pause bool, limit time.Duration) (late []string, waited time.Duration, err error) {
+	waited = limit
 	for end := time.Now().Add(waited + time.Second); ; {
 		v, err := c.Store.Snapshot(ctx, scope)
 		if err != nil {

@@ -39,5 +39,5 @@ func (r Removal) CheckLeader(answer string) error {
 
 // Remove deletes every key of the cluster and gives how many there were.
 func (c *Control) Remove(ctx context.Context, r Removal) (int64, error) {
-	return c.Store.DeleteCluster(ctx, r.Scope)
+	return c.store().DeleteCluster(ctx, r.Scope)
 }

@@ -84,6 +84,8 @@ func (c *Control) Turn(ctx context.Context, t *Turn) error {
 	answer, err := c.call(ctx, configTimeout, http.MethodPatch, t.Leader.APIURL, "config", `{"standby_cluster": `+section+`}`)
 	failure := fmt.Sprintf("Failed to %s %s cluster", t.Verb(), t.Cluster)
 	switch {
+	case asPlanned(err):
+		return err
 	case err != nil && ctx.Err() != nil:
 		return context.Cause(ctx)
 	case err != nil:

@@ -179,7 +179,7 @@ func (s *scene) switchover(members []Member) Switchover {
 	if v := s.handOver(""); v != nil {
 		w.Verdict = *v
 	} else {
-		w.Reasons = append(w.Reasons, Reason{Rule: "explain", Text: s.unasked()})
+		w.Reasons = append(w.Reasons, Reason{Rule: unaskedRule, Text: s.unasked()})
 	}
 	for _, m := range members {
 		if m.Switchover != nil && m.Switchover.Possible {
@@ -191,6 +191,9 @@ func (s *scene) switchover(members []Member) Switchover {
 	}
 	return w
 }
+
+// unaskedRule stands for the rules of a leader that can't be asked.
+const unaskedRule = "explain"
 
 // unasked says why the leader's rules can't be asked.
 func (s *scene) unasked() string {
