@@ -42,6 +42,7 @@ func TestCommands(t *testing.T) {
 	}
 	c.WaitHealthy(2 * enough)
 	t.Run("completion", func(t *testing.T) { completion(t, c) })
+	t.Run("terminal", func(t *testing.T) { c.T = t; inTerminal(t, c) })
 	seen := map[string]bool{}
 	for _, s := range steps() {
 		t.Run(s.name, func(t *testing.T) {

@@ -124,7 +124,7 @@ func (o *changeOptions) planLeader(ctx context.Context, ch *ctl.Change) error {
 			question = "Standby Leader"
 		}
 		var err error
-		if leader, err = o.ask.Text(ctx, question, ch.Leader); err != nil {
+		if leader, err = o.ask.Text(ctx, question, ch.Leader, ch.Leader); err != nil {
 			return err
 		}
 	}
@@ -133,22 +133,26 @@ func (o *changeOptions) planLeader(ctx context.Context, ch *ctl.Change) error {
 
 func (o *changeOptions) planCandidate(ctx context.Context, ch *ctl.Change) error {
 	names, err := ch.Candidates()
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case o.candidate.given:
+		return ch.SetCandidate(o.candidate.value)
+	case (o.force || o.dry) && o.kind == ctl.Switchover:
+		return nil
+	case o.force || o.dry:
+		return ch.SetCandidate("")
 	}
-	candidate := o.candidate.value
-	if !o.candidate.given {
-		unasked := o.force || o.dry
-		if unasked && o.kind == ctl.Switchover {
-			return nil
+	for {
+		candidate, err := o.ask.Text(ctx, "Candidate "+quotedList(names), "", names...)
+		if err != nil {
+			return err
 		}
-		if !unasked {
-			if candidate, err = o.ask.Text(ctx, "Candidate "+quotedList(names), ""); err != nil {
-				return err
-			}
+		if err = ch.SetCandidate(candidate); err == nil || !o.ask.Patient() {
+			return err
 		}
+		_, _ = fmt.Fprintf(o.err, "Error: %v\n", err)
 	}
-	return ch.SetCandidate(candidate)
 }
 
 // quotedList shows names as Python does.

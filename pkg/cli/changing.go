@@ -68,7 +68,7 @@ func (o *changing) command(do func(ctx context.Context, args []string) error) fu
 		}
 		answer := o.out
 		o.out, o.machine = &stream{w: o.err}, true
-		o.ask = newLinePrompter(o.in, o.out)
+		o.ask = o.prompter(o.out)
 		err := do(cmd.Context(), args)
 		o.out = answer
 		_, written := o.out.Write(view.JSON(o.object(cmd.Name(), err)))

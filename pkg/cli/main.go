@@ -66,7 +66,7 @@ func newEnv(name string, in io.Reader, out, err io.Writer) *env {
 		name: name, in: in, out: &stream{w: out}, err: err,
 		now: time.Now, getenv: os.Getenv,
 	}
-	e.ask = newLinePrompter(in, e.out)
+	e.ask = e.prompter(e.out)
 	e.connect = e.open
 	return e
 }

@@ -14,23 +14,37 @@ import (
 
 // prompter asks questions. Every method ends with errAborted at the end of input and when the context ends.
 type prompter interface {
-	// Text gives the answer, or def for an empty line; the default is shown even if it is empty.
-	Text(ctx context.Context, question, def string) (string, error)
+	// Text gives the answer, or def for an empty line; the default is shown even if it is empty. Choices are names
+	// that a terminal completes; any other answer is given as well.
+	Text(ctx context.Context, question, def string, choices ...string) (string, error)
 	// Required asks until the line is not empty.
-	Required(ctx context.Context, question string) (string, error)
+	Required(ctx context.Context, question string, choices ...string) (string, error)
 	// Int asks until the line is a whole number.
 	Int(ctx context.Context, question string) (int, error)
 	// Secret asks like Required, and does not show what is typed in a terminal.
 	Secret(ctx context.Context, question string) (string, error)
+	// Patient reports whether a wrong answer can be given again: a person sits there.
+	Patient() bool
 	// Confirm is a yes/no question whose default is no.
 	Confirm(ctx context.Context, question string) (bool, error)
 }
 
-// linePrompter asks on a plain stream, terminal or not: upstream's users answer through pipes.
+// linePrompter asks on a plain stream, terminal or not: upstream's users answer through pipes. With a console it
+// asks there.
 type linePrompter struct {
 	in       *bufio.Reader
 	keyboard *os.File // nil: the input is no terminal
 	out      io.Writer
+	console  *console // nil: none
+}
+
+// prompter asks on the given stream. patronictl's questions are plain lines in a terminal, too.
+func (e *env) prompter(out io.Writer) prompter {
+	p := newLinePrompter(e.in, out)
+	if !e.contract() {
+		p.console = newConsole(e.in, p.in, out)
+	}
+	return p
 }
 
 func newLinePrompter(in io.Reader, out io.Writer) *linePrompter {
@@ -41,17 +55,19 @@ func newLinePrompter(in io.Reader, out io.Writer) *linePrompter {
 	return p
 }
 
-func (p *linePrompter) Text(ctx context.Context, question, def string) (string, error) {
-	answer, err := p.line(ctx, fmt.Sprintf("%s [%s]: ", question, def))
+func (p *linePrompter) Patient() bool { return p.console != nil }
+
+func (p *linePrompter) Text(ctx context.Context, question, def string, choices ...string) (string, error) {
+	answer, err := p.line(ctx, fmt.Sprintf("%s [%s]: ", question, def), choices...)
 	if answer == "" {
 		answer = def
 	}
 	return answer, err
 }
 
-func (p *linePrompter) Required(ctx context.Context, question string) (string, error) {
+func (p *linePrompter) Required(ctx context.Context, question string, choices ...string) (string, error) {
 	for {
-		answer, err := p.line(ctx, question+": ")
+		answer, err := p.line(ctx, question+": ", choices...)
 		if err != nil || answer != "" {
 			return answer, err
 		}
@@ -109,7 +125,10 @@ func (p *linePrompter) Confirm(ctx context.Context, question string) (bool, erro
 	}
 }
 
-func (p *linePrompter) line(ctx context.Context, question string) (string, error) {
+func (p *linePrompter) line(ctx context.Context, question string, choices ...string) (string, error) {
+	if p.console != nil {
+		return p.wait(ctx, "", func() (string, error) { return p.console.ask(question, choices) })
+	}
 	return p.wait(ctx, question, func() (string, error) {
 		text, err := p.in.ReadString('\n')
 		if text != "" {

@@ -85,7 +85,7 @@ func (o *reinitOptions) choose(ctx context.Context, members []cluster.Member, na
 	}
 	if !named {
 		question := fmt.Sprintf("Which member do you want to reinitialize [%s]?", strings.Join(ctl.Names(members), ", "))
-		name, err := o.ask.Text(ctx, question, "")
+		name, err := o.ask.Text(ctx, question, "", ctl.Names(members)...)
 		if err != nil {
 			return nil, err
 		}

@@ -72,18 +72,16 @@ func (o *removeOptions) show(s *subject, v *cluster.View) error {
 // confirm asks for all that has to be typed. The questions are answered through pipes, too, and there is no way
 // around them.
 func (o *removeOptions) confirm(ctx context.Context, r ctl.Removal) error {
-	questions := []struct {
+	type question struct {
 		text  string
 		check func(string) error
-	}{
+	}
+	questions := []question{
 		{"Please confirm the cluster name to remove", r.CheckName},
 		{`You are about to remove all information in DCS for ` + r.Cluster + `, please type: "` + ctl.Acknowledgement + `"`, r.CheckAware},
 	}
 	if r.Leader != "" {
-		questions = append(questions, struct {
-			text  string
-			check func(string) error
-		}{"This cluster currently is healthy. Please specify the leader name to continue", r.CheckLeader})
+		questions = append(questions, question{"This cluster currently is healthy. Please specify the leader name to continue", r.CheckLeader})
 	}
 	for _, q := range questions {
 		answer, err := o.ask.Required(ctx, q.text)

@@ -176,8 +176,12 @@ func TestTranscripts(t *testing.T) {
 					f.answers[k] = v
 				}
 				got, exit := run(t, f, program, c.input, strings.Fields(c.args)...)
-				if got = withoutTables(got); got != c.want || exit != code {
-					t.Errorf("got (exit %d)\n%s\nwant (exit %d)\n%s", exit, got, code, c.want)
+				want := c.want
+				if program == "hathi" {
+					want = strings.Replace(want, "Aborted!\n", "Aborted! The input ended before the question was answered.\n", 1)
+				}
+				if got = withoutTables(got); got != want || exit != code {
+					t.Errorf("got (exit %d)\n%s\nwant (exit %d)\n%s", exit, got, code, want)
 				}
 			})
 		}

@@ -60,7 +60,11 @@ func (e *env) execute(ctx context.Context, args []string) int {
 	case errors.Is(err, errFailed):
 		return 1
 	case errors.Is(err, errAborted):
-		_, _ = fmt.Fprintln(e.err, "Aborted!")
+		text := "Aborted!"
+		if !e.contract() && ctx.Err() == nil && !e.ask.Patient() {
+			text += " The input ended before the question was answered."
+		}
+		_, _ = fmt.Fprintln(e.err, text)
 		return 1
 	case errors.As(err, &usage) || flagError(cmd, err, &usage):
 		if !usage.bare {
