@@ -90,7 +90,7 @@ func (s step) run(t *testing.T, c *testcluster.Cluster) {
 		t.Fatal(err)
 	}
 	if text != string(want) {
-		t.Errorf("got\n%s\nwant\n%s\nraw\n%s", text, want, out)
+		t.Errorf("got\n%s\nwant\n%s\nraw\n%s\n%s", text, want, out, c.Describe())
 	}
 }
 

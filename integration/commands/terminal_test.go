@@ -86,7 +86,7 @@ func (d *dialogue) ends() int {
 	return d.cmd.ProcessState.ExitCode()
 }
 
-// inTerminal does what only a person at a terminal sees; nothing of it changes the cluster.
+// inTerminal does what only a person at a terminal sees, and leaves the cluster as it was.
 func inTerminal(t *testing.T, c *testcluster.Cluster) {
 	t.Run("names", func(t *testing.T) { names(t, c) })
 	t.Run("patronictl", func(t *testing.T) {
@@ -120,6 +120,27 @@ func inTerminal(t *testing.T, c *testcluster.Cluster) {
 		}
 	})
 	t.Run("difference", func(t *testing.T) { difference(t, c) })
+	t.Run("progress", func(t *testing.T) { progress(t, c) })
+}
+
+// progress is told while somebody waits, and not to patronictl's users.
+func progress(t *testing.T, c *testcluster.Cluster) {
+	d := talk(t, c, "hathi", nil, "reinit", "demo", "node3", "--force", "--wait")
+	d.expect("Waiting for reinitialize to complete on: node3")
+	d.expect("  node3: Replica, ")
+	d.expect("Reinitialize is completed on: node3")
+	if code := d.ends(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	settled(c)
+	d = talk(t, c, "patronictl", nil, "reinit", "demo", "node3", "--force", "--wait")
+	if shown := d.expect("Reinitialize is completed on: node3"); strings.Contains(shown, "  node3: ") {
+		t.Errorf("patronictl tells more than it should: %q", shown)
+	}
+	if code := d.ends(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	settled(c)
 }
 
 // names are completed, and a wrong one can be mended.

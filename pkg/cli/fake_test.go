@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ type fakeCluster struct {
 	reads   int
 	written []cluster.FailoverRequest
 	configs []string                // as they were written to /config
+	sent    []string                // requests other than GET
 	lost    int                     // so many writes of /config lose the race
 	removed []string                // scopes
 	answers map[string][]ctl.Answer // by "METHOD host/path", the last one again and again
@@ -54,6 +56,9 @@ func (f *fakeCluster) DeleteCluster(_ context.Context, scope string) (int64, err
 
 func (f *fakeCluster) Do(_ context.Context, method, url string, _ []byte) (ctl.Answer, error) {
 	key := method + " " + strings.Replace(strings.TrimPrefix(url, "http://"), ":8008", "", 1)
+	if method != "GET" {
+		f.sent = append(f.sent, key)
+	}
 	list := f.answers[key]
 	if len(list) == 0 {
 		return ctl.Answer{}, ctl.NotSent(fmt.Errorf("connection refused"))
@@ -95,16 +100,22 @@ func led(name string) *cluster.View { return demo(func(v *cluster.View) { v.Lead
 func run(t *testing.T, f *fakeCluster, program, input string, args ...string) (string, int) {
 	t.Helper()
 	var all bytes.Buffer
-	e := newEnv(program, strings.NewReader(input), &all, &all)
+	code := runApart(t, f, program, input, &all, &all, args...)
+	return all.String(), code
+}
+
+// runApart keeps the two streams apart.
+func runApart(t *testing.T, f *fakeCluster, program, input string, out, errs io.Writer, args ...string) int {
+	t.Helper()
+	e := newEnv(program, strings.NewReader(input), out, errs)
 	e.getenv = func(string) string { return "" }
 	e.now = func() time.Time { return time.Date(2026, 11, 23, 2, 30, 30, 332649000, time.Local) }
 	e.connect = func(context.Context) (*session, error) {
-		control := &ctl.Control{Store: f, REST: f, Now: e.now, Log: newLogger(&all, e.getenv)}
+		control := &ctl.Control{Store: f, REST: f, Now: e.now, Log: newLogger(errs, e.getenv)}
 		scopes := func(context.Context) ([]string, error) { return []string{"demo", "other"}, nil }
 		return &session{scope: "demo", api: "http://node2:8008/patroni", control: control, scopes: scopes, close: func() {}}, nil
 	}
-	code := e.execute(t.Context(), args)
-	return all.String(), code
+	return e.execute(t.Context(), args)
 }
 
 // withoutTables replaces each table by one line.

@@ -60,6 +60,7 @@ func (o *reinitOptions) run(ctx context.Context, args []string) error {
 	}
 	ctx, cancel := o.bounded(ctx, 0)
 	defer cancel()
+	defer o.follow(ctx, s)()
 	err = s.control.AwaitReinitialize(ctx, started,
 		func(names []string) {
 			o.printf("Waiting for reinitialize to complete on: %s\n", strings.Join(names, ", "))

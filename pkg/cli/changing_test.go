@@ -1,0 +1,126 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/ctl"
+)
+
+// changes is a command line of every command that changes something, with what it needs to get that far.
+var changes = []struct{ args, input string }{
+	{"switchover --candidate node2", "\n\ny\n"},
+	{"failover --candidate node2", "y\n"},
+	{"pause", ""},
+	{"resume", ""},
+	{"edit-config -s ttl=40", "y\n"},
+	{"reinit demo node2", "y\n"},
+	{"restart demo node2", "\ny\n\n"},
+	{"reload demo node2", "y\n"},
+	{"flush demo restart", "y\n"},
+	{"flush demo switchover", ""},
+	{"remove demo", "demo\nYes I am aware\nnode1\n"},
+	{"demote-cluster --host far", "y\n"},
+	{"promote-cluster", "y\n"},
+}
+
+// suited is a cluster that the command can do something to.
+func suited(args string) *cluster.View {
+	return demo(func(v *cluster.View) {
+		config := `{"ttl": 30}`
+		switch {
+		case args == "resume":
+			config = `{"pause": true}`
+		case strings.HasPrefix(args, "promote"):
+			v.Members[0].Role = cluster.RoleStandbyLeader
+		}
+		v.Config = cluster.Document{Present: true, Raw: []byte(config)}
+		v.Failover = cluster.FailoverRequest{Leader: "node1", ScheduledAt: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)}
+		v.Members[1].ScheduledRestart = &cluster.ScheduledRestart{Schedule: "2030-01-01T00:00:00+00:00"}
+	})
+}
+
+// TestChangesAreKnown holds the list against the commands: each that has --dry-run is in it.
+func TestChangesAreKnown(t *testing.T) {
+	var listed, there []string
+	for _, c := range changes {
+		listed = append(listed, strings.Fields(c.args)[0])
+	}
+	for _, cmd := range newEnv("hathi", strings.NewReader(""), io.Discard, io.Discard).controlCommands() {
+		if cmd.Flags().Lookup("dry-run") != nil {
+			there = append(there, cmd.Name())
+		}
+	}
+	slices.Sort(listed)
+	slices.Sort(there)
+	if listed = slices.Compact(listed); !slices.Equal(listed, there) {
+		t.Errorf("commands with --dry-run: %q, tested: %q", there, listed)
+	}
+}
+
+// TestDryRun: nothing is sent or written, and it is said what would be.
+func TestDryRun(t *testing.T) {
+	for _, c := range changes {
+		f := &fakeCluster{views: []*cluster.View{suited(c.args)}}
+		got, _ := run(t, f, "hathi", "", append(strings.Fields(c.args), "--dry-run")...)
+		if len(f.sent)+len(f.written)+len(f.configs)+len(f.removed) > 0 {
+			t.Errorf("%s --dry-run has sent %q and written %v %q %q", c.args, f.sent, f.written, f.configs, f.removed)
+		}
+		if !strings.Contains(got, "Would send: ") {
+			t.Errorf("%s --dry-run says\n%s", c.args, got)
+		}
+	}
+}
+
+// TestMachineOutput: standard output is one object that tells what the exit code tells, whether the members answer,
+// refuse, can't be reached, or nobody answers the questions.
+func TestMachineOutput(t *testing.T) {
+	for _, c := range changes {
+		for name, e := range map[string]struct {
+			answers func() map[string][]ctl.Answer
+			input   string
+		}{
+			"refused":     {func() map[string][]ctl.Answer { return everywhere(503, "no") }, c.input},
+			"unreachable": {nil, c.input},
+			"no answers":  {func() map[string][]ctl.Answer { return everywhere(503, "no") }, ""},
+		} {
+			f := &fakeCluster{views: []*cluster.View{suited(c.args)}, lost: 1}
+			if e.answers != nil {
+				f.answers = e.answers()
+			}
+			var out, errs bytes.Buffer
+			code := runApart(t, f, "hathi", e.input, &out, &errs, append(strings.Fields(c.args), "--format", "json")...)
+			var result struct {
+				Command, Cluster string
+				OK               *bool
+			}
+			if err := json.Unmarshal(out.Bytes(), &result); err != nil || strings.Count(out.String(), "\n") != 1 {
+				t.Errorf("%s, %s: standard output is not one object (%v):\n%s\nstandard error:\n%s", c.args, name, err, out.String(), errs.String())
+				continue
+			}
+			if result.OK == nil || *result.OK != (code == 0) || result.Cluster != "demo" || result.Command != strings.Fields(c.args)[0] {
+				t.Errorf("%s, %s: exit code %d with %s", c.args, name, code, out.String())
+			}
+		}
+	}
+}
+
+// everywhere is the same answer of all members to all requests.
+func everywhere(status int, body string) map[string][]ctl.Answer {
+	all := map[string][]ctl.Answer{}
+	for _, member := range []string{"node1", "node2", "node3"} {
+		for _, request := range []string{
+			"POST %/switchover", "POST %/failover", "PATCH %/config", "POST %/reinitialize", "POST %/restart", "DELETE %/restart",
+			"DELETE %/switchover", "POST %/reload",
+		} {
+			all[strings.ReplaceAll(request, "%", member)] = answer(status, body)
+		}
+	}
+	return all
+}
