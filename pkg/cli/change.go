@@ -70,6 +70,13 @@ func (o *changeOptions) run(ctx context.Context, args []string) error {
 	if err := o.topology(s, v); err != nil {
 		return err
 	}
+	asked, err := o.grouped(ctx, s, o.force || o.dry)
+	if err == nil && asked {
+		v, err = s.snapshot(ctx)
+	}
+	if err != nil {
+		return err
+	}
 	ch, err := o.plan(ctx, s, v)
 	if err != nil {
 		return err

@@ -40,8 +40,12 @@ func (e *env) open(ctx context.Context) (*session, error) {
 	if !cfg.RestAPI.ConnectAddress.IsZero() {
 		api = cfg.RestAPI.URL()
 	}
+	var group *int
+	if cfg.Citus != nil {
+		group = &cfg.Citus.Group
+	}
 	return &session{
-		scope: cfg.Scope, api: api, scopes: client.Scopes, close: func() { _ = client.Close() },
+		citus: group, scope: cfg.Scope, api: api, scopes: client.Scopes, close: func() { _ = client.Close() },
 		control: &ctl.Control{
 			Store: etcdStore{client},
 			REST:  ctl.NewHTTP(secure, cfg.Ctl.Auth.Username, cfg.Ctl.Auth.Password.Reveal()),

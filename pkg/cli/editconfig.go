@@ -35,7 +35,7 @@ func newEditConfig(e *env) *cobra.Command {
 		Args: positional(1), ValidArgsFunction: e.completeCluster,
 		RunE: o.command(o.run),
 	}
-	groupOption(cmd, &o.group)
+	configuredGroup(cmd, &o.group)
 	toggle(cmd, &o.quiet, "Do not show changes", "--quiet", "-q")
 	option(cmd, &o.set, "TEXT", "Set specific configuration value. Can be specified multiple times", "--set", "-s")
 	option(cmd, &o.pg, "TEXT", "Set specific PostgreSQL parameter value. Shorthand for -s postgresql.parameters. "+

@@ -87,7 +87,11 @@ func (c *choice) Set(s string) error {
 }
 
 // integer is a whole number that may be absent.
-type integer struct{ value *int }
+type integer struct {
+	value *int
+	// configured: the group of the configuration's citus section is the default.
+	configured bool
+}
 
 func (i *integer) String() string { return "" }
 func (i *integer) Type() string   { return "int" }
@@ -144,6 +148,12 @@ var formats = []string{"pretty", "tsv", "json", "yaml", "yml"}
 // Options that several commands share.
 
 func groupOption(cmd *cobra.Command, g *integer) { option(cmd, g, "INTEGER", "Citus group", "--group") }
+
+// configuredGroup is groupOption with the configuration's group as the default.
+func configuredGroup(cmd *cobra.Command, g *integer) {
+	g.configured = true
+	groupOption(cmd, g)
+}
 
 func forceOption(cmd *cobra.Command, force *bool) {
 	toggle(cmd, force, "Do not ask for confirmation at any point", "--force")

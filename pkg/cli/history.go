@@ -21,7 +21,7 @@ func newHistory(e *env) *cobra.Command {
 		Args: positional(1), ValidArgsFunction: e.completeCluster,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
-	groupOption(cmd, &o.group)
+	configuredGroup(cmd, &o.group)
 	formatOption(cmd, &o.format)
 	return cmd
 }

@@ -17,7 +17,7 @@ type lineHandler struct {
 
 // newLogger reads the threshold from the environment; the last variable that is set wins.
 func newLogger(w io.Writer, getenv func(string) string) *slog.Logger {
-	level := slog.LevelWarn
+	level, unknown := slog.LevelWarn, ""
 	for _, name := range []string{"LOGLEVEL", "PATRONI_LOGLEVEL", "PATRONI_LOG_LEVEL"} {
 		switch v := getenv(name); strings.ToUpper(v) {
 		case "":
@@ -29,11 +29,17 @@ func newLogger(w io.Writer, getenv func(string) string) *slog.Logger {
 			level = slog.LevelError
 		case "CRITICAL", "FATAL":
 			level = slog.LevelError + 4
-		default:
+		case "WARNING", "WARN":
 			level = slog.LevelWarn
+		default:
+			level, unknown = slog.LevelWarn, name+"="+v
 		}
 	}
-	return slog.New(lineHandler{w, level})
+	log := slog.New(lineHandler{w, level})
+	if unknown != "" {
+		log.Warn(unknown + " is no level: one of DEBUG, INFO, WARNING, ERROR, CRITICAL is")
+	}
+	return log
 }
 
 func (h lineHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level }

@@ -24,7 +24,7 @@ func newPause(e *env, pause bool) *cobra.Command {
 		Args: positional(1), ValidArgsFunction: e.completeCluster,
 		RunE: o.command(o.run),
 	}
-	groupOption(cmd, &o.group)
+	configuredGroup(cmd, &o.group)
 	toggle(cmd, &o.wait, "Wait until "+o.verb()+" is applied on all nodes", "--wait")
 	o.declare(cmd, "Wait")
 	return cmd

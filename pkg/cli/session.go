@@ -14,6 +14,8 @@ type session struct {
 	control *ctl.Control
 	// scopes lists the clusters of the namespace, for completion; nil: not possible.
 	scopes func(ctx context.Context) ([]string, error)
+	// citus is the group of the configuration's citus section, nil without one.
+	citus *int
 	// api is the REST API of the node whose configuration this is; empty: it is nobody's.
 	api   string
 	close func()
@@ -40,7 +42,27 @@ func (e *env) subject(ctx context.Context, args []string, group integer) (*subje
 		s.close()
 		return nil, worded("No cluster name given and no scope in the configuration")
 	}
+	if group.value == nil && group.configured {
+		group.value = s.citus
+	}
 	return &subject{session: s, name: name, group: group.value}, nil
+}
+
+// grouped makes sure that a group is known where the cluster has several: it asks, or refuses if nothing may be
+// asked. The views read before are of no use then.
+func (e *env) grouped(ctx context.Context, s *subject, unasked bool) (changed bool, err error) {
+	if s.citus == nil || s.group != nil {
+		return false, nil
+	}
+	if unasked {
+		return false, ctl.Refusal{Text: "For Citus clusters the --group must me specified"}
+	}
+	n, err := e.ask.Int(ctx, "Citus group")
+	if err != nil {
+		return false, err
+	}
+	s.group = &n
+	return true, nil
 }
 
 // key is the cluster's path below the namespace.

@@ -20,7 +20,7 @@ func newShowConfig(e *env) *cobra.Command {
 		Args: positional(1), ValidArgsFunction: e.completeCluster,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
-	groupOption(cmd, &o.group)
+	configuredGroup(cmd, &o.group)
 	return cmd
 }
 
