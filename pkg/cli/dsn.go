@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -57,6 +58,7 @@ func (o *dsnOptions) run(ctx context.Context, args []string) error {
 		return ctl.Refusal{Text: "Can not find a suitable member"}
 	}
 	host, port := m.Address()
+	host = strings.ToLower(host)
 	if host == "" {
 		o.hint("Member %s has no address in etcd.", m.Name)
 		return ctl.Refusal{Text: "Can not find a suitable member"}

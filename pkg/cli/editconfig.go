@@ -171,6 +171,8 @@ func (o *editConfigOptions) edit(ctx context.Context, e *ctl.Edit, text string) 
 		case err != nil:
 			return "", err
 		case code != 0:
+			typed, err := o.draft.Read()
+			o.keep = o.keep || err == nil && string(typed) != text // a crash must not cost what was saved before it
 			return "", worded("Editor exited with return code %d", code)
 		}
 		typed, err := o.draft.Read()

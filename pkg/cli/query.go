@@ -3,7 +3,10 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -46,6 +49,9 @@ func newQuery(e *env) *cobra.Command {
 }
 
 func (o *queryOptions) run(ctx context.Context, args []string) error {
+	if !o.contract() && !slices.Contains(formats, o.format.value) {
+		return usageError{text: fmt.Sprintf("Invalid value for '--format': '%s' is not one of '%s'.", o.format.value, strings.Join(formats, "', '"))}
+	}
 	q := ctl.Query{Role: o.which.role.value, Member: o.which.member.value, User: o.user.value, Database: o.database.value}
 	switch {
 	case o.file.path != "" && o.command.given:

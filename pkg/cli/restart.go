@@ -103,6 +103,9 @@ func (o *restartOptions) narrow(members []cluster.Member, at time.Time) []cluste
 			}
 		}
 		members = flagged
+		if len(members) == 0 {
+			o.hint("No member waits for a restart.")
+		}
 	}
 	if o.any && len(members) > 0 {
 		i := rand.IntN(len(members))

@@ -131,7 +131,6 @@ func TestTranscripts(t *testing.T) {
 			args: "restart demo --force --role replica", answers: map[string][]ctl.Answer{"POST node3/restart": answer(409, "")},
 			want: "…\nFailed: restart for member node2, connection refused\nFailed: another restart is already scheduled on member node3\n", code: 1, hathi: 1,
 		},
-		{args: "restart demo --force --pending", want: "…\n"},
 		{args: "restart demo nope --force", want: "…\nError: No 'any' among provided members\n", code: 1, hathi: 1},
 		{args: "restart nosuch --force", views: []*cluster.View{{}}, want: "Error: nosuch cluster doesn't have any members\n", code: 1, hathi: 1},
 		{args: "restart demo --force --scheduled 2030-01-01", views: []*cluster.View{paused}, want: "…\n Maintenance mode: on\nError: Can't schedule restart in the paused state\n", code: 1, hathi: 1},
@@ -184,6 +183,17 @@ func TestTranscripts(t *testing.T) {
 					t.Errorf("got (exit %d)\n%s\nwant (exit %d)\n%s", exit, got, code, want)
 				}
 			})
+		}
+	}
+}
+
+// TestNothingPending: a forced restart of those that wait for one does nothing if none does.
+func TestNothingPending(t *testing.T) {
+	for program, want := range map[string]string{"patronictl": "…\n", "hathi": "…\nNo member waits for a restart.\n"} {
+		f := &fakeCluster{views: []*cluster.View{demo(nil)}}
+		got, code := run(t, f, program, "", "restart", "demo", "--force", "--pending")
+		if got = withoutTables(got); got != want || code != 0 || len(f.sent) > 0 {
+			t.Errorf("%s: exit %d, sent %q, printed\n%s", program, code, f.sent, got)
 		}
 	}
 }
