@@ -15,7 +15,7 @@ import (
 // TestMain makes the test binary stand in for hathi under all of its names.
 func TestMain(m *testing.M) {
 	run := func() { os.Exit(cli.Main()) }
-	testscript.Main(m, map[string]func(){"hathi": run, "patronictl": run})
+	testscript.Main(m, map[string]func(){"hathi": run, "patronictl": run, "patroni": run})
 }
 
 // TestScripts runs the real main without any etcd: help, usage errors, exit codes, configuration.

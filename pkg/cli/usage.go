@@ -90,7 +90,7 @@ func (e *env) usageLine(cmd *cobra.Command) string {
 }
 
 func (e *env) commandPath(cmd *cobra.Command) string {
-	if !cmd.HasParent() {
+	if !cmd.HasParent() || e.name == "patroni" && cmd.Name() == "run" { // patroni is run and nothing else
 		return e.name
 	}
 	return e.name + " " + cmd.Name()
