@@ -26,7 +26,7 @@ func (e *env) open(ctx context.Context) (*session, error) {
 	}
 	if cfg.Etcd.Section == "" {
 		e.hint("%s", e.searched())
-		return nil, worded("Can not find suitable configuration of distributed configuration store\nAvailable implementations: etcd, etcd3")
+		return nil, noStore()
 	}
 	secure, err := restTLS(cfg.Ctl, e.global.insecure)
 	if err != nil {
@@ -55,6 +55,10 @@ func (e *env) open(ctx context.Context) (*session, error) {
 	}, nil
 }
 
+func noStore() error {
+	return worded("Can not find suitable configuration of distributed configuration store\nAvailable implementations: etcd, etcd3")
+}
+
 // configuration is what the file, the environment and -d say together.
 func (e *env) configuration() (*config.Config, error) {
 	path, err := e.findConfig()
@@ -71,7 +75,12 @@ func (e *env) configuration() (*config.Config, error) {
 	if url == "" {
 		url = e.getenv("DCS_URL")
 	}
-	return cfg, cfg.UseDCSURL(url)
+	err = cfg.UseDCSURL(url)
+	if errors.Is(err, config.ErrOtherStore) {
+		e.hint("%v", err)
+		return nil, noStore()
+	}
+	return cfg, err
 }
 
 func etcdOptions(cfg *config.Config) etcd.Options {

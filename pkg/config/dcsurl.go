@@ -1,10 +1,14 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 )
+
+// ErrOtherStore is a URL of a store that Patroni knows and hathi does not.
+var ErrOtherStore = errors.New("is not supported")
 
 // UseDCSURL replaces the store by what -d or DCS_URL says: [SCHEME://][HOST][:PORT][/NAMESPACE]. User, password
 // and certificates of the configured section are dropped with it. An empty text changes nothing. The words of
@@ -31,7 +35,7 @@ func (c *Config) UseDCSURL(text string) error {
 	switch scheme {
 	case "etcd", "etcd3":
 	case "consul", "zookeeper", "exhibitor":
-		return fmt.Errorf("%s is not supported; hathi needs etcd3://host:port", scheme)
+		return fmt.Errorf("%s %w; hathi needs etcd3://host:port", scheme, ErrOtherStore)
 	default:
 		//lint:ignore ST1005 wording of the contract
 		return fmt.Errorf("Unknown dcs scheme: %s", scheme)
