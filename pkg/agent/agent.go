@@ -48,6 +48,7 @@ type Options struct {
 	Clock    clock.Clock
 	Runtime  Runtime
 	Log      *slog.Logger
+	Meter    Meter // nil: nothing is counted
 	// Wake asks for a turn of the loop now. It may be called from any goroutine and must not block.
 	Wake func()
 	// Decide is ha.Decide if nil; the simulator plants mistakes here.

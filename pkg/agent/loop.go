@@ -20,6 +20,7 @@ func (a *Agent) Turn(ctx context.Context) clock.Instant {
 	again := a.act(ctx, o, d)
 	a.publish(ctx, o, d)
 	a.first = false
+	a.measure(o, d)
 
 	now := a.o.Clock.Now()
 	a.mu.Lock()

@@ -226,7 +226,7 @@ func (a *Agent) takeSnapshot(o ha.Observation, d ha.Decision, m cluster.Member) 
 		DCSLastSeen: health.LastSeen, NextRun: o.Now.Add(a.settings.LoopWait),
 		ScheduledRestart: m.ScheduledRestart, Line: d.Line(a.settings.Pause), WatchdogFailed: o.Self.WatchdogFailed,
 		Observation: &o, Decision: d,
-		FailsafeUntil: a.failsafeUntil(o),
+		FailsafeUntil: a.failsafeUntil(o), Guard: a.guardState(),
 	}
 	o.Peers = nil // the map is the loop's own
 	// After an action the view may be newer than the one the decision was made from.

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -20,20 +21,28 @@ const stateValues = "Values: 0=initdb, 1=initdb_failed, 2=custom_bootstrap, 3=cu
 	"5=running, 6=starting, 7=bootstrap_starting, 8=start_failed, 9=restarting, 10=restart_failed, 11=stopping, " +
 	"12=stopped, 13=stop_failed, 14=crashed"
 
-// metrics writes the exposition format.
-func (p picture) metrics(version string) []byte {
-	labels := fmt.Sprintf(`{scope="%s",name="%s"}`, label(p.Scope), label(p.Name))
+// metrics answers in the exposition format. The lines of Patroni are written as Patroni writes them, with the labels in
+// its order, whole numbers and the leading zero of the version: there are scripts that read them with grep and awk.
+// hathi's own come from Prometheus' library.
+func (s *Server) metrics() reply {
+	p := s.picture()
 	var b bytes.Buffer
-	for _, m := range append(p.patroniMetrics(), p.ownMetrics()...) {
-		fmt.Fprintf(&b, "# HELP %s %s\n", m.name, m.help)
-		if m.note != "" {
-			fmt.Fprintf(&b, "# %s\n", m.note)
-		}
-		fmt.Fprintf(&b, "# TYPE %s %s\n%s%s %s\n", m.name, m.kind, m.name, labels, m.value)
+	p.writePatroni(&b)
+	if err := s.writeOwn(&b, p); err != nil {
+		return failure(http.StatusInternalServerError, "could not gather the metrics: %v", err)
 	}
-	fmt.Fprintf(&b, "# HELP hathi_info The version of hathi.\n# TYPE hathi_info gauge\nhathi_info{scope=\"%s\",name=\"%s\",version=\"%s\"} 1\n",
-		label(p.Scope), label(p.Name), label(version))
-	return b.Bytes()
+	return reply{status: http.StatusOK, contentType: "text/plain", body: b.Bytes()}
+}
+
+func (p picture) writePatroni(b *bytes.Buffer) {
+	labels := fmt.Sprintf(`{scope="%s",name="%s"}`, label(p.Scope), label(p.Name))
+	for _, m := range p.patroniMetrics() {
+		fmt.Fprintf(b, "# HELP %s %s\n", m.name, m.help)
+		if m.note != "" {
+			fmt.Fprintf(b, "# %s\n", m.note)
+		}
+		fmt.Fprintf(b, "# TYPE %s %s\n%s%s %s\n", m.name, m.kind, m.name, labels, m.value)
+	}
 }
 
 var labelEscapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
@@ -85,28 +94,6 @@ func (p picture) patroniMetrics() []metric {
 		states)
 }
 
-// ownMetrics tell what Patroni's don't.
-func (p picture) ownMetrics() []metric {
-	lease, lag := time.Duration(0), uint64(0)
-	if p.lock {
-		lease = p.LockUntil.Sub(p.now)
-	}
-	if p.answers() && p.Server.InRecovery {
-		lag = p.Server.ReplayLSN.Behind(p.leaderLSN())
-	}
-	list := []metric{
-		gauge("hathi_has_lock", "1 if this member provably holds the leader key.", flag(p.lock)),
-		gauge("hathi_lease_remaining_seconds", "How long the leader key is proven to stay ours.", decimal(lease)),
-		gauge("hathi_replay_lag_bytes", "Replayed position behind the leader's last known one.", strconv.FormatUint(lag, 10)),
-		gauge("hathi_last_turn_age_seconds", "Time since the loop last looked at the world.", decimal(p.now.Sub(p.Taken))),
-		gauge("hathi_job_running", "1 while a long action runs.", flag(p.Job != "")),
-	}
-	if p.ViewConfirmed != 0 {
-		list = append(list, gauge("hathi_view_age_seconds", "Time since etcd confirmed the view.", decimal(p.now.Sub(p.ViewConfirmed))))
-	}
-	return list
-}
-
 func gauge(name, help, value string) metric {
 	return metric{name: name, kind: "gauge", help: help, value: value}
 }
@@ -128,8 +115,6 @@ func number(known bool, l cluster.LSN) string {
 	}
 	return strconv.FormatUint(uint64(l), 10)
 }
-
-func decimal(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 3, 64) }
 
 // seconds gives seconds since 1970 with microseconds, 0 for no time.
 func seconds(t time.Time) string {

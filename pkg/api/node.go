@@ -39,6 +39,8 @@ type Snapshot struct {
 	// FailsafeUntil is until when failsafe mode is active here: it keeps this primary up, or this member waits
 	// for one that it keeps up. Zero: it is not.
 	FailsafeUntil clock.Instant
+	// Guard is armed, disarmed or unknown; empty before the first turn.
+	Guard string
 	// Line is the newest heartbeat line of the log.
 	Line string
 	// Observation and Decision are of the last turn, for /explain; nil before the first.

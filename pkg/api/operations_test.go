@@ -94,7 +94,7 @@ func TestMetrics(t *testing.T) {
 		"patroni_version{scope=\"shop\",name=\"db1\"} 040104\n",
 		"patroni_postgres_state{scope=\"shop\",name=\"db1\"} 5\n",
 		"patroni_postmaster_start_time{scope=\"shop\",name=\"db1\"} 1803888012.104233\n",
-		"hathi_has_lock{scope=\"shop\",name=\"db1\"} 1\n",
+		"hathi_has_lock{name=\"db1\",scope=\"shop\"} 1\n",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %q in\n%s", want, body)

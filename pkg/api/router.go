@@ -37,7 +37,7 @@ func (s *Server) read(r *http.Request, segment, path string) reply {
 	case "config":
 		return s.config()
 	case "metrics":
-		return reply{status: http.StatusOK, contentType: "text/plain", body: s.picture().metrics(s.o.Version)}
+		return s.metrics()
 	case "liveness":
 		return statusOnly(s.picture().alive())
 	case "readiness":

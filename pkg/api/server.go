@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/hathi-ha/hathi/pkg/clock"
 	"github.com/hathi-ha/hathi/pkg/cluster"
 )
@@ -45,6 +47,8 @@ type Options struct {
 	MergePatch func(stored, patch []byte) (merged []byte, changed bool, err error)
 	// Validate refuses a configuration that the members would not accept.
 	Validate func(raw []byte) error
+	// Counts are further metrics; nil if there are none.
+	Counts prometheus.Collector
 }
 
 // Settings are what a reload may change.

@@ -18,6 +18,7 @@ import (
 	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/config"
 	"github.com/hathi-ha/hathi/pkg/dcs/etcd"
+	"github.com/hathi-ha/hathi/pkg/metrics"
 	"github.com/hathi-ha/hathi/pkg/postgres"
 	"github.com/hathi-ha/hathi/pkg/process"
 	"github.com/hathi-ha/hathi/pkg/watchdog"
@@ -32,6 +33,7 @@ type nodeAgent struct {
 	server *api.Server
 	agent  *agent.Agent
 	woken  chan struct{}
+	meter  *metrics.Meter
 
 	mu       sync.Mutex
 	stopping bool // asked to end, perhaps before there was an agent
@@ -47,7 +49,7 @@ type nodeAgent struct {
 func runAgent(ctx context.Context, path string, log *slog.Logger, cfg *config.Config, guard agent.Guard) error {
 	// The agent lives beside a database that needs the memory more; a smaller heap costs it next to nothing.
 	debug.SetGCPercent(30)
-	n := &nodeAgent{path: path, log: log, local: cfg, woken: make(chan struct{}, 1)}
+	n := &nodeAgent{path: path, log: log, local: cfg, woken: make(chan struct{}, 1), meter: metrics.New()}
 	starting, cancel := context.WithCancel(ctx)
 	defer n.listen(cancel)()
 	n.startDynamic()
@@ -82,7 +84,7 @@ func runAgent(ctx context.Context, path string, log *slog.Logger, cfg *config.Co
 	n.use(agent.New(options))
 	n.server, err = api.New(api.Options{
 		Node: n.agent, Store: n.store, Peers: peers, Clock: clock.System{}, Log: log, Version: Version,
-		MergePatch: config.MergePatch, Validate: config.ValidateDynamic,
+		MergePatch: config.MergePatch, Validate: config.ValidateDynamic, Counts: n.meter,
 	}, apiSettings(cfg))
 	if err != nil {
 		return err
@@ -162,7 +164,7 @@ func (n *nodeAgent) options(e config.Effective, peers *api.Client, guard agent.G
 		ConnURL: connURL(e.Postgres, e.Postgres.ConnectAddress), APIURL: cfg.RestAPI.URL(), Version: Version,
 		QuietHeartbeat: cfg.Log.Deduplicate,
 		InitialConfig:  n.initialConfig, Settings: n.settings, Configure: n.configure, Reload: n.reload, Watchdog: n.watchdog,
-		Store: n.store, Postgres: n.pg, Peers: peers, Guard: guard, Clock: clock.System{}, Runtime: goroutines{}, Log: n.log,
+		Store: n.store, Postgres: n.pg, Peers: peers, Guard: guard, Clock: clock.System{}, Runtime: goroutines{}, Log: n.log, Meter: n.meter,
 		Wake: func() {
 			select {
 			case n.woken <- struct{}{}:
