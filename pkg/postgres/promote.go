@@ -107,7 +107,7 @@ func (i *Instance) Follow(ctx context.Context, upstream cluster.Upstream) error 
 	if err := hangup(h); err != nil {
 		return fmt.Errorf("follow %s:%s: %w", upstream.Host, upstream.Port, err)
 	}
-	err := i.awaitUpstream(ctx, upstream)
+	err = i.awaitUpstream(ctx, upstream)
 	if err == nil {
 		i.fire(i.callbacks.become(roleUnder(upstream), onReload))
 	}
