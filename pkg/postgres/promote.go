@@ -99,6 +99,7 @@ func (i *Instance) Follow(ctx context.Context, upstream cluster.Upstream) error 
 		return fmt.Errorf("follow %s:%s: %w", upstream.Host, upstream.Port, err)
 	}
 	if !changed && i.follows(ctx, upstream) {
+		i.fire(i.callbacks.become(roleUnder(upstream), "")) // the same server may be another member's now
 		return hangup(h)
 	}
 	if !readsUpstream.has(majorVersion(cfg.DataDir)) {
