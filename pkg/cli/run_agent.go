@@ -53,7 +53,7 @@ func runAgent(ctx context.Context, path string, log *slog.Logger, cfg *config.Co
 	starting, cancel := context.WithCancel(ctx)
 	defer n.listen(cancel)()
 	n.startDynamic()
-	effective, problems := config.Merge(cfg, n.dynamic, 0)
+	effective, problems := config.Merge(cfg, n.dynamic, major(cfg))
 	n.warn(problems)
 	var err error
 	if n.pg, err = postgres.New(postgresConfig(cfg, effective), log); err != nil {
@@ -282,7 +282,7 @@ func (n *nodeAgent) settings(v *cluster.View) cluster.Settings {
 		n.revision, n.patroni, n.merged = v.Config.Revision, patroni, nil
 	}
 	if n.merged == nil {
-		e, _ := config.Merge(n.local, n.dynamic, 0) // configure tells the problems
+		e, _ := config.Merge(n.local, n.dynamic, major(n.local)) // configure tells the problems
 		n.merged = &e.Settings
 	}
 	return *n.merged
@@ -293,7 +293,7 @@ func (n *nodeAgent) configure(ctx context.Context, _ *cluster.View) error {
 	n.mu.Lock()
 	cfg, dynamic := n.local, n.dynamic
 	n.mu.Unlock()
-	e, problems := config.Merge(cfg, dynamic, 0)
+	e, problems := config.Merge(cfg, dynamic, major(cfg))
 	n.warn(problems)
 	if _, err := n.pg.Reconfigure(ctx, postgresConfig(cfg, e)); err != nil {
 		return err

@@ -50,6 +50,9 @@ func followRemote(c *postgres.Config, s *cluster.StandbyCluster) {
 	c.RemoteHost, c.RemoteApplyDelay = s.Host, s.RecoveryMinApplyDelay
 }
 
+// major is the major version of the node's database, zero before there is one.
+func major(cfg *config.Config) int { return postgres.Version(absolute(cfg.Postgres.DataDir)) / 10000 }
+
 func method(m config.Method) postgres.Method {
 	return postgres.Method{
 		Name: m.Name, Command: m.Command, Args: m.Args, NoParams: m.NoParams, NoLeader: m.NoLeader, KeepData: m.KeepData,

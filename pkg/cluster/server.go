@@ -54,8 +54,11 @@ type Server struct {
 	ReplayTimestamp time.Time
 	// Replaying: in recovery, and since its start it has not come to the end of the WAL that it has itself. It
 	// has more than ReplayLSN says, and nobody can say how much.
-	Replaying        bool
-	ReplayPaused     bool
+	Replaying    bool
+	ReplayPaused bool
+	// LimitsTooSmall: replay has stopped because the primary runs with a higher max_connections, or another limit of
+	// its kind, than this server. Only a restart lets it go on. Source: PostgreSQL 17, 26.4.3.
+	LimitsTooSmall   bool
 	ReceiverStatus   string // pg_stat_wal_receiver.status; empty: no receiver
 	LatestEndLSN     LSN    // what the WAL receiver last heard of the upstream's end of WAL
 	RestoreCommand   string

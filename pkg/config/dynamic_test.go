@@ -130,7 +130,7 @@ postgresql:
 	}
 	d, _ := dynamic(t, `{"postgresql":{"use_pg_rewind":true,"data_dir":"/evil","pg_hba":["x"],"pg_ident":["m a b"],"parameters":
 		{"work_mem":"8MB","max_connections":"0x40","wal_level":"Logical","hot_standby":"off","archive_mode":true,"port":1,
-		 "restore_command":"cp","max_wal_senders":2}}}`, DynamicOptions{})
+		 "restore_command":"cp","max_wal_senders":2,"max_worker_processes":262144}}}`, DynamicOptions{})
 	e, problems := Merge(cfg, d, 15)
 	wantParams := []Parameter{{"archive_mode", "on"}, {"jit", "off"}, {"wal_keep_size", "128MB"}, {"work_mem", "9MB"}}
 	if !reflect.DeepEqual(e.Postgres.Parameters, wantParams) {
@@ -159,7 +159,7 @@ postgresql:
 		!e.Settings.UsePgRewind || !e.Settings.UseSlots || p.ListenAddresses != "127.0.0.1,::1" {
 		t.Errorf("merged = %+v, settings %+v", p, e.Settings)
 	}
-	if len(problems) != 3 || !strings.Contains(problems.Error(), "postgresql parameter max_wal_senders=2 failed validation, defaulting to 10") {
+	if len(problems) != 4 || !strings.Contains(problems.Error(), "max_worker_processes=262144 failed validation, defaulting to 8") || !strings.Contains(problems.Error(), "postgresql parameter max_wal_senders=2 failed validation, defaulting to 10") {
 		t.Errorf("problems: %v", problems)
 	}
 	if e, _ := Merge(cfg, d, 12); e.Postgres.Parameters[2] != (Parameter{"wal_keep_segments", "8"}) {

@@ -127,12 +127,12 @@ var controlled = map[string]controlledRule{
 	"listen_addresses": {}, "port": {}, "cluster_name": {},
 	"hot_standby":               {"on", onlyTrue},
 	"wal_level":                 {"replica", walLevel},
-	"max_connections":           {"100", atLeast(25, "")},
-	"max_wal_senders":           {"10", atLeast(3, "")},
-	"max_prepared_transactions": {"0", atLeast(0, "")},
+	"max_connections":           {"100", within(25, maxBackends)},
+	"max_wal_senders":           {"10", within(3, maxBackends)},
+	"max_prepared_transactions": {"0", within(0, maxBackends)},
 	"max_locks_per_transaction": {"64", atLeast(32, "")},
-	"max_replication_slots":     {"10", atLeast(4, "")},
-	"max_worker_processes":      {"8", atLeast(2, "")},
+	"max_replication_slots":     {"10", within(4, maxBackends)},
+	"max_worker_processes":      {"8", within(2, maxBackends)},
 	"track_commit_timestamp":    {"off", booleanSetting},
 	"wal_log_hints":             {"on", booleanSetting},
 	"wal_keep_segments":         {"", atLeast(1, "")},
@@ -157,6 +157,19 @@ func walLevel(n *Node) (string, bool) {
 		return word, true
 	}
 	return "", false
+}
+
+// maxBackends is the most that PostgreSQL takes for settings that count processes; with more it does not start.
+// Source: PostgreSQL 17, src/include/postmaster/postmaster.h, MAX_BACKENDS.
+const maxBackends = 1<<18 - 1
+
+// within accepts integers in a range, normalised.
+func within(least, most int64) func(*Node) (string, bool) {
+	return func(n *Node) (string, bool) {
+		text, ok := atLeast(least, "")(n)
+		v, _ := ParseGUC(text, "")
+		return text, ok && v <= most
+	}
 }
 
 // atLeast accepts integers, normalised if they have no unit.

@@ -156,3 +156,6 @@ func promotable(o *Observation) {
 
 // refusedPromotion: pre_promote has just said no.
 func refusedPromotion(o *Observation) { o.Memory.PromotionRefusedAt = o.Now }
+
+// smallLimits: the primary was restarted with a higher max_connections.
+func smallLimits(o *Observation) { o.Server.ReplayPaused, o.Server.LimitsTooSmall = true, true }

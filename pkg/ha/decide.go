@@ -22,6 +22,7 @@ func Decide(o Observation) Decision {
 		ruleFrozen,   // the postmaster is there but can't run
 		ruleDown,     // no postmaster
 		ruleSilent,   // a postmaster that does not answer (yet)
+		ruleLimits,   // a replica that runs with less than its primary
 		ruleStandbyCluster,
 		ruleRace,    // nobody holds the leader key
 		ruleLeader,  // we hold it

@@ -90,6 +90,10 @@ func TestDecide(t *testing.T) {
 		{"too far behind the last known position", []change{orphan, func(o *Observation) { o.Store.View.Status.Optime = 1000 + 1<<20 + 1 }}, Wait{}, "i am not the healthiest node"},
 		{"just near enough", []change{orphan, answers("b", 0, unreachable), answers("c", 1000), func(o *Observation) { o.Store.View.Status.Optime = 1000 + 1<<20 }}, AcquireLeader{}, "promoted self"},
 		{"timeline unknown with check_timeline", []change{orphan, func(o *Observation) { o.Settings.CheckTimeline, o.Server.Timeline = true, 0 }}, Wait{}, "i am not the healthiest node"},
+		{"replay is paused for limits", []change{replica, smallLimits}, Restart{}, "Resuming paused WAL replay"},
+		{"replay is paused for limits, the lock is won", []change{promotable, smallLimits}, Restart{}, "Resuming paused WAL replay"},
+		{"replay is paused by a user", []change{replica, func(o *Observation) { o.Server.ReplayPaused = true }}, Wait{}, "no action"},
+		{"replay is paused for limits in pause", []change{replica, smallLimits, paused}, Wait{}, "no action"},
 		{"pre_promote said no", []change{promotable, refusedPromotion}, ReleaseLeader{}, "pre-promote script failed"},
 		{"pre_promote said no, long ago", []change{promotable, refusedPromotion, func(o *Observation) {
 			o.Now = o.Now.Add(31 * time.Second)

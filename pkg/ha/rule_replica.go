@@ -79,6 +79,21 @@ func ruleRestart(o *Observation) *Decision {
 	return act(Restart{}, "restart", "restart requested")
 }
 
+// ruleLimits: the primary was restarted with a higher max_connections or the like before its replicas were, and
+// PostgreSQL has paused replay for that. A restart takes the primary's limits from the control file. Patroni lets
+// replay go on instead, upon which the server ends, and starts it again; and it does so for every pause, where
+// here one that a user asked for stays. Source: Patroni 4.1, ha.py, _run_cycle.
+func ruleLimits(o *Observation) *Decision {
+	if !o.Server.LimitsTooSmall || !o.Server.InRecovery || o.paused() {
+		return nil
+	}
+	if d := leaveSync(o); d != nil {
+		return d
+	}
+	return act(Restart{}, "limits", "Resuming paused WAL replay for PostgreSQL 14+").
+		because("limits", "restarting, because the primary runs with higher limits (max_connections or the like)")
+}
+
 // ruleSlots keeps a physical slot for every member on every node that may become its upstream, so that no
 // WAL is removed that a member still needs, whoever leads. Slots of members that are gone stay for
 // member_slots_ttl; the leader keeps that list in /status. Logical slots are left alone.

@@ -25,6 +25,13 @@ var recoveryNames = []string{
 	"recovery_target_xid", "restore_command", "standby_mode", "trigger_file", "pause_at_recovery_target",
 }
 
+const triggerFile = "promote_trigger_file"
+
+// recoveryOfUsers are those of them that a user may set for a server of a cluster; the others are the agent's.
+var recoveryOfUsers = []string{
+	"archive_cleanup_command", triggerFile, "recovery_end_command", "recovery_min_apply_delay", "restore_command",
+}
+
 // role is what configuration files are written for.
 type role struct {
 	standby  bool
@@ -140,17 +147,8 @@ func (c Config) recovery(r role, version int) []Parameter {
 		"recovery_target": "", "recovery_target_lsn": "", "recovery_target_name": "", "recovery_target_time": "",
 		"recovery_target_xid": "", "recovery_target_timeline": "latest",
 	}
-	for _, p := range c.Recovery {
-		name := strings.ToLower(p.Name)
-		if name == "trigger_file" {
-			name = "promote_trigger_file"
-		}
-		switch {
-		case strings.HasPrefix(name, "recovery_target"), name == "primary_conninfo", name == "primary_slot_name",
-			name == "standby_mode", name == "pause_at_recovery_target", name == "promote_trigger_file" && !hasTriggerFile.has(version):
-		case slices.Contains(recoveryNames, name):
-			set[name] = p.Value
-		}
+	for _, p := range c.recoverySettings(version) {
+		set[p.Name] = p.Value
 	}
 	if r.standby && r.upstream.Host != "" {
 		set["primary_conninfo"] = c.primaryConninfo(r.upstream, version)
@@ -191,7 +189,8 @@ func (i *Instance) writeFiles(ctx context.Context, r role) (changed bool, err er
 			return false, err
 		}
 	}
-	cfg.Parameters = i.withNames(i.validParameters(ctx, cfg))
+	cfg = i.validSettings(ctx, cfg)
+	cfg.Parameters = i.withNames(cfg.Parameters)
 	mode := cfg.configMode()
 	if changed, err = writeFile(cfg.mainFile(), cfg.mainContent(controlled, r, version), mode); err != nil {
 		return false, err

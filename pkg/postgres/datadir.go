@@ -40,6 +40,10 @@ func inspect(dir string) (cluster.DataDir, string) {
 	return cluster.DataEmpty, ""
 }
 
+// Version gives the major version of the database in a data directory as an integer like 150000; zero if there is
+// none.
+func Version(dir string) int { return majorVersion(dir) }
+
 // majorVersion reads PG_VERSION as an integer like 150000; zero if it can't be read.
 func majorVersion(dir string) int {
 	b, err := os.ReadFile(filepath.Join(dir, "PG_VERSION"))

@@ -39,7 +39,7 @@ type Instance struct {
 	// names is synchronous_standby_names as an agent has set it; nil: the user's configuration counts.
 	names *string
 
-	validated validated
+	validated, validatedRecovery validated
 
 	watch     observer
 	callbacks callbackRunner

@@ -284,8 +284,14 @@ func TestBadParameters(t *testing.T) {
 	cfg := newConfig(t, "node1")
 	cfg.Parameters = append(cfg.Parameters, Parameter{"work_mem", "nonsense"}, Parameter{"operator_precedence_warning", "on"},
 		Parameter{"my.setting", "x"}, Parameter{"maintenance_work_mem", "64MB"}, Parameter{"jit", "True"})
+	cfg.Recovery = []Parameter{
+		{"recovery_min_apply_delay", "soon"}, {"restore_command", "false"}, {"recovery_target_time", "never"}, {"Trigger_File", "/x"},
+	}
 	i := newInstance(t, cfg)
 	must(t, i, i.Bootstrap(t.Context()))
+	if got := sql(t, i, `SELECT current_setting('recovery_min_apply_delay'), current_setting('restore_command')`); got != "0|false" {
+		t.Errorf("recovery settings %s", got)
+	}
 	got := sql(t, i, `SELECT current_setting('work_mem'), current_setting('my.setting'), current_setting('maintenance_work_mem'), current_setting('jit')`)
 	if got != "4MB|x|64MB|on" {
 		t.Errorf("got %s", got)

@@ -118,6 +118,9 @@ func (i *Instance) fromControlFile(ctx context.Context, cfg Config, s *cluster.S
 	s.SystemID = c.SystemID
 	s.CheckpointTimeline = c.Timeline
 	s.RewindPossible = (c.WalLogHints || c.DataChecksums) && i.watch.hasRewind(cfg.program("pg_rewind"))
+	if s.ReplayPaused {
+		s.LimitsTooSmall = i.limitsTooSmall(ctx, c.Limits)
+	}
 	if s.Process == cluster.ProcessNone {
 		s.Control = &c.Control
 		s.Timeline = max(c.Timeline, c.MinRecoveryTLI)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -32,6 +34,8 @@ func (i *Instance) Reconfigure(ctx context.Context, cfg Config) (changed bool, e
 	if h == nil || acting {
 		return false, nil
 	}
+	names := changedSettings(old, cfg)
+	before := i.settings(ctx, names)
 	changed, err = i.writeFiles(ctx, i.currentRole(ctx))
 	if err != nil {
 		return changed, fmt.Errorf("reconfigure: %w", err)
@@ -42,8 +46,70 @@ func (i *Instance) Reconfigure(ctx context.Context, cfg Config) (changed bool, e
 	if err := i.reloadAndWait(ctx); err != nil {
 		return true, fmt.Errorf("reconfigure: %w", err)
 	}
+	i.reportChanges(names, before, i.settings(ctx, names))
 	i.fire(onReload)
 	return true, nil
+}
+
+// changedSettings are the names of the settings that two configurations write differently.
+func changedSettings(a, b Config) []string {
+	values := func(c Config) map[string]string {
+		m := make(map[string]string)
+		for _, list := range [][]Parameter{c.Parameters, c.Controlled} {
+			for _, p := range list {
+				m[strings.ToLower(p.Name)] = p.Value
+			}
+		}
+		return m
+	}
+	old, now := values(a), values(b)
+	var names []string
+	for name := range now {
+		if before, ok := old[name]; !ok || before != now[name] {
+			names = append(names, name)
+		}
+	}
+	for name := range old {
+		if _, ok := now[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// settings gives the values that the server has for settings; nothing if it can't be asked.
+func (i *Instance) settings(ctx context.Context, names []string) map[string]string {
+	if len(names) == 0 {
+		return nil
+	}
+	out, err := i.local("Patroni", statementTimeout).query(ctx, `SELECT name, setting, COALESCE(unit, '') FROM pg_catalog.pg_settings
+WHERE name = ANY (string_to_array($1, ','))`, strings.Join(names, ","))
+	if err != nil {
+		return nil
+	}
+	values := make(map[string]string)
+	for _, r := range out {
+		values[r[0]] = withUnit(r[1], r[2])
+	}
+	return values
+}
+
+// reportChanges logs which settings a reload has changed, and which ones wait for a restart. The same value in
+// another unit is no change.
+func (i *Instance) reportChanges(names []string, before, after map[string]string) {
+	i.mu.Lock()
+	pending := i.pending
+	i.mu.Unlock()
+	for _, name := range names {
+		at := slices.IndexFunc(pending, func(p cluster.PendingRestart) bool { return p.Parameter == name })
+		switch {
+		case at >= 0:
+			i.log.Info(fmt.Sprintf("Changed %s from '%s' to '%s' (restart might be required)", name, pending[at].OldValue, pending[at].NewValue))
+		case before[name] != after[name]:
+			i.log.Info(fmt.Sprintf("Changed %s from '%s' to '%s'", name, before[name], after[name]))
+		}
+	}
 }
 
 // reloadAndWait makes the server read its files and waits until it has, as far as it can be asked.

@@ -45,6 +45,13 @@ func TestReconfigure(t *testing.T) {
 		t.Errorf("pending: %+v", s.PendingRestart)
 	}
 
+	// The same value in another unit is no change of the server.
+	_, err = i.Reconfigure(t.Context(), with(before, Parameter{"shared_buffers", "16384kB"}))
+	must(t, i, err)
+	if s := i.Observe(t.Context()); len(s.PendingRestart) != 0 {
+		t.Errorf("pending for another unit: %+v", s.PendingRestart)
+	}
+
 	// A setting of the command line and one of the file that need a restart.
 	_, err = i.Reconfigure(t.Context(), with(before, Parameter{"max_connections", "60"}, Parameter{"shared_buffers", "32MB"}))
 	must(t, i, err)
@@ -213,5 +220,50 @@ func TestPassLines(t *testing.T) {
 	}
 	if got := passLines(Credentials{Password: "x"}, "/run,b", "1,2"); got != "/run:1:*:*:x\nlocalhost:1:*:*:x\nb:2:*:*:x\n" {
 		t.Errorf("several hosts: %q", got)
+	}
+}
+
+// TestPrimaryRaisesLimits: a replica whose primary runs with higher limits starts again with those, and lowers
+// them again once it has replayed that the primary has.
+func TestPrimaryRaisesLimits(t *testing.T) {
+	p := primary(t)
+	r := replicaOf(t, p, "node2")
+	limit := func(i *Instance, value string) {
+		t.Helper()
+		_, err := i.Reconfigure(t.Context(), with(i.config(), Parameter{"max_connections", value}))
+		must(t, i, err)
+	}
+	limit(p, "60")
+	limit(r, "60")
+	must(t, p, p.Restart(t.Context(), 0, nil))
+	sql(t, p, "CREATE TABLE public.after (n int)")
+	s := eventually(t, r, "the end of replay", func(s cluster.Server) bool { return s.LimitsTooSmall || s.Process == cluster.ProcessNone })
+	if s.Process == cluster.ProcessNone { // before PostgreSQL 14 it ends
+		must(t, r, r.StartReplica(t.Context(), address(p)))
+	} else {
+		must(t, r, r.Restart(t.Context(), 0, nil))
+	}
+	s = eventually(t, r, "caught up", caughtUp(p))
+	if got := sql(t, r, "SHOW max_connections"); got != "60" || s.LimitsTooSmall || len(s.PendingRestart) > 0 {
+		t.Errorf("max_connections %s, %+v", got, s)
+	}
+	sql(t, r, "SELECT pg_wal_replay_pause()")
+	if s = eventually(t, r, "a pause", func(s cluster.Server) bool { return s.ReplayPaused }); s.LimitsTooSmall {
+		t.Error("a pause that was asked for counts as one for limits")
+	}
+	sql(t, r, "SELECT pg_wal_replay_resume()")
+
+	limit(p, "40")
+	limit(r, "40")
+	must(t, r, r.Restart(t.Context(), 0, nil)) // too early
+	want := []cluster.PendingRestart{{Parameter: "max_connections", OldValue: "60", NewValue: "40"}}
+	if s = r.Observe(t.Context()); !reflect.DeepEqual(s.PendingRestart, want) || sql(t, r, "SHOW max_connections") != "60" {
+		t.Errorf("restarted before the primary: %+v", s.PendingRestart)
+	}
+	must(t, p, p.Restart(t.Context(), 0, nil))
+	eventually(t, r, "caught up", caughtUp(p))
+	must(t, r, r.Restart(t.Context(), 0, nil))
+	if s = r.Observe(t.Context()); len(s.PendingRestart) > 0 || sql(t, r, "SHOW max_connections") != "40" {
+		t.Errorf("restarted after the primary: %+v", s.PendingRestart)
 	}
 }

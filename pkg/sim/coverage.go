@@ -126,6 +126,7 @@ var Unreached = map[string]string{
 	"leader-pre-promote":        "no script stands before a promotion",
 	"leader-paused-release":     "nobody stops PostgreSQL in pause",
 	"leader-watchdog":           "there are no watchdog devices",
+	"limits":                    "nobody changes limits",
 	"none":                      "it answers what no other rule does, and there is nothing such",
 	"race-no-position":          "a server that answers tells its position",
 	"race-old-primary":          "needs a primary that starts as one while the cluster has gone on; the rules start it as a replica",
