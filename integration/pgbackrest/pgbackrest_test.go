@@ -136,6 +136,7 @@ pgbackrest:
 	}
 
 	backrest(t, leader, config, "check")
+	standby(t, config)
 	leader.Terminate(enough)
 	other.Terminate(enough)
 	if err := os.RemoveAll(other.Data); err != nil {
@@ -146,6 +147,24 @@ pgbackrest:
 	if got := execute(t, other, rows); got != "1,2,20" {
 		t.Errorf("rows after the return: %s", got)
 	}
+}
+
+// standby founds a standby cluster that has nothing but the archive.
+func standby(t *testing.T, config string) {
+	t.Helper()
+	o := options("far", config)
+	o.Nodes = 1
+	o.DCS = "standby_cluster:\n  create_replica_methods: [pgbackrest]\n  restore_command: " + command(config) + " archive-get %f %p"
+	o.Postgres = parameters(strings.Replace(o.Postgres, "[pgbackrest, basebackup]", "[basebackup]", 1), "archive_mode: 'off'")
+	far := testcluster.Prepare(t, o)
+	n := far.Nodes[0]
+	n.Run()
+	far.WaitFor(enough, "a standby leader with all rows", func() bool {
+		code, _ := n.Get("/standby-leader")
+		got, err := n.SQL(rows)
+		return code == 200 && err == nil && got == "1,2,20"
+	})
+	n.Destroy()
 }
 
 // parameters adds settings to the parameters of a node.

@@ -28,7 +28,7 @@ type Options struct {
 	// TTL, LoopWait and Retry are the timing in whole seconds; zero: 30, 10, 10.
 	TTL, LoopWait, Retry int
 	// DCS is further YAML under bootstrap.dcs, Bootstrap under bootstrap and Postgres under postgresql, each without
-	// indentation. {data} and {dir} in the last two stand for the node's data directory and its own directory.
+	// indentation. {data} and {dir} stand for the node's data directory and its own directory.
 	DCS, Bootstrap, Postgres string
 	// Node is further YAML at the top level of the file of each node.
 	Node string

@@ -95,14 +95,14 @@ postgresql:
 %[17]s
 %[15]s
 `, n.c.Scope, n.Name, n.Listen, n.RESTPort, strings.Join(n.c.etcdAddresses(), ", "),
-		o.TTL, o.LoopWait, o.Retry, indent(o.DCS, "    "),
+		o.TTL, o.LoopWait, o.Retry, n.own(o.DCS, "    "),
 		n.Port, n.Data, pgBin, filepath.Join(n.Dir, "pgpass"), n.Dir, o.Node,
-		n.own(o.Bootstrap), n.own(o.Postgres))
+		n.own(o.Bootstrap, "  "), n.own(o.Postgres, "  "))
 }
 
 // own puts the node's directories into text that is the same for all nodes.
-func (n *Node) own(text string) string {
-	return indent(strings.NewReplacer("{data}", n.Data, "{dir}", n.Dir).Replace(text), "  ")
+func (n *Node) own(text, by string) string {
+	return indent(strings.NewReplacer("{data}", n.Data, "{dir}", n.Dir).Replace(text), by)
 }
 
 func indent(text, by string) string {

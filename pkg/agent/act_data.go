@@ -9,7 +9,7 @@ import (
 )
 
 // bootstrap founds the cluster, if this member is the one that gets to create /initialize.
-func (a *Agent) bootstrap(ctx context.Context, from cluster.Upstream) bool {
+func (a *Agent) bootstrap(ctx context.Context, x ha.Bootstrap) bool {
 	won, err := a.o.Store.CreateInitialize(ctx, "")
 	if err != nil || !won {
 		a.failed("could not create the initialize key", err)
@@ -20,7 +20,7 @@ func (a *Agent) bootstrap(ctx context.Context, from cluster.Upstream) bool {
 	}
 	a.memory.LastClone = a.o.Clock.Now()
 	return a.start(ctx, ha.JobBootstrap, "", func(ctx context.Context) outcome {
-		if err := a.found(ctx, from); err != nil {
+		if err := a.found(ctx, x); err != nil {
 			return a.abandon(ctx, err)
 		}
 		return func(a *Agent) { a.o.Log.Info("initialized a new cluster") }
@@ -29,8 +29,8 @@ func (a *Agent) bootstrap(ctx context.Context, from cluster.Upstream) bool {
 
 // found makes the database, then the keys of the cluster. The leader key is left to the loop, which finds a
 // primary that nobody else can compete with; with that key everybody else begins to copy.
-func (a *Agent) found(ctx context.Context, from cluster.Upstream) error {
-	if err := a.fill(ctx, from); err != nil {
+func (a *Agent) found(ctx context.Context, x ha.Bootstrap) error {
+	if err := a.fill(ctx, x); err != nil {
 		return err
 	}
 	server := a.o.Postgres.Observe(ctx)
@@ -55,15 +55,15 @@ func (a *Agent) found(ctx context.Context, from cluster.Upstream) error {
 	return nil
 }
 
-// fill makes the first database of the cluster: a new one, or for a standby cluster a copy of the remote one.
-func (a *Agent) fill(ctx context.Context, from cluster.Upstream) error {
-	if from.Host == "" {
+// fill makes the first database of the cluster: a new one, or for a standby cluster a copy.
+func (a *Agent) fill(ctx context.Context, x ha.Bootstrap) error {
+	if !x.Standby {
 		return a.o.Postgres.Bootstrap(ctx)
 	}
-	if err := a.o.Postgres.Clone(ctx, cluster.Copy{From: from}); err != nil {
+	if err := a.o.Postgres.Clone(ctx, cluster.Copy{From: x.From}); err != nil {
 		return err
 	}
-	return a.o.Postgres.StartReplica(ctx, from)
+	return a.o.Postgres.StartReplica(ctx, x.From)
 }
 
 // abandon undoes a failed bootstrap: what was made is kept aside for a person to look at.

@@ -45,8 +45,11 @@ type (
 	// AskPeers asks members for their state over REST and refreshes the view, both bounded in time.
 	AskPeers struct{ Names []string }
 	// Bootstrap founds the cluster: takes /initialize and runs initdb beside the loop. A standby cluster is founded
-	// with a copy of the remote server instead.
-	Bootstrap struct{ From cluster.Upstream }
+	// with a copy instead: of the remote server, or of a backup if From is empty.
+	Bootstrap struct {
+		Standby bool
+		From    cluster.Upstream
+	}
 	// Clone copies the data of a member beside the loop, or of a backup if From is empty. The data directory is
 	// empty.
 	Clone struct{ From string }

@@ -179,12 +179,12 @@ func standbyDown(o *Observation) *Decision {
 	return act(StartReplica{Upstream: standbyTarget(o)}, "standby-start", "%s", line)
 }
 
-// foundStandby starts a standby cluster with a copy of the remote server.
+// foundStandby starts a standby cluster with a copy of the remote server, or of a backup if none is named.
 func foundStandby(o *Observation) *Decision {
 	up := remote(o)
-	if up.Host == "" {
+	if up.Host == "" && !o.Settings.CopyWithoutLeader {
 		return wait("standby-no-source", "waiting for standby_leader to bootstrap").
-			because("standby-no-source", "standby_cluster names no host to copy from")
+			because("standby-no-source", "standby_cluster names no host to copy from, and no method of its create_replica_methods has no_leader")
 	}
-	return act(Bootstrap{From: up}, "standby-bootstrap", "trying to bootstrap a new standby leader")
+	return act(Bootstrap{Standby: true, From: up}, "standby-bootstrap", "trying to bootstrap a new standby leader")
 }

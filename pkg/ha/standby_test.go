@@ -87,7 +87,9 @@ func TestStandbyCluster(t *testing.T) {
 		{"stopped replica starts", []change{replica, standbyCluster, down("shut down")}, StartReplica{Upstream: upB}, "starting as a secondary"},
 		{"stopped, nobody leads", []change{orphan, standbyCluster, down("shut down")}, StartReplica{Upstream: upRemote}, "trying to follow a remote member"},
 
-		{"first node copies the remote server", []change{noData, newCluster, standbyCluster}, Bootstrap{From: upRemote}, "trying to bootstrap a new standby leader"},
+		{"first node copies the remote server", []change{noData, newCluster, standbyCluster}, Bootstrap{Standby: true, From: upRemote}, "trying to bootstrap a new standby leader"},
+		{"first node copies a backup", []change{noData, newCluster, standbyCluster, fromBackup, func(o *Observation) { o.Settings.StandbyCluster = &cluster.StandbyCluster{RestoreCommand: "x"} }}, Bootstrap{Standby: true}, "trying to bootstrap a new standby leader"},
+		{"nothing to copy", []change{noData, newCluster, standbyCluster, func(o *Observation) { o.Settings.StandbyCluster = &cluster.StandbyCluster{RestoreCommand: "x"} }}, Wait{}, "waiting for standby_leader"},
 		{"nowhere to copy from", []change{noData, newCluster, standbyCluster, func(o *Observation) { o.Settings.StandbyCluster.Host = "" }}, Wait{}, "waiting for standby_leader to bootstrap"},
 		{"a replica may name a standby cluster", []change{orphan, newCluster, standbyCluster, func(o *Observation) { o.Memory.Joined, o.Memory.Adopted = false, true }}, WriteInitialize{SystemID: systemID}, "system identifier"},
 	}
