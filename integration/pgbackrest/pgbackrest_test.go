@@ -160,9 +160,9 @@ func standby(t *testing.T, config string) {
 	n := far.Nodes[0]
 	n.Run()
 	far.WaitFor(enough, "a standby leader with all rows", func() bool {
-		code, _ := n.Get("/standby-leader")
+		code, _, down := n.REST("GET", "/standby-leader", "")
 		got, err := n.SQL(rows)
-		return code == 200 && err == nil && got == "1,2,20"
+		return down == nil && code == 200 && err == nil && got == "1,2,20"
 	})
 	n.Destroy()
 }
