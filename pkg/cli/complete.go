@@ -15,7 +15,7 @@ import (
 
 // completionTime is how long the values of etcd are waited for; after that nothing is offered. With the start of
 // the process it stays within the 100 ms that a person does not notice.
-const completionTime = 70 * time.Millisecond
+const completionTime = 60 * time.Millisecond
 
 const noFiles = cobra.ShellCompDirectiveNoFileComp
 
