@@ -23,6 +23,7 @@ var layers = []string{
 	"pkg/postgres",
 	"pkg/postgres/query",
 	"pkg/dcs",
+	"pkg/doctor",
 	"pkg/config",
 	"pkg/explain",
 	"pkg/ha",

@@ -8,5 +8,5 @@ func (e *env) nodeCommands() []*cobra.Command {
 	if e.contract() {
 		return nil // patronictl knows none of them
 	}
-	return []*cobra.Command{newRun(e), newAgent(e), newGuard(e), newPlayground(e), newExplain(e), newCompletion(e)}
+	return []*cobra.Command{newRun(e), newAgent(e), newGuard(e), newPlayground(e), newExplain(e), newDoctor(e), newCompletion(e)}
 }

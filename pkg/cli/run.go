@@ -72,6 +72,7 @@ func newAgent(e *env) *cobra.Command {
 			for _, w := range warnings {
 				log.Warn(w.String())
 			}
+			logFindings(log, args[0])
 			for _, conflict := range cfg.TagConflicts {
 				log.Warn(conflict)
 			}
