@@ -20,7 +20,8 @@ type promised struct {
 	// strict: the first standby was listed, and the mode has never changed.
 	strict bool
 	mode   document
-	named  string // the leader in /sync
+	named  string            // the leader in /sync
+	sync   cluster.SyncState // what the key says
 }
 
 // acknowledged: a client was told that its commit is done.
@@ -56,7 +57,7 @@ func (c *checker) survives() {
 	if !c.bound {
 		return
 	}
-	key := dcs.DecodeSync([]byte(c.w.etcd.text(dcs.KeySync)))
+	key := c.sync
 	leader := c.w.node(key.Leader)
 	if leader == nil {
 		return
@@ -81,6 +82,7 @@ func (c *checker) syncKey() {
 	value := c.w.etcd.text(dcs.KeySync)
 	c.w.tracef(nil, "etcd", "sync key = %s", value)
 	key := dcs.DecodeSync([]byte(value))
+	c.sync = key
 	leader := c.w.node(key.Leader)
 	if leader == nil || c.mode.Mode == cluster.SyncOff {
 		c.bound = false
@@ -117,14 +119,14 @@ func (c *checker) begins(s *server) {
 	if !c.bound || c.w.paused {
 		return
 	}
-	if key := dcs.DecodeSync([]byte(c.w.etcd.text(dcs.KeySync))); key.Leader != s.n.name {
+	if key := c.sync; key.Leader != s.n.name {
 		c.violate("%s begins to write, but /sync names %s as the leader", s.n.name, key.Leader)
 	}
 }
 
 // synchronous says what is missing to the synchronous state that is configured, nothing if it is there.
 func (c *checker) synchronous(leader *node) string {
-	key := dcs.DecodeSync([]byte(c.w.etcd.text(dcs.KeySync)))
+	key := c.sync
 	if c.mode.Mode == cluster.SyncOff {
 		if key.Leader != "" || leader.server.session != "" {
 			return "synchronous mode is off, but /sync or the names are still there"

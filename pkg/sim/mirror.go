@@ -19,7 +19,7 @@ type mirror struct {
 	count    int
 	expected []entry // own writes under way, whose events are no news
 	cached   *cluster.View
-	decoder  dcs.Decoder
+	decoder  *dcs.Decoder
 	bare     *bareMembers
 }
 

@@ -32,7 +32,7 @@ type store struct {
 }
 
 func newStore(n *node, p *process) *store {
-	s := &store{w: n.w, n: n, p: p, budget: cluster.DefaultSettings().RetryTimeout, behind: true, mirror: mirror{bare: &n.w.bare}}
+	s := &store{w: n.w, n: n, p: p, budget: cluster.DefaultSettings().RetryTimeout, behind: true, mirror: mirror{bare: &n.w.bare, decoder: &n.w.decoder}}
 	s.watch()
 	return s
 }

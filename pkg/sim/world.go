@@ -89,6 +89,7 @@ type world struct {
 	rules    map[string]int
 	marks    map[string]int
 	bare     bareMembers
+	decoder  dcs.Decoder // of all mirrors: the same values come to each
 }
 
 // Run simulates one cluster: it comes up, faults happen, they heal, and it must come back. The same options
