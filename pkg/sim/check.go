@@ -27,10 +27,8 @@ type checker struct {
 	promises     map[[2]int]time.Duration // failsafe mode: asker and receiver -> until when
 	promised
 
-	lead       *node         // who took the lock last
-	disturbed  time.Duration // when something last happened to the cluster
-	changes    int           // of the lead since then
-	lagBefore  uint64        // maximum_lag_on_failover before it was last changed
+	changes
+	lagBefore  uint64 // maximum_lag_on_failover before it was last changed
 	lagChanged time.Duration
 }
 
@@ -90,6 +88,9 @@ func (c *checker) gaveUp(n *node, message string) { c.violate("%s gave up: %s", 
 func (c *checker) key(kv dcs.KV, deleted bool) {
 	switch kv.Key {
 	case dcs.KeyLeader:
+		if deleted {
+			c.vacated()
+		}
 		if !deleted && kv.CreateRevision == kv.ModRevision {
 			c.acquired(c.w.node(string(kv.Value)))
 			if c.w.base.FailsafeMode && c.w.faulty {
@@ -105,6 +106,7 @@ func (c *checker) key(kv dcs.KV, deleted bool) {
 		if !deleted {
 			req = dcs.DecodeFailover(kv.Value)
 		}
+		c.asked(req)
 		if req.Pending() {
 			c.request, c.requestAt = req, c.w.now
 		}
@@ -120,7 +122,7 @@ func (c *checker) key(kv dcs.KV, deleted bool) {
 // nothing at all after a planned handover that nothing has disturbed.
 func (c *checker) acquired(n *node) {
 	s := n.server
-	c.steady(n)
+	c.led(n)
 	if !s.data {
 		c.violate("%s has taken the lock without data", n.name)
 		return
@@ -143,34 +145,6 @@ func (c *checker) acquired(n *node) {
 		c.w.mark("switchover: handed over")
 	}
 	c.handed = position{}
-}
-
-// steady: at rest the lead does not change. It may while a fault lasts, for as long as the cluster may take to
-// come back from it, and for a minute after somebody asked for it or laid hands on the cluster.
-func (c *checker) steady(n *node) {
-	before := c.lead
-	c.lead = n
-	w := c.w
-	if before != nil && before != n {
-		c.changed(before, n)
-	}
-	quiet := w.active == 0 && !w.paused && w.now-w.strike > w.bound() && w.now-max(c.requestAt, w.ordered, w.calm) > time.Minute
-	if before != nil && before != n && quiet && !w.requested() {
-		c.violate("%s takes the lead from %s without a reason", n.name, before.name)
-	}
-}
-
-// changed: a fault moves the lead once. While nothing new happens it changes no more often than there are faults
-// that last, and once for the one that has just begun or ended, or for what somebody has asked for.
-func (c *checker) changed(before, n *node) {
-	w := c.w
-	if last := max(w.happened, c.requestAt, c.handedAt); last != c.disturbed {
-		c.disturbed, c.changes = last, 0
-	}
-	c.changes++
-	if c.changes > max(1, w.active) && !w.paused {
-		c.violate("the lead goes from %s to %s, the change number %d since anything has happened, with %d faults that last", before.name, n.name, c.changes, w.active)
-	}
 }
 
 // allowedLag is maximum_lag_on_failover; for some time after a change, what it was before, if that is more.

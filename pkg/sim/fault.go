@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 )
 
@@ -39,12 +40,21 @@ func (w *world) inject() {
 
 // lasts begins a fault and ends it after a random time.
 func (w *world) lasts(n *node, what string, longest time.Duration, end func()) {
-	w.happens(n, "FAULT", "%s", what)
+	x := w.check.cause(n, what)
+	w.goesOn(n, what, longest, func() {
+		end()
+		w.check.over(x)
+	})
+}
+
+// goesOn is lasts for what may not cost anybody the lead.
+func (w *world) goesOn(n *node, what string, longest time.Duration, end func()) {
+	w.tracef(n, "FAULT", "%s", what)
 	w.mark("fault: " + what)
 	w.active++
 	w.strike = w.now
 	w.after(w.between(100*time.Millisecond, longest), func() {
-		w.happens(n, "HEALED", "%s", what)
+		w.tracef(n, "HEALED", "%s", what)
 		end()
 		w.active--
 		w.strike = w.now
@@ -53,8 +63,9 @@ func (w *world) lasts(n *node, what string, longest time.Duration, end func()) {
 
 // once is a fault without an end of its own.
 func (w *world) once(n *node, what string) {
-	w.happens(n, "FAULT", "%s", what)
+	w.tracef(n, "FAULT", "%s", what)
 	w.mark("fault: " + what)
+	w.check.moment(n, what)
 	w.strike = w.now
 }
 
@@ -173,7 +184,11 @@ func (w *world) cut(n *node, what string, pairs ...[2]int) {
 	for _, way := range ways {
 		w.net.cut[way] = true
 	}
-	w.lasts(n, what, 90*time.Second, func() {
+	begin := w.lasts
+	if !slices.ContainsFunc(ways, func(way [2]int) bool { return slices.Contains(way[:], w.etcdHost()) }) {
+		begin = w.goesOn // no way between members is needed to lead
+	}
+	begin(n, what, 90*time.Second, func() {
 		for _, way := range ways {
 			delete(w.net.cut, way)
 		}
@@ -206,7 +221,11 @@ func (w *world) slowLink(n *node) {
 	}
 	a, b := [2]int{n.number, to}, [2]int{to, n.number}
 	w.net.slow[a], w.net.slow[b] = w.between(0, 3*time.Second), w.between(0, 3*time.Second)
-	w.lasts(n, "slow link", 90*time.Second, func() {
+	begin := w.lasts
+	if to != w.etcdHost() {
+		begin = w.goesOn
+	}
+	begin(n, "slow link", 90*time.Second, func() {
 		delete(w.net.slow, a)
 		delete(w.net.slow, b)
 	})
@@ -232,7 +251,8 @@ func (w *world) stopEtcd(*node) {
 
 // heal ends every fault that has not healed by itself.
 func (w *world) heal() {
-	w.happens(nil, "HEAL", "all faults end")
+	w.tracef(nil, "HEAL", "all faults end")
+	w.check.healed()
 	clear(w.net.cut)
 	clear(w.net.slow)
 	clear(w.net.lost)

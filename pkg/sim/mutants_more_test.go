@@ -42,7 +42,7 @@ var moreMutants = []mutant{
 			}
 		})
 	}, cluster.SyncOff},
-	{"the leader hands over to a better member at rest", "without a reason", func(o *agent.Options) {
+	{"the leader hands over to a better member at rest", noCause, func(o *agent.Options) {
 		decide(o, nil, func(obs ha.Observation, d *ha.Decision) {
 			if len(d.Reasons) > 0 && d.Reasons[0].Rule == "leader" && len(obs.Server.Senders) > 1 {
 				d.Action = ha.Demote{Mode: ha.DemoteImmediate}

@@ -38,7 +38,7 @@ func TestMutants(t *testing.T) {
 		mutants           []mutant
 		failsafe, standby bool // in all runs that are to find them
 	}{
-		{mutants: slices.Concat(mutants, syncMutants, moreMutants)},
+		{mutants: slices.Concat(mutants, syncMutants, moreMutants, leadMutants)},
 		{mutants: failsafeMutants, failsafe: true},
 		{mutants: standbyMutants, standby: true},
 	} {
@@ -54,10 +54,11 @@ func TestMutants(t *testing.T) {
 // find runs seeds until one breaks what the mistake is found by.
 func (m mutant) find(t *testing.T, o Options) {
 	t.Helper()
+	begin := time.Now()
 	for i := range uint64(mutantSeeds) {
 		o.Seed = shownBy[m.name] + i
 		if r := Run(o); r.Violation != "" && strings.Contains(r.Violation, m.breaks) {
-			t.Logf("%s: found with seed %d: %s", m.name, o.Seed, r.Violation)
+			t.Logf("found with seed %d in %s: %s", o.Seed, time.Since(begin).Round(time.Millisecond), r.Violation)
 			return
 		}
 	}

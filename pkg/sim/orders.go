@@ -71,8 +71,9 @@ func (w *world) ask(n *node, what string, request func(context.Context) error) {
 	if !n.guarded() {
 		return
 	}
-	w.happens(n, "USER", "%s", what)
+	w.tracef(n, "USER", "%s", what)
 	w.mark("user: " + what)
+	w.check.moment(n, what)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	n.agent.p.spawn(what, func() { _ = request(ctx) })
@@ -115,7 +116,7 @@ func (w *world) requested() bool {
 }
 
 func (w *world) request(what string, req cluster.FailoverRequest) {
-	w.happens(nil, "USER", "%s from %q to %q", what, req.Leader, req.Candidate)
+	w.tracef(nil, "USER", "%s from %q to %q", what, req.Leader, req.Candidate)
 	w.mark("user: " + what)
 	w.etcd.put(dcs.KeyFailover, dcs.EncodeFailover(req), 0)
 }
@@ -130,7 +131,7 @@ func (w *world) configure(*node) {
 	if !w.base.FailsafeMode {
 		w.doc.Times = 1 + w.orders.IntN(len(times))
 	}
-	w.happens(nil, "USER", "settings %s", w.doc.text())
+	w.tracef(nil, "USER", "settings %s", w.doc.text())
 	w.mark("user: settings changed")
 	w.etcd.put(dcs.KeyConfig, w.doc.text(), 0)
 }
@@ -140,7 +141,8 @@ func (w *world) configure(*node) {
 func (w *world) deleteLeader(*node) {
 	if w.active == 0 && w.now-w.strike > 10*time.Second && w.check.healthy() == "" {
 		w.rest(10 * time.Second)
-		w.happens(nil, "USER", "deletes the leader key")
+		w.tracef(nil, "USER", "deletes the leader key")
+		w.check.moment(nil, "leader key deleted")
 		w.mark("user: leader key deleted")
 		w.etcd.remove(dcs.KeyLeader)
 	}
@@ -153,7 +155,8 @@ func (w *world) overwriteLeader(*node) {
 	}
 	stay := between(w.orders, time.Second, 10*time.Second)
 	w.rest(stay + 10*time.Second)
-	w.happens(nil, "USER", "overwrites the leader key")
+	w.tracef(nil, "USER", "overwrites the leader key")
+	w.check.moment(nil, "leader key overwritten")
 	w.mark("user: leader key overwritten")
 	name := []string{"nobody", ""}[w.orders.IntN(2)]
 	w.etcd.put(dcs.KeyLeader, []byte(name), 0)
@@ -171,7 +174,7 @@ func (w *world) removeKey(*node) {
 	}
 	key := []string{dcs.KeyConfig, dcs.KeyInitialize, dcs.KeyHistory}[w.orders.IntN(3)]
 	w.rest(5 * time.Second)
-	w.happens(nil, "USER", "removes %s", key)
+	w.tracef(nil, "USER", "removes %s", key)
 	w.mark("user: key removed")
 	w.etcd.remove(key)
 }
@@ -198,6 +201,7 @@ func (w *world) rest(d time.Duration) {
 func (w *world) deletePausedLeader(*node) {
 	if w.active == 0 {
 		w.mark("user: leader key deleted in pause")
+		w.check.moment(nil, "leader key deleted in pause")
 		w.etcd.remove(dcs.KeyLeader)
 	}
 }
@@ -208,13 +212,14 @@ func (w *world) stopByHand(n *node) {
 	if n.dead || n.frozen || s.phase != phaseServing || s.acting {
 		return
 	}
-	w.happens(n, "USER", "stops PostgreSQL")
+	w.tracef(n, "USER", "stops PostgreSQL")
+	w.check.moment(n, "PostgreSQL stopped by hand")
 	w.mark("user: PostgreSQL stopped by hand")
 	s.fastStop()
 	w.after(between(w.orders, 3*time.Second, 15*time.Second), func() {
-		// Whoever does it looks first whether another primary has taken over.
-		ours := s.standby || w.etcd.text(dcs.KeyLeader) == n.name
-		if w.paused && s.phase == phaseDown && s.data && !s.acting && ours {
+		// A person starts no second primary.
+		alone := slices.Contains([]string{"", n.name}, w.etcd.text(dcs.KeyLeader)) && !w.requested()
+		if w.paused && s.phase == phaseDown && s.data && !s.acting && (s.standby || alone) {
 			s.start()
 		}
 	})

@@ -60,7 +60,7 @@ func (w *world) turnCluster(standby bool, until time.Duration) {
 		return
 	}
 	w.doc.Standby = standby
-	w.happens(nil, "USER", "standby cluster: %v", standby)
+	w.tracef(nil, "USER", "standby cluster: %v", standby)
 	w.mark(map[bool]string{true: "user: demote-cluster", false: "user: promote-cluster"}[standby])
 	w.check.turned(standby)
 	w.etcd.put(dcs.KeyConfig, w.doc.text(), 0)

@@ -184,7 +184,7 @@ func (w *world) switchMode() {
 	}
 	mode, _ := w.chooseMode()
 	w.doc.Mode, w.doc.Strict, w.doc.Count = mode.Mode, mode.Strict, mode.Count
-	w.happens(nil, "USER", "synchronous_mode %q, strict %v, count %d", w.doc.Mode, w.doc.Strict, w.doc.Count)
+	w.tracef(nil, "USER", "synchronous_mode %q, strict %v, count %d", w.doc.Mode, w.doc.Strict, w.doc.Count)
 	w.mark("user: synchronous mode changed")
 	w.etcd.put(dcs.KeyConfig, w.doc.text(), 0)
 }
@@ -223,7 +223,7 @@ func (w *world) failover() {
 	if listed := dcs.DecodeFailsafe([]byte(w.etcd.text(dcs.KeyFailsafe))); len(listed) > 0 && listed[candidate] == "" {
 		return // such an order is for who knows that the old primary is down; see docs/safety.md
 	}
-	w.happens(nil, "USER", "failover to %s", candidate)
+	w.tracef(nil, "USER", "failover to %s", candidate)
 	w.mark("user: failover")
 	w.etcd.put(dcs.KeyFailover, dcs.EncodeFailover(cluster.FailoverRequest{Candidate: candidate}), 0)
 }

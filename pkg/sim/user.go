@@ -22,7 +22,7 @@ func (w *world) switchover(*node) {
 			return
 		}
 	}
-	w.happens(nil, "USER", "switchover from %s to %q", req.Leader, req.Candidate)
+	w.tracef(nil, "USER", "switchover from %s to %q", req.Leader, req.Candidate)
 	w.mark("user: switchover")
 	w.etcd.put(dcs.KeyFailover, dcs.EncodeFailover(req), 0)
 }
@@ -33,7 +33,7 @@ func (w *world) pause(*node) {
 	if w.active > 0 || !w.etcd.up || w.check.healthy() != "" {
 		return
 	}
-	w.happens(nil, "USER", "pause")
+	w.tracef(nil, "USER", "pause")
 	w.mark("user: pause")
 	w.paused = true
 	w.etcd.put(dcs.KeyConfig, w.document(true), 0)
@@ -46,7 +46,7 @@ func (w *world) resume() {
 		return
 	}
 	if w.paused {
-		w.happens(nil, "USER", "resume")
+		w.tracef(nil, "USER", "resume")
 		w.paused = false
 		w.etcd.put(dcs.KeyConfig, w.document(false), 0)
 	}
@@ -57,7 +57,8 @@ func (w *world) stopAgent(n *node) {
 	if !n.guarded() || n.leaving {
 		return
 	}
-	w.happens(n, "USER", "stops the agent")
+	w.tracef(n, "USER", "stops the agent")
+	w.check.moment(n, "agent stopped")
 	w.mark("user: stop")
 	n.leaving = true
 	n.agent.agent.Stop()

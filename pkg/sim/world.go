@@ -41,6 +41,8 @@ type Result struct {
 	Rules     map[string]int // how often each rule of package ha decided or gave a reason
 	Marks     map[string]int // how often something worth knowing happened
 	Simulated time.Duration  // virtual time of the whole cluster
+	// Loops is how many times loop_wait it took after the last fault until the cluster was healthy, rounded up.
+	Loops int
 }
 
 // world is one simulated cluster.
@@ -75,21 +77,20 @@ type world struct {
 	remote *node      // the server that a standby cluster follows; nil: it is none
 	far    *rand.Rand // what a standby cluster draws from
 
-	faulty bool // faults may happen
-	paused bool // a user has paused the cluster
-	active int  // faults that have not healed
-	strike time.Duration
-	// happened is when a fault last began or ended, or a user did something.
-	happened time.Duration
-	newest   cluster.Timeline
-	pids     int
-	serial   int
-	tracing  bool
-	trace    []string
-	rules    map[string]int
-	marks    map[string]int
-	bare     bareMembers
-	decoder  dcs.Decoder // of all mirrors: the same values come to each
+	faulty  bool // faults may happen
+	paused  bool // a user has paused the cluster
+	active  int  // faults that have not healed
+	strike  time.Duration
+	newest  cluster.Timeline
+	loops   int // that the cluster needed to come back
+	pids    int
+	serial  int
+	tracing bool
+	trace   []string
+	rules   map[string]int
+	marks   map[string]int
+	bare    bareMembers
+	decoder dcs.Decoder // of all mirrors: the same values come to each
 }
 
 // Run simulates one cluster: it comes up, faults happen, they heal, and it must come back. The same options
@@ -104,7 +105,7 @@ func Run(o Options) Result {
 	}
 	r := Result{
 		Seed: o.Seed, Violation: w.check.violation, Trace: w.trace, Rules: w.rules, Marks: w.marks,
-		Simulated: w.now,
+		Simulated: w.now, Loops: w.loops,
 	}
 	h := fnv.New64a()
 	for _, line := range w.trace {
@@ -212,45 +213,33 @@ func (w *world) play(faulty time.Duration) {
 	}
 	w.faulty = false
 	w.heal()
+	healed := w.now
 	if w.settle("the cluster does not come back after the faults have healed", w.bound()) {
-		w.repose()
+		loop := w.slowest().LoopWait
+		w.loops = int((w.now - healed + loop - 1) / loop)
+		for end := w.now + time.Minute; w.check.violation == "" && w.step(end); { // it stays as it is
+		}
 	}
 }
 
-// repose: a cluster that is left alone stays as it is.
-func (w *world) repose() {
-	leader := w.etcd.text(dcs.KeyLeader)
-	// A renewal that was lost just before the faults healed is not tried again before its time is over, and a lease
-	// may end meanwhile.
-	calm := w.now + w.base.RetryTimeout + 2*time.Second
-	for end := calm + time.Minute; w.check.violation == "" && w.step(end); {
-		now := w.etcd.text(dcs.KeyLeader)
-		if w.now < calm {
-			leader = now
-		}
-		if now == "" && w.base.FailsafeMode {
-			continue // its lease may have ended while it went on without etcd; then it takes the lock again
-		}
-		if now != leader && !w.requested() && w.now-w.check.requestAt > time.Minute {
-			w.check.violate("the lead goes from %s to %q without a reason", leader, now)
-		}
-		leader = now
-	}
-}
+// recoveryLoops is how many times loop_wait the cluster may take to come back after the last lease has ended that a
+// fault has left: for the race, for what failed and is tried again after a pause, for copies and for replay.
+const recoveryLoops = 12
 
-// bound is how long the cluster may take to come back: the lease of somebody who is gone, a few turns, a
-// copy of the data, and the pause before an attempt that follows a row of failed ones.
+// bound is how long the cluster may take to come back after the last fault has healed: a lease, and recoveryLoops.
 func (w *world) bound() time.Duration {
+	s := w.slowest()
+	return s.TTL + recoveryLoops*s.LoopWait
+}
+
+// slowest gives the longest ttl and loop_wait that may still be in force: those of now, and those that the run began with.
+func (w *world) slowest() cluster.Settings {
 	s := w.base
 	if w.doc.Times > 0 {
 		times[w.doc.Times-1].set(&s)
 	}
-	ttl := max(s.TTL, w.base.TTL) // a lease from before a change of the TTL may still run
-	limit := ttl + 5*s.LoopWait + 2*copyTime + 40*time.Second + ttl
-	if w.doc.Mode != cluster.SyncOff {
-		limit += 2 * replayTime
-	}
-	return limit
+	s.TTL, s.LoopWait = max(s.TTL, w.base.TTL), max(s.LoopWait, w.base.LoopWait)
+	return s
 }
 
 // settle lets time pass until the cluster is healthy.
@@ -317,12 +306,6 @@ func (w *world) decided(n *node, d ha.Decision) {
 	if _, waiting := d.Action.(ha.Wait); !waiting {
 		w.tracef(n, "decides", "%s: %T: %s", d.Reasons[0].Rule, d.Action, d.Reasons[0].Text)
 	}
-}
-
-// happens notes a fault, its end, or what a user does: whatever may move the lead.
-func (w *world) happens(n *node, what, format string, args ...any) {
-	w.happened = w.now
-	w.tracef(n, what, format, args...)
 }
 
 // tracef notes an event; n is nil for what concerns no single node.
