@@ -139,13 +139,7 @@ func raceRequest(o *Observation) *Decision {
 		}
 		return nil
 	}
-	others := make([]cluster.Member, 0, len(view.Members))
-	for _, m := range view.Members {
-		if m.Name != o.Self.Name && m.Name != req.Leader {
-			others = append(others, m)
-		}
-	}
-	return raceHealthiest(o, others)
+	return nil
 }
 
 // canTakeOver reports whether the member that was named can be expected to take the lock. If it never will,
@@ -211,6 +205,8 @@ func outranked(o *Observation, p Peer) (rule, text string) {
 		return "", "" // it can't become the leader, so it must not keep others from it
 	case !p.InRecovery:
 		return "race-primary-alive", fmt.Sprintf("Primary (%s) is still alive", p.Name)
+	case p.Name == o.Store.View.Failover.Leader:
+		return "", "" // it was asked to go; before it has gone its answer counts, see above
 	case unlisted(o, p.Name), syncActive(o) && !o.Store.View.Sync.Has(p.Name):
 		return "", "" // nor can these, however far they have come
 	case ahead(o, p):

@@ -130,7 +130,7 @@ func TestSynchronous(t *testing.T) {
 		{"who is not listed asks nobody", []change{orphan, on("", "c"), syncLed("b")}, Wait{}, "i am not the healthiest node"},
 		{"who is not listed does not keep others from it", []change{orphan, on("", "a"), syncLed("b"), answers("b", 0, unreachable, voted), answers("c", 2000)}, AcquireLeader{}, "promoted self"},
 		{"alone in the key, it asks others for the newest view and not for their leave", []change{orphan, on(""), answers("b", 2000, voted), answers("c", 2000, voted)}, AcquireLeader{}, "promoted self"},
-		{"nor the only standby when the leader was asked to go", []change{orphan, on("", "a"), syncLed("b"), request("b", ""), answers("c", 2000, voted)}, AcquireLeader{}, "promoted self"},
+		{"nor the only standby when the leader was asked to go", []change{orphan, on("", "a"), syncLed("b"), request("b", ""), answers("b", 0, unreachable, voted), answers("c", 2000, voted)}, AcquireLeader{}, "promoted self"},
 		{"the leader of the key needs no votes", []change{orphan, byQuorum("", 1, "b", "c"), answers("b", 0, unreachable, voted), answers("c", 0, unreachable, voted)}, AcquireLeader{}, "promoted self"},
 		{"alone in the key, it asks the others to see what is new", []change{orphan, on("")}, AskPeers{Names: []string{"b", "c"}}, "asking"},
 		{"but does not compare itself with them", []change{orphan, on(""), answers("b", 2000, voted), answers("c", 2000, voted)}, AcquireLeader{}, "promoted self"},

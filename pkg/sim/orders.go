@@ -217,9 +217,9 @@ func (w *world) stopByHand(n *node) {
 	w.mark("user: PostgreSQL stopped by hand")
 	s.fastStop()
 	w.after(between(w.orders, 3*time.Second, 15*time.Second), func() {
-		// A person starts no second primary.
-		alone := slices.Contains([]string{"", n.name}, w.etcd.text(dcs.KeyLeader)) && !w.requested()
-		if w.paused && s.phase == phaseDown && s.data && !s.acting && (s.standby || alone) {
+		// Whoever does it looks first whether another primary has taken over, or may.
+		ours := s.standby || w.etcd.text(dcs.KeyLeader) == n.name
+		if w.paused && s.phase == phaseDown && s.data && !s.acting && ours {
 			s.start()
 		}
 	})
