@@ -90,6 +90,9 @@ func (c *checker) led(n *node) {
 	}
 	c.all = append(c.all, lost)
 	c.w.mark("the lead changes")
+	if n.patroni != before.patroni {
+		c.w.mark("the lead changes between the two behaviours")
+	}
 	if !c.explain(lost, map[*cause]bool{}) {
 		c.violate("%s takes the lead from %s, one change more than there are causes", n.name, before.name)
 	}

@@ -75,15 +75,18 @@ func (n *node) guarded() bool {
 	return !n.dead && !n.frozen && n.agent != nil && !n.agent.p.frozen && !n.fence.p.dead && !n.fence.p.frozen
 }
 
+// fenced reports whether any one of the two may fail: a member without a guard has nobody who fences it then.
+func (n *node) fenced() bool { return n.guarded() && !n.patroni }
+
 func (w *world) crashAgent(n *node) {
-	if n.guarded() {
+	if n.fenced() {
 		w.once(n, "agent crashes")
 		n.crashAgent()
 	}
 }
 
 func (w *world) freezeAgent(n *node) {
-	if !n.guarded() {
+	if !n.fenced() {
 		return
 	}
 	p := n.agent.p
@@ -116,7 +119,7 @@ func (w *world) freezeServer(n *node) {
 }
 
 func (w *world) killGuard(n *node) {
-	if !n.guarded() {
+	if !n.fenced() {
 		return
 	}
 	w.once(n, "guard killed")
@@ -131,7 +134,7 @@ func (w *world) killGuard(n *node) {
 }
 
 func (w *world) freezeGuard(n *node) {
-	if !n.guarded() {
+	if !n.fenced() {
 		return
 	}
 	p := n.fence.p
@@ -158,7 +161,7 @@ func (n *node) bootIfDead() {
 }
 
 func (w *world) freezeNode(n *node) {
-	if n.guarded() {
+	if n.fenced() {
 		n.freeze()
 		w.lasts(n, "node frozen", 90*time.Second, n.thaw)
 	}

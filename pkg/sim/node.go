@@ -26,6 +26,7 @@ type node struct {
 	frozen  bool // everything on it stands still
 	dead    bool // switched off
 	leaving bool // the agent was told to end for good
+	patroni bool // it decides as Patroni does, and has no guard
 	life    int  // counts agents and switch-offs
 }
 
@@ -51,6 +52,9 @@ func (n *node) startAgent() {
 		InitialConfig: func() []byte { return n.w.doc.text() }, Settings: n.w.settings,
 		Store: n.store, Postgres: &postgres{s: n.server}, Peers: &peers{n: n}, Guard: r.guard,
 		Clock: n.clock, Runtime: r, Log: slog.New(&handler{n: n}), Wake: r.wake, Decide: ha.Decide,
+	}
+	if n.patroni {
+		patroni(&o)
 	}
 	if n.w.plant != nil {
 		n.w.plant(&o)

@@ -247,7 +247,7 @@ func (w *world) struck(s *server, p position) {
 	kind := w.modes.IntN(3)
 	w.after(0, func() {
 		w.mark("strike")
-		if kind == 0 && s.n.guarded() {
+		if kind == 0 && s.n.fenced() {
 			w.crashServer(s.n)
 			w.crashAgent(s.n)
 			return

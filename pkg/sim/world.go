@@ -27,6 +27,8 @@ type Options struct {
 	Failsafe *bool
 	// Standby makes it a standby cluster, or not; nil: it is one in the last forty of 240 runs.
 	Standby *bool
+	// Mixed lets every second member decide as Patroni does, and users do no more than usual.
+	Mixed bool
 	// Plant may change what an agent is made of before it starts: the place for planted mistakes.
 	Plant func(*agent.Options)
 }
@@ -122,7 +124,7 @@ func newWorld(o Options) *world {
 		rules: map[string]int{}, marks: map[string]int{}, base: chooseSettings(r),
 	}
 	w.modes = rand.New(rand.NewPCG(o.Seed, 0x73796e6368726f6e))
-	w.orders, w.busy = rand.New(rand.NewPCG(o.Seed, 0x7573657273)), o.Seed%3 == 1
+	w.orders, w.busy = rand.New(rand.NewPCG(o.Seed, 0x7573657273)), o.Seed%3 == 1 && !o.Mixed
 	w.choices = o.Modes
 	if w.choices == nil {
 		w.choices = []cluster.SynchronousMode{cluster.SyncOff, cluster.SyncOn, cluster.SyncQuorum}
@@ -138,6 +140,7 @@ func newWorld(o Options) *world {
 	count := []int{2, 3, 3, 3, 3, 4, 5}[r.IntN(7)]
 	for i := range count {
 		w.nodes = append(w.nodes, w.newNode(i, count))
+		w.nodes[i].patroni = o.Mixed && i%2 == 1
 	}
 	if o.Standby != nil && *o.Standby || o.Standby == nil && o.Seed%FixedSeeds >= FixedSeeds-standbySeeds {
 		w.standbyCluster(o.Seed)
