@@ -28,7 +28,11 @@ func (i *Instance) Bootstrap(ctx context.Context) error {
 	if cfg.BootstrapMethod.Command != "" {
 		found = i.foundByMethod
 	}
-	if err := found(ctx, cfg); err != nil {
+	err := found(ctx, cfg)
+	i.mu.Lock()
+	i.half = err != nil
+	i.mu.Unlock()
+	if err != nil {
 		return fmt.Errorf("bootstrap: %w", err)
 	}
 	if err := clearMark(foundingMark(cfg.DataDir)); err != nil {

@@ -183,11 +183,25 @@ func (i *Instance) MoveDataAside(context.Context) error {
 	if err := os.RemoveAll(aside); err != nil {
 		return fmt.Errorf("remove the older %s: %w", aside, err)
 	}
-	if err := os.Rename(dir, aside); err != nil {
+	err := os.Rename(dir, aside)
+	if cannot := errors.Is(err, syscall.EBUSY) || errors.Is(err, fs.ErrPermission); cannot && i.halfFounded() {
+		// A mount point, or in a directory that is not ours. Nobody has ever used what is in it.
+		i.log.Warn("the data directory of the failed bootstrap can't be renamed, so it is emptied", "path", dir, "error", err)
+		err = emptyDir(dir, false)
+	}
+	if err != nil {
 		return fmt.Errorf("rename data directory: %w", err)
 	}
 	i.setState(cluster.StateStopped)
 	return errors.Join(clearMark(fillingMark(dir)), clearMark(foundingMark(dir)))
+}
+
+// halfFounded reports whether a bootstrap began to fill the data directory and did not come to its end.
+func (i *Instance) halfFounded() bool {
+	i.mu.Lock()
+	half, dir := i.half, i.cfg.DataDir
+	i.mu.Unlock()
+	return half || exists(foundingMark(dir))
 }
 
 // mustBeDown refuses work on files that a server may be using.

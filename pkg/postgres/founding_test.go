@@ -152,6 +152,37 @@ func TestFoundByMethodFails(t *testing.T) {
 	}
 }
 
+// TestFoundWhereNothingCanBeRenamed: the directory of the data directory is not ours, as with a mount point. A
+// failed attempt must not be in the way of the next.
+func TestFoundWhereNothingCanBeRenamed(t *testing.T) {
+	cfg := newConfig(t, "new1")
+	parent := filepath.Join(filepath.Dir(cfg.DataDir), "foreign")
+	cfg.DataDir = filepath.Join(parent, "data")
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(parent, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Chmod(parent, 0o700) })
+	cfg.PostBootstrap = "false"
+	i := newInstance(t, cfg)
+	if err := i.Bootstrap(t.Context()); err == nil {
+		t.Fatal("no error")
+	}
+	_, err := i.Stop(t.Context(), cluster.StopImmediate, false)
+	must(t, i, err)
+	must(t, i, i.MoveDataAside(t.Context()))
+	i.cfg.PostBootstrap = ""
+	must(t, i, i.Bootstrap(t.Context()))
+	// What is in use is never emptied.
+	_, err = i.Stop(t.Context(), cluster.StopFast, false)
+	must(t, i, err)
+	if err := i.MoveDataAside(t.Context()); err == nil || !exists(cfg.DataDir, "global", "pg_control") {
+		t.Errorf("a database in use was moved or removed: %v", err)
+	}
+}
+
 // TestInterruptedBootstrap: the agent is killed while it founds a cluster. Its successor takes the rest for
 // nothing, moves it aside, with the server that runs on it, and begins anew.
 func TestInterruptedBootstrap(t *testing.T) {
