@@ -131,8 +131,9 @@ pgbackrest:
 	execute(t, leader, "INSERT INTO rows VALUES (20)")
 	other.Run()
 	again.WaitHealthy(enough)
-	if got := execute(t, other, rows); got != "1,2,20" || !strings.Contains(other.Log(), created) {
-		t.Errorf("rows of the replica: %s", got)
+	again.WaitFor(enough, "all rows on the replica", func() bool { got, err := other.SQL(rows); return err == nil && got == "1,2,20" })
+	if !strings.Contains(other.Log(), created) {
+		t.Errorf("%s was not created with pgBackRest", other.Name)
 	}
 
 	backrest(t, leader, config, "check")
