@@ -40,7 +40,11 @@ func (i *Instance) Clone(ctx context.Context, c cluster.Copy) error {
 	for _, m := range methods {
 		err := i.copyBy(ctx, cfg, m, from)
 		if err == nil {
-			i.log.Info("replica has been created using "+m.Name, "source", from.Host+":"+from.Port)
+			source := "a backup"
+			if from.Host != "" {
+				source = from.Host + ":" + from.Port
+			}
+			i.log.Info("replica has been created using "+m.Name, "source", source)
 			i.setRedo(false)
 			return errors.Join(clearMark(fillingMark(cfg.DataDir)), clearMark(rewindMark(cfg.DataDir)))
 		}

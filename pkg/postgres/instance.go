@@ -117,7 +117,7 @@ func (i *Instance) postmaster() *process.Handle {
 		}
 	}
 	h, f, err := findPostmaster(i.cfg)
-	if err != nil && !errors.Is(err, errStranger) {
+	if err != nil && !errors.Is(err, errStranger) && !i.acting { // initdb runs a single-user server
 		i.log.Warn("looking for a running postmaster", "error", err)
 	}
 	if h == nil {
