@@ -15,7 +15,7 @@ var unsteady = []struct {
 }{
 	{regexp.MustCompile(`\b[0-9]{19}\b`), "7"},                                            // system identifier
 	{regexp.MustCompile(`\b0/[0-9A-F]{7}\b`), "5"},                                        // LSN
-	{regexp.MustCompile(`\b[0-9]{8}\b`), "6"},                                             // LSN in bytes
+	{regexp.MustCompile(`\b[0-9]{9}\b`), "6"},                                             // LSN in bytes, after several copies of the server
 	{regexp.MustCompile(`\b20[0-9]{2}-[0-9]{2}-[0-9]{2}[T ][0-9:]{8}([.,][0-9]+)?`), "2"}, // a moment
 	{regexp.MustCompile(`\(e\.g\. 20[-0-9]{8}T[0-9:]{5}`), "2"},                           // the same in a question
 	{regexp.MustCompile(`PostgreSQL [0-9]+\.[0-9]+`), "1"},
