@@ -40,7 +40,7 @@ func maintenance() []step {
 		{name: "reload-refused", args: "patronictl reload demo -r replica", input: "n\n", before: settled},
 		{name: "reload-nobody", args: "patronictl reload demo nobody --force", before: settled},
 		{name: "reload-no-answer", args: "hathi reload demo --format json"},
-		{name: "edit-config", args: "patronictl edit-config -p max_connections=60 -s maximum_lag_on_failover=2097152", input: "y\n"},
+		{name: "edit-config", args: "patronictl edit-config -p max_files_per_process=900 -s maximum_lag_on_failover=2097152", input: "y\n"},
 		{name: "edit-config-same", args: "patronictl edit-config -s maximum_lag_on_failover=2097152 --force"},
 		{name: "edit-config-mistake", args: "hathi edit-config -s ttl=soon --force --format json"},
 		{name: "edit-config-json", args: "hathi edit-config -s maximum_lag_on_failover=1048576 --force -q --format json"},
@@ -61,9 +61,11 @@ func maintenance() []step {
 	}
 }
 
+// pendingEverywhere waits until all members show what waits for their restart. It is a parameter that a replica need
+// not have as large as the primary, or the agents would restart the replicas by themselves as soon as it has it.
 func pendingEverywhere(c *testcluster.Cluster) {
 	c.T.Helper()
-	c.WaitFor(enough, "a pending restart of all", func() bool { return strings.Count(c.Hathi("list"), "max_connections: 50->60") == len(c.Nodes) })
+	c.WaitFor(enough, "a pending restart of all", func() bool { return strings.Count(c.Hathi("list"), "max_files_per_process: 1000->900") == len(c.Nodes) })
 	settled(c)
 }
 
