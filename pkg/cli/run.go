@@ -36,10 +36,14 @@ const self = "/proc/self/exe"
 
 // newRun runs a node: the process becomes the guard, and the agent is its child.
 func newRun(e *env) *cobra.Command {
-	return &cobra.Command{
+	modes := &runModes{env: e}
+	cmd := &cobra.Command{
 		Use: "run CONFIG", Short: "Run a node: its agent, its guard and its PostgreSQL", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := strings.Join(args, "")
+			if done, err := modes.run(path); done {
+				return err
+			}
 			o, closeLog, err := guardOptions(path)
 			if err != nil {
 				return err
@@ -53,6 +57,8 @@ func newRun(e *env) *cobra.Command {
 			return exited(code)
 		},
 	}
+	modes.flags(cmd)
+	return cmd
 }
 
 // newAgent is the agent of a node. It is started by hathi run, never by a user.

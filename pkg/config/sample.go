@@ -1,0 +1,79 @@
+package config
+
+import (
+	"cmp"
+	"slices"
+)
+
+// fixme marks what only the user knows.
+const fixme = "#FIXME"
+
+// sampleOrder is the order of the sections in a sample. Source: configuration.md 9.2.
+var sampleOrder = []string{
+	"scope", "namespace", "name", "log", "restapi", "ctl", "etcd", "etcd3", "bootstrap", "postgresql", "watchdog", "tags",
+}
+
+// Sample makes a configuration to start from, for a host and one of its addresses, with what the PATRONI_* variables
+// say laid over it. Unlike Patroni's it names a store, and has no tags that exclude each other.
+func Sample(host, address string, environ []string) *Node {
+	text := `scope: '` + fixme + `'
+name: x
+log: {type: plain, level: INFO, traceback_level: ERROR, format: '%(asctime)s %(levelname)s: %(message)s', max_queue_size: 1000}
+restapi: {listen: x, connect_address: x}
+etcd3: {hosts: ['` + fixme + `:2379']}
+bootstrap:
+  dcs:
+    ttl: 30
+    loop_wait: 10
+    retry_timeout: 10
+    maximum_lag_on_failover: 1048576
+    postgresql:
+      use_pg_rewind: true
+      use_slots: true
+      parameters: {hot_standby: 'on', wal_level: replica, max_connections: 100, max_wal_senders: 10, max_prepared_transactions: 0,
+        max_locks_per_transaction: 64, max_replication_slots: 10, max_worker_processes: 8, track_commit_timestamp: 'off',
+        wal_log_hints: 'on', wal_keep_size: 128MB, max_slot_wal_keep_size: 50GB}
+  initdb: [{encoding: UTF8}, data-checksums]
+postgresql:
+  listen: x
+  connect_address: x
+  data_dir: '` + fixme + `'
+  authentication:
+    superuser: {username: postgres, password: '` + fixme + `'}
+    replication: {username: replicator, password: '` + fixme + `'}
+    rewind: {username: rewind_user, password: '` + fixme + `'}
+  parameters: {password_encryption: scram-sha-256}
+  pg_hba: [local all all scram-sha-256, host all all all scram-sha-256, host replication replicator all scram-sha-256]
+tags: {failover_priority: 1, sync_priority: 1, noloadbalance: false, clonefrom: true, nostream: false}
+`
+	tree, err := ParseYAML("sample", []byte(text))
+	if err != nil {
+		panic(err) // the text is above
+	}
+	word := func(s string) *Node { return &Node{Kind: String, Text: s} }
+	over := &Node{Kind: Map}
+	for section, port := range map[string]int{"restapi": 8008, "postgresql": 5432} {
+		at := word(Address{address, port}.String())
+		over = over.with(section, (&Node{Kind: Map}).with("listen", at).with("connect_address", at))
+	}
+	tree, _ = patched(tree, over.with("name", word(host)))
+	var c collector
+	given := c.environment(environ)
+	if given.Get("etcd") != nil || given.Get("etcd3") != nil {
+		tree = tree.with("etcd3", nil)
+	}
+	tree, _ = patched(tree, given)
+	slices.SortStableFunc(tree.Entries, func(a, b Entry) int {
+		return cmp.Compare(slices.Index(sampleOrder, a.Key), slices.Index(sampleOrder, b.Key))
+	})
+	return tree
+}
+
+// SampleNote is the comment before a section of a sample; empty for none.
+func SampleNote(section string) string {
+	return map[string]string{
+		"bootstrap": "# Used once, by the node that founds the cluster. Later changes of what is under dcs: hathi edit-config.\n" +
+			"# loop_wait + 2 * retry_timeout must not be more than ttl.\n",
+		"postgresql": "# This node's server. pg_hba: name your networks instead of all.\n",
+	}[section]
+}
