@@ -212,6 +212,13 @@ func (w *world) PutFailover(_ context.Context, req cluster.FailoverRequest, revi
 // start serves the world on a port of its own and gives its address.
 func (w *world) start(t *testing.T, settings Settings) string {
 	t.Helper()
+	address, _ := w.serve(t, settings)
+	return address
+}
+
+// serve is start for those who change the server's settings later.
+func (w *world) serve(t *testing.T, settings Settings) (string, *Server) {
+	t.Helper()
 	server, err := New(Options{
 		Node: w, Store: w, Peers: w, Clock: w.clock, Version: "1.2.3", Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		MergePatch: func(stored, patch []byte) ([]byte, bool, error) {
@@ -248,7 +255,7 @@ func (w *world) start(t *testing.T, settings Settings) string {
 			t.Errorf("serve: %v", err)
 		}
 	})
-	return l.Addr().String()
+	return l.Addr().String(), server
 }
 
 // answer is one HTTP answer.
