@@ -90,7 +90,7 @@ var reachedMarks = []string{
 	"user: PostgreSQL stopped by hand", "user: switchover in pause",
 	"guard: clean stop", "guard: kill", "guard: release", "guard: replaced", "guard: retire agent",
 	"fault: agent crashes", "fault: agent frozen", "fault: postmaster killed", "fault: postmaster frozen",
-	"fault: guard killed", "fault: guard frozen", "fault: node down", "fault: node frozen", "fault: etcd down",
+	"fault: guard killed", "fault: guard frozen", "fault: node down", "fault: machine replaced", "fault: node frozen", "fault: etcd down",
 	"fault: cut off from etcd", "fault: cut off from etcd (one way)", "fault: cut off from everybody",
 	"fault: cut off from node1", "fault: slow link", "fault: messages lost",
 }

@@ -78,6 +78,7 @@ type world struct {
 
 	remote *node      // the server that a standby cluster follows; nil: it is none
 	far    *rand.Rand // what a standby cluster draws from
+	swaps  *rand.Rand // what the exchange of members draws from; nil: they stay
 
 	faulty  bool // faults may happen
 	paused  bool // a user has paused the cluster
@@ -145,6 +146,7 @@ func newWorld(o Options) *world {
 	if o.Standby != nil && *o.Standby || o.Standby == nil && o.Seed%FixedSeeds >= FixedSeeds-standbySeeds {
 		w.standbyCluster(o.Seed)
 	}
+	w.swapsMembers(o.Seed)
 	w.tracef(nil, "sim", "synchronous_mode %q, strict %v, count %d, live %v", w.doc.Mode, w.doc.Strict, w.doc.Count, w.live)
 	w.tracef(nil, "sim", "seed %d: %d nodes, ttl %s, loop_wait %s, retry_timeout %s, primary_start_timeout %s",
 		o.Seed, count, w.base.TTL, w.base.LoopWait, w.base.RetryTimeout, w.base.PrimaryStartTimeout)
@@ -211,6 +213,9 @@ func (w *world) play(faulty time.Duration) {
 	}
 	if w.remote != nil {
 		w.turns(end)
+	}
+	if w.swaps != nil {
+		w.swap(end)
 	}
 	for w.check.violation == "" && w.step(end) {
 	}
