@@ -5,9 +5,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -251,17 +253,32 @@ func (n *Node) Running() bool {
 // Destroy kills everything of the node: guard, agent, PostgreSQL and its children.
 func (n *Node) Destroy() {
 	for range 50 {
-		pids := n.all()
+		pids := n.freezeAll()
 		if len(pids) == 0 {
 			break
 		}
-		Thaw(pids...)
 		Kill(pids...)
 		time.Sleep(20 * time.Millisecond) // several processes without a common parent: nothing to wait on
 	}
 	if n.cmd != nil && n.done != nil {
 		<-n.done
 	}
+}
+
+// freezeAll stops all processes of the node and gives them. Guard and agent start each other again, so it looks
+// until it finds no process that it has not stopped: whoever is stopped starts nobody.
+func (n *Node) freezeAll() []int {
+	frozen := map[int]bool{}
+	for found := true; found; {
+		found = false
+		for _, pid := range n.all() {
+			if !frozen[pid] {
+				frozen[pid], found = true, true
+				Freeze(pid)
+			}
+		}
+	}
+	return slices.Collect(maps.Keys(frozen))
 }
 
 // all gives every process of the node: those with its files in the command line or its data as directory.
