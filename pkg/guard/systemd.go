@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"time"
 )
 
 // tellSystemd names this process as the main one of its service: systemd sends the request to end to that one, and
@@ -18,6 +19,7 @@ func tellSystemd() error {
 		return fmt.Errorf("tell systemd that process %d is the main one now: %w", os.Getpid(), err)
 	}
 	defer c.Close()
+	_ = c.SetWriteDeadline(time.Now().Add(time.Second)) // a guard must not wait for systemd
 	if _, err := fmt.Fprintf(c, "MAINPID=%d", os.Getpid()); err != nil {
 		return fmt.Errorf("tell systemd that process %d is the main one now: %w", os.Getpid(), err)
 	}
