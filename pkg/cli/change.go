@@ -58,15 +58,11 @@ func changeCommand(o *changeOptions, short string) *cobra.Command {
 }
 
 func (o *changeOptions) run(ctx context.Context, args []string) error {
-	s, err := o.begin(ctx, args, o.group)
+	s, v, err := o.beginLooking(ctx, args, o.group)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	v, err := s.snapshot(ctx)
-	if err != nil {
-		return err
-	}
 	if err := o.topology(s, v); err != nil {
 		return err
 	}

@@ -113,6 +113,15 @@ func (o *changing) begin(ctx context.Context, args []string, group integer) (*su
 	return s, nil
 }
 
+// beginLooking is begin with what the cluster is now. The caller closes it unless there is an error.
+func (o *changing) beginLooking(ctx context.Context, args []string, group integer) (*subject, *cluster.View, error) {
+	s, err := o.begin(ctx, args, group)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.viewed(ctx)
+}
+
 // say prints the outcome of all.
 func (o *changing) say(format string, args ...any) {
 	o.result.message = append(o.result.message, fmt.Sprintf(format, args...))

@@ -41,15 +41,11 @@ func newDSN(e *env) *cobra.Command {
 }
 
 func (o *dsnOptions) run(ctx context.Context, args []string) error {
-	s, err := o.subject(ctx, args, o.group)
+	s, v, err := o.look(ctx, args, o.group)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	v, err := s.snapshot(ctx)
-	if err != nil {
-		return err
-	}
 	m, err := ctl.One(v, o.which.role.value, o.which.member.value)
 	if err != nil {
 		return err

@@ -59,15 +59,11 @@ func (t *texts) Set(s string) error { *t = append(*t, s); return nil }
 var _ pflag.Value = (*texts)(nil)
 
 func (o *editConfigOptions) run(ctx context.Context, args []string) (err error) {
-	s, err := o.begin(ctx, args, o.group)
+	s, v, err := o.beginLooking(ctx, args, o.group)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	v, err := s.snapshot(ctx)
-	if err != nil {
-		return err
-	}
 	e, err := ctl.StartEdit(s.name, s.key(), v)
 	if err != nil {
 		return err

@@ -27,15 +27,11 @@ func newHistory(e *env) *cobra.Command {
 }
 
 func (o *historyOptions) run(ctx context.Context, args []string) error {
-	s, err := o.subject(ctx, args, o.group)
+	s, v, err := o.look(ctx, args, o.group)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	v, err := s.snapshot(ctx)
-	if err != nil {
-		return err
-	}
 	out, err := view.History(v.History.Entries, shown(o.format))
 	if err != nil {
 		return err

@@ -33,15 +33,11 @@ func newPause(e *env, pause bool) *cobra.Command {
 func (o *pauseOptions) verb() string { return map[bool]string{true: "pause", false: "resume"}[o.pause] }
 
 func (o *pauseOptions) run(ctx context.Context, args []string) error {
-	s, err := o.begin(ctx, args, o.group)
+	s, v, err := o.beginLooking(ctx, args, o.group)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	v, err := s.snapshot(ctx)
-	if err != nil {
-		return err
-	}
 	if err := ctl.CheckPause(v, o.pause); err != nil {
 		return err
 	}

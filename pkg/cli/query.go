@@ -72,15 +72,11 @@ func (o *queryOptions) run(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	s, err := o.subject(ctx, args, o.group)
+	s, v, err := o.look(ctx, args, o.group)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	v, err := s.snapshot(ctx)
-	if err != nil {
-		return err
-	}
 	// Asked again and again, the member stays the one that was found first; with hathi the cluster is read anew.
 	first := true
 	return o.watch.rounds(ctx, func() error {

@@ -48,6 +48,25 @@ func (e *env) subject(ctx context.Context, args []string, group integer) (*subje
 	return &subject{session: s, name: name, group: group.value}, nil
 }
 
+// look finds the cluster of a command as subject does, and reads it. The caller closes it unless there is an error.
+func (e *env) look(ctx context.Context, args []string, group integer) (*subject, *cluster.View, error) {
+	s, err := e.subject(ctx, args, group)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.viewed(ctx)
+}
+
+// viewed gives the cluster with what it is now, and closes it if that can't be read.
+func (s *subject) viewed(ctx context.Context) (*subject, *cluster.View, error) {
+	v, err := s.snapshot(ctx)
+	if err != nil {
+		s.close()
+		return nil, nil, err
+	}
+	return s, v, nil
+}
+
 // grouped makes sure that a group is known where the cluster has several: it asks, or refuses if nothing may be
 // asked. The views read before are of no use then.
 func (e *env) grouped(ctx context.Context, s *subject, unasked bool) (changed bool, err error) {

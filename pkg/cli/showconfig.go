@@ -25,15 +25,11 @@ func newShowConfig(e *env) *cobra.Command {
 }
 
 func (o *showConfigOptions) run(ctx context.Context, args []string) error {
-	s, err := o.subject(ctx, args, o.group)
+	s, v, err := o.look(ctx, args, o.group)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	v, err := s.snapshot(ctx)
-	if err != nil {
-		return err
-	}
 	_, err = o.out.Write(view.Document(v.Config))
 	return err
 }

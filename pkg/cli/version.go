@@ -37,15 +37,11 @@ func (o *versionOptions) run(ctx context.Context, args []string) error {
 		}
 		return nil
 	}
-	s, err := o.subject(ctx, args, o.group)
+	s, v, err := o.look(ctx, args, o.group)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	v, err := s.snapshot(ctx)
-	if err != nil {
-		return err
-	}
 	o.printf("\n")
 	var result error
 	for _, m := range v.Members {
