@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -103,11 +102,7 @@ func (o *doctorOptions) tell(found []doctor.Finding) error {
 
 // logFindings tells what the doctor finds in the configuration of a node that starts, beside the warnings that reading
 // it has given.
-func logFindings(log *slog.Logger, path string) {
-	in, err := config.Inspect(path, os.Environ())
-	if err != nil {
-		return // it was read a moment ago; what has happened since is the next reload's to tell
-	}
+func logFindings(log *slog.Logger, in config.Inspection) {
 	for _, f := range doctor.Beyond(in) {
 		level := slog.LevelWarn
 		if f.Level == doctor.Hint {

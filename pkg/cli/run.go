@@ -66,19 +66,20 @@ func newAgent(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use: "agent CONFIG", Hidden: true, Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, warnings, err := loadNode(args[0])
+			in, err := loadNode(args[0])
 			if err != nil {
 				return err
 			}
+			cfg := in.Config
 			log, closeLog, err := hathilog.New(logOptions(cfg.Log))
 			if err != nil {
 				return err
 			}
 			defer closeLog()
-			for _, w := range warnings {
+			for _, w := range in.Warnings {
 				log.Warn(w.String())
 			}
-			logFindings(log, args[0])
+			logFindings(log, in)
 			for _, conflict := range cfg.TagConflicts {
 				log.Warn(conflict)
 			}
@@ -125,10 +126,11 @@ func newGuard(e *env) *cobra.Command {
 // guardOptions reads the configuration, so that mistakes end the node before anything is started, gives up
 // root, and says what there is to guard.
 func guardOptions(path string) (o guard.Options, closeLog func() error, err error) {
-	cfg, _, err := loadNode(path) // the agent logs the warnings
+	in, err := loadNode(path) // the agent logs the warnings
 	if err != nil {
 		return o, nil, err
 	}
+	cfg := in.Config
 	// A file is the agent's: two processes can't both rotate it.
 	log, closeLog, err := hathilog.New(hathilog.Options{Level: cfg.Log.Level, JSON: cfg.Log.Type == "json", Static: cfg.Log.StaticFields})
 	if err != nil {
@@ -174,13 +176,16 @@ func dropRoot(cfg *config.Config) error {
 	return privilege.DropTo(owner)
 }
 
-// loadNode reads the configuration of a node.
-func loadNode(path string) (*config.Config, config.Problems, error) {
-	cfg, warnings, err := config.Load(path, os.Environ())
-	if err != nil {
-		return nil, nil, fmt.Errorf("the configuration has mistakes, nothing was started:\n%w", err)
+// loadNode reads the configuration of a node; one with mistakes is an error.
+func loadNode(path string) (config.Inspection, error) {
+	in, err := config.Inspect(path, os.Environ())
+	if err == nil && len(in.Errors) > 0 {
+		err = in.Errors
 	}
-	return cfg, warnings, nil
+	if err != nil {
+		return in, fmt.Errorf("the configuration has mistakes, nothing was started:\n%w", err)
+	}
+	return in, nil
 }
 
 func logOptions(l config.Log) hathilog.Options {

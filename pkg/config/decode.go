@@ -11,24 +11,27 @@ var otherStores = []string{"consul", "zookeeper", "exhibitor", "kubernetes", "ra
 // os.Environ gives it. The error holds all mistakes (Problems), or says why nothing could be read; warnings are
 // worth a log line each. Nothing is written or contacted.
 func Load(path string, environ []string) (*Config, Problems, error) {
-	return load(path, environ, true)
+	_, cfg, warnings, err := load(path, environ, true)
+	return cfg, warnings, err
 }
 
 // LoadControl reads what the control commands need: scope, namespace, etcd, ctl and restapi. Nothing is
 // required, and mistakes in other sections do not matter. Without a path and without variables the result is
 // an empty configuration.
 func LoadControl(path string, environ []string) (*Config, Problems, error) {
-	return load(path, environ, false)
+	_, cfg, warnings, err := load(path, environ, false)
+	return cfg, warnings, err
 }
 
-func load(path string, environ []string, run bool) (*Config, Problems, error) {
+// load gives the tree as well, which is there although it may have mistakes; nil if nothing could be read.
+func load(path string, environ []string, run bool) (*Node, *Config, Problems, error) {
 	var c collector
 	tree, err := c.readTree(path, environ)
 	if err != nil {
-		return nil, c.warnings, err
+		return nil, nil, c.warnings, err
 	}
 	if run && len(tree.Entries) == 0 {
-		return nil, c.warnings, Problems{{Where: tree.where(), Text: "Config is empty. Give a configuration file, as in: hathi run /etc/hathi.yml"}}
+		return tree, nil, c.warnings, Problems{{Where: tree.where(), Text: "Config is empty. Give a configuration file, as in: hathi run /etc/hathi.yml"}}
 	}
 	root := c.enter(tree, "")
 	cfg := &Config{tree: tree, Scope: root.text("scope"), Name: root.text("name")}
@@ -48,9 +51,9 @@ func load(path string, environ []string, run bool) (*Config, Problems, error) {
 		decodeNode(root, cfg)
 	}
 	if err := c.errors.sorted().orNil(); err != nil {
-		return nil, c.warnings.sorted(), err
+		return tree, nil, c.warnings.sorted(), err
 	}
-	return cfg, c.warnings.sorted(), nil
+	return tree, cfg, c.warnings.sorted(), nil
 }
 
 // decodeNode reads the sections that only the agent uses.

@@ -14,15 +14,13 @@ type Inspection struct {
 // Inspect reads a file or directory as Load does, and gives what there is although it may have mistakes. The error says
 // why nothing could be read at all.
 func Inspect(path string, environ []string) (Inspection, error) {
-	in := Inspection{Path: path, Tree: &Node{Kind: Map, file: path}}
-	cfg, warnings, err := Load(path, environ)
-	in.Config, in.Warnings = cfg, warnings
+	tree, cfg, warnings, err := load(path, environ, true)
+	if tree == nil {
+		tree = &Node{Kind: Map, file: path}
+	}
+	in := Inspection{Path: path, Tree: tree, Config: cfg, Warnings: warnings}
 	if err != nil && !errors.As(err, &in.Errors) {
 		return in, err
-	}
-	var c collector
-	if tree, err := c.readTree(path, environ); err == nil {
-		in.Tree = tree
 	}
 	return in, nil
 }
