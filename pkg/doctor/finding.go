@@ -31,20 +31,19 @@ type Finding struct {
 
 // Text gives the finding on three lines, without an end of line.
 func (f Finding) Text() string {
-	what := f.What
-	if f.Key != "" {
-		what = f.Key + ": " + what
-	}
-	return fmt.Sprintf("%s: %s: %s\n    why: %s\n    fix: %s", f.Where, f.Level, what, f.Why, f.Fix)
+	return fmt.Sprintf("%s: %s: %s\n    why: %s\n    fix: %s", f.Where, f.Level, f.what(), f.Why, f.Fix)
 }
 
 // Line gives it on one line, for a log.
 func (f Finding) Line() string {
-	what := f.What
-	if f.Key != "" {
-		what = f.Key + ": " + what
+	return fmt.Sprintf("%s: %s: %s (fix: %s)", f.Where, f.what(), f.Why, f.Fix)
+}
+
+func (f Finding) what() string {
+	if f.Key == "" {
+		return f.What
 	}
-	return fmt.Sprintf("%s: %s: %s (fix: %s)", f.Where, what, f.Why, f.Fix)
+	return f.Key + ": " + f.What
 }
 
 // Healthy reports whether there is no mistake among the findings.
