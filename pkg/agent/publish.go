@@ -56,7 +56,7 @@ func (a *Agent) putMember(ctx context.Context, o ha.Observation, m cluster.Membe
 	if !gone && same(m, p.member) {
 		return
 	}
-	if !gone && same(withoutPositions(m), withoutPositions(p.member)) && !a.due(o, p.memberAt) {
+	if !gone && same(m.WithoutPositions(), p.member.WithoutPositions()) && !a.due(o, p.memberAt) {
 		return
 	}
 	if err := a.o.Store.PutMember(ctx, m); err != nil {
@@ -69,11 +69,6 @@ func (a *Agent) putMember(ctx context.Context, o ha.Observation, m cluster.Membe
 // due reports whether a loop_wait is over, less a tenth, so that a timer that fires a little early counts.
 func (a *Agent) due(o ha.Observation, last clock.Instant) bool {
 	return o.Now.Sub(last) >= a.settings.LoopWait*9/10
-}
-
-func withoutPositions(m cluster.Member) cluster.Member {
-	m.XLogLocation, m.ReplayLSN, m.ReceiveLSN = 0, 0, 0
-	return m
 }
 
 // member is what this node publishes about itself.

@@ -289,3 +289,10 @@ func (m Member) Address() (host, port string) {
 	}
 	return u.Hostname(), port
 }
+
+// WithoutPositions gives the member without its log positions, which move all the time: what is left tells whether
+// there is news.
+func (m Member) WithoutPositions() Member {
+	m.XLogLocation, m.ReplayLSN, m.ReceiveLSN = 0, 0, 0
+	return m
+}

@@ -132,9 +132,7 @@ func (b *bareMembers) of(value []byte) []byte {
 	if ok {
 		return bare
 	}
-	m := dcs.DecodeMember("", value)
-	m.XLogLocation, m.ReplayLSN, m.ReceiveLSN = 0, 0, 0
-	bare = dcs.EncodeMember(m)
+	bare = dcs.EncodeMember(dcs.DecodeMember("", value).WithoutPositions())
 	if len(b.known) == 0 || len(b.known) > 100 {
 		b.known = map[string][]byte{}
 	}

@@ -132,13 +132,8 @@ func (m *mirror) matters(old, now entry) bool {
 	case now.deleted, old.Key == now.Key && bytes.Equal(old.Value, now.Value):
 		return false
 	case old.Key == now.Key && strings.HasPrefix(now.Key, dcs.MembersPrefix):
-		return !reflect.DeepEqual(m.withoutPositions(old), m.withoutPositions(now))
+		was, is := m.decoder.Member(old.Key, old.Value), m.decoder.Member(now.Key, now.Value)
+		return !reflect.DeepEqual(was.WithoutPositions(), is.WithoutPositions())
 	}
 	return true
-}
-
-func (m *mirror) withoutPositions(e entry) cluster.Member {
-	member := m.decoder.Member(e.Key, e.Value)
-	member.XLogLocation, member.ReplayLSN, member.ReceiveLSN = 0, 0, 0
-	return member
 }
