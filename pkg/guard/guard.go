@@ -54,7 +54,7 @@ type guard struct {
 	armed     bool
 	charge    charge
 	server    *process.Handle  // the postmaster; nil: it had ended before it could be watched
-	programs  []string         // by whose names the processes of the server are found
+	programs  process.Programs // by whose names the processes of the server are found
 	dog       *watchdog.Device // nil: none is open
 	demand    watchdog.Demand  // of the charge
 	dogFailed bool             // it could not be met
@@ -125,7 +125,7 @@ func newGuard(o Options) (*guard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the guard: %w", err)
 	}
-	g := &guard{o: o, sock: -1, lastCode: -1, waker: w, programs: []string{o.Program}, signals: make(chan os.Signal, 16)}
+	g := &guard{o: o, sock: -1, lastCode: -1, waker: w, programs: process.Programs{o.Program}, signals: make(chan os.Signal, 16)}
 	// The runtime drops what finds no room, so each kind has its own: a request to end must not be lost behind a
 	// hundred children that have ended. What is dropped within a kind says the same again.
 	g.listen(syscall.SIGCHLD)

@@ -3,7 +3,6 @@ package guard
 import (
 	"context"
 	"fmt"
-	"slices"
 	"syscall"
 	"time"
 
@@ -26,18 +25,8 @@ func (g *guard) hold(postmaster *process.Handle) {
 }
 
 // learn takes down the names of the program that the postmaster runs, by which its children are found when it is
-// gone. A process that was named before it became the server has them a moment later, so this is asked more than
-// once.
-func (g *guard) learn() {
-	if g.server == nil {
-		return
-	}
-	for _, name := range process.ServerPrograms(g.server, g.o.DataDir) {
-		if !slices.Contains(g.programs, name) {
-			g.programs = append(g.programs, name)
-		}
-	}
-}
+// gone.
+func (g *guard) learn() { g.programs.Learn(g.server, g.o.DataDir) }
 
 // serverDead reports whether the postmaster is gone.
 func (g *guard) serverDead() bool { return g.server == nil || !g.server.Alive() }

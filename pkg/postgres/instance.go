@@ -25,7 +25,7 @@ type Instance struct {
 	start time.Time       // when the postmaster started, as far as its pid file tells
 	// programs are the names of the program that postmasters of ours turned out to run: what is configured may
 	// be a script. Processes of a server are found by them.
-	programs []string
+	programs process.Programs
 	state    cluster.State
 	// acting: a call of ours is changing the server and says itself what state it is in.
 	acting bool
@@ -128,7 +128,7 @@ func (i *Instance) postmaster() *process.Handle {
 		i.state = cluster.StateStarting
 	}
 	i.keep(h, f.started)
-	i.learnPrograms()
+	i.programs.Learn(h, i.cfg.DataDir)
 	i.callbacks.adopted()
 	return h
 }
@@ -138,20 +138,8 @@ func (i *Instance) postmaster() *process.Handle {
 func (i *Instance) serverPrograms() []string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.learnPrograms()
+	i.programs.Learn(i.proc, i.cfg.DataDir)
 	return append(slices.Clone(i.programs), i.cfg.program("postgres"))
-}
-
-// learnPrograms is called while the postmaster lives; i.mu is held.
-func (i *Instance) learnPrograms() {
-	if i.proc == nil {
-		return
-	}
-	for _, name := range process.ServerPrograms(i.proc, i.cfg.DataDir) {
-		if !slices.Contains(i.programs, name) {
-			i.programs = append(i.programs, name)
-		}
-	}
 }
 
 // keep remembers a postmaster and watches for its end; i.mu is held.

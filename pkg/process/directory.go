@@ -30,9 +30,26 @@ func InDirectory(dir string, programs ...string) ([]int, error) {
 	return s.processes()
 }
 
-// ServerPrograms gives the names of the program that a server runs, of which h is the postmaster: what it was
-// started by may be a script or a link of another name. None as long as it does not work in the data directory.
-func ServerPrograms(h *Handle, dir string) []string {
+// Programs are the names of the program that a server turns out to run, besides those that are configured: these
+// may be a script, or a link of another name.
+type Programs []string
+
+// Learn adds the names of a postmaster while it lives. A process that has not become the server yet has none, so this
+// is asked more than once. nil is nobody.
+func (p *Programs) Learn(postmaster *Handle, dir string) {
+	if postmaster == nil {
+		return
+	}
+	for _, name := range serverPrograms(postmaster, dir) {
+		if !slices.Contains(*p, name) {
+			*p = append(*p, name)
+		}
+	}
+}
+
+// serverPrograms gives the names of the program that a server runs, of which h is the postmaster. None as long as it
+// does not work in the data directory.
+func serverPrograms(h *Handle, dir string) []string {
 	s, err := serverOf(dir, nil)
 	if err != nil {
 		return nil
