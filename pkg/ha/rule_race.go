@@ -137,7 +137,6 @@ func raceRequest(o *Observation) *Decision {
 			return wait("race-was-asked-to-go", "following a different leader because i am not the healthiest node").
 				until(o.Now.Add(raceRetry))
 		}
-		return nil
 	}
 	return nil
 }

@@ -129,8 +129,11 @@ func (i *Instance) follows(ctx context.Context, upstream cluster.Upstream) bool 
 	return err == nil && has
 }
 
+// upstreamSettings are what a session sees of the upstream; upstreamOf reads them.
+const upstreamSettings = `SELECT current_setting('primary_conninfo'), current_setting('primary_slot_name')`
+
 func hasUpstream(ctx context.Context, c *pgconn.PgConn, upstream cluster.Upstream) (bool, error) {
-	out, err := rows(ctx, c, `SELECT current_setting('primary_conninfo'), current_setting('primary_slot_name')`)
+	out, err := rows(ctx, c, upstreamSettings)
 	if err != nil {
 		return false, err
 	}
@@ -179,8 +182,7 @@ func (i *Instance) currentRole(ctx context.Context) role {
 		r.upstream = *known
 		return r
 	}
-	out, err := i.local("Patroni", statementTimeout).query(ctx,
-		`SELECT current_setting('primary_conninfo'), current_setting('primary_slot_name')`)
+	out, err := i.local("Patroni", statementTimeout).query(ctx, upstreamSettings)
 	if err == nil {
 		r.upstream = upstreamOf(out[0][0], out[0][1])
 		return r

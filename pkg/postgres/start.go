@@ -245,11 +245,10 @@ func (i *Instance) launch(cmd *exec.Cmd) (*process.Handle, error) {
 // serverEnv is the environment of the postmaster. Source: Patroni 4.1, postgresql/postmaster.py.
 func serverEnv(env []string) []string {
 	var kept []string
-	for _, v := range env {
+	for _, v := range childEnv(env) {
 		name, value, _ := strings.Cut(v, "=")
 		switch {
-		case name == "NOTIFY_SOCKET", strings.HasPrefix(name, "PATRONI_"), strings.HasPrefix(name, "HATHI_"),
-			strings.HasPrefix(name, "KUBERNETES_"), name == "PG_GRANDPARENT_PID":
+		case name == "NOTIFY_SOCKET", strings.HasPrefix(name, "KUBERNETES_"), name == "PG_GRANDPARENT_PID":
 		case name == "PG_MALLOC_ARENA_MAX":
 			kept = append(kept, "MALLOC_ARENA_MAX="+value)
 		default:

@@ -12,7 +12,6 @@ import (
 
 // cause is something that may cost a member the lead, once.
 type cause struct {
-	what       string
 	on         *node // the member that it may cost the lead; nil: any
 	begin, end time.Duration
 }
@@ -37,7 +36,7 @@ type changes struct {
 func (c *checker) asked(req cluster.FailoverRequest) {
 	switch {
 	case req.Pending() && c.order == nil:
-		c.order = c.cause(nil, "a request")
+		c.order = c.cause(nil)
 	case !req.Pending() && c.order != nil:
 		c.over(c.order)
 		c.order = nil
@@ -48,8 +47,8 @@ func (c *checker) asked(req cluster.FailoverRequest) {
 const lasting = time.Duration(1<<63 - 1)
 
 // cause takes down something that begins now and goes on until it is over.
-func (c *checker) cause(on *node, what string) *cause {
-	x := &cause{what: what, on: on, begin: c.w.now, end: lasting}
+func (c *checker) cause(on *node) *cause {
+	x := &cause{on: on, begin: c.w.now, end: lasting}
 	c.causes = append(c.causes, x)
 	return x
 }
@@ -58,7 +57,7 @@ func (c *checker) cause(on *node, what string) *cause {
 func (c *checker) over(x *cause) { x.end = min(x.end, c.w.now) }
 
 // moment takes down a cause that is over as soon as it has begun.
-func (c *checker) moment(on *node, what string) { c.over(c.cause(on, what)) }
+func (c *checker) moment(on *node) { c.over(c.cause(on)) }
 
 // healed ends what goes on, but for a request, which waits for whoever takes it up.
 func (c *checker) healed() {

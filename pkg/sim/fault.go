@@ -40,7 +40,7 @@ func (w *world) inject() {
 
 // lasts begins a fault and ends it after a random time.
 func (w *world) lasts(n *node, what string, longest time.Duration, end func()) {
-	x := w.check.cause(n, what)
+	x := w.check.cause(n)
 	w.goesOn(n, what, longest, func() {
 		end()
 		w.check.over(x)
@@ -65,7 +65,7 @@ func (w *world) goesOn(n *node, what string, longest time.Duration, end func()) 
 func (w *world) once(n *node, what string) {
 	w.tracef(n, "FAULT", "%s", what)
 	w.mark("fault: " + what)
-	w.check.moment(n, what)
+	w.check.moment(n)
 	w.strike = w.now
 }
 

@@ -35,7 +35,7 @@ var moreMutants = []mutant{
 		o.Store = &longLease{o.Store}
 	}, cluster.SyncOff},
 	{"a replica that lags is promoted instead of waiting", twoPrimaries, func(o *agent.Options) {
-		o.Guard = unarmed{} // the real one refuses
+		o.Guard = noGuard{} // the real one refuses
 		decide(o, nil, func(_ ha.Observation, d *ha.Decision) {
 			if len(d.Reasons) > 0 && d.Reasons[0].Rule == "race-lag" {
 				d.Action = ha.Promote{}

@@ -28,7 +28,7 @@ var standbyMutants = []mutant{
 		})
 	}, cluster.SyncOff},
 	{"a crashed primary is started again as one", writesInStandby, func(o *agent.Options) {
-		o.Guard = unarmed{} // the real one refuses
+		o.Guard = noGuard{} // the real one refuses
 		decide(o, nil, func(_ ha.Observation, d *ha.Decision) {
 			if _, ok := d.Action.(ha.StartReplica); ok && d.Reasons[0].Rule == "standby-start" {
 				d.Action = ha.StartPrimary{Timeout: time.Minute}

@@ -86,7 +86,7 @@ var mutants = []mutant{
 		decide(o, func(obs *ha.Observation) { obs.Settings.MaximumLagOnFailover = 1 << 60 }, nil)
 	}, cluster.SyncOff},
 	{"a promotion does not wait for the lock", twoPrimaries, func(o *agent.Options) {
-		o.Guard = unarmed{} // the real one refuses
+		o.Guard = noGuard{} // the real one refuses
 		decide(o, nil, func(obs ha.Observation, d *ha.Decision) {
 			if _, ok := d.Action.(ha.AcquireLeader); ok && obs.Server.InRecovery {
 				d.Action = ha.Promote{}
@@ -94,14 +94,14 @@ var mutants = []mutant{
 		})
 	}, cluster.SyncOff},
 	{"a primary goes on when etcd is lost, and no guard is armed", twoPrimaries, func(o *agent.Options) {
-		o.Guard = unarmed{}
+		o.Guard = noGuard{}
 		decide(o, nil, func(_ ha.Observation, d *ha.Decision) {
 			if x, ok := d.Action.(ha.Demote); ok && x.Mode == ha.DemoteOffline {
 				d.Action = ha.Wait{}
 			}
 		})
 	}, cluster.SyncOff},
-	{"no guard is ever armed", twoPrimaries, func(o *agent.Options) { o.Guard = unarmed{} }, cluster.SyncOff},
+	{"no guard is ever armed", twoPrimaries, func(o *agent.Options) { o.Guard = noGuard{} }, cluster.SyncOff},
 	{"the lease counts from when the answer came", "deadline lies behind the end of the lease", func(o *agent.Options) {
 		o.Store = &lateCount{Store: o.Store, clock: o.Clock}
 	}, cluster.SyncOff},
@@ -109,7 +109,7 @@ var mutants = []mutant{
 		o.Postgres = &earlyStop{Postgres: o.Postgres, runtime: o.Runtime}
 	}, cluster.SyncOff},
 	{"a returning primary starts as a primary", twoPrimaries, func(o *agent.Options) {
-		o.Guard = unarmed{} // the real one refuses
+		o.Guard = noGuard{} // the real one refuses
 		decide(o, nil, func(obs ha.Observation, d *ha.Decision) {
 			if _, ok := d.Action.(ha.CrashRecovery); ok && !obs.Stopping {
 				d.Action = ha.StartPrimary{Timeout: time.Minute}
@@ -120,7 +120,7 @@ var mutants = []mutant{
 		o.Store = &hopeful{Store: o.Store, clock: o.Clock}
 	}, cluster.SyncOff},
 	{"a primary ignores that another member holds the lock", twoPrimaries, func(o *agent.Options) {
-		o.Guard = unarmed{}
+		o.Guard = noGuard{}
 		decide(o, nil, func(_ ha.Observation, d *ha.Decision) {
 			if x, ok := d.Action.(ha.Demote); ok && x.Mode == ha.DemoteNoLock {
 				d.Action = ha.Wait{}
@@ -148,13 +148,6 @@ func decide(o *agent.Options, before func(*ha.Observation), after func(ha.Observ
 		return d
 	}
 }
-
-// unarmed is a guard that says yes and does nothing.
-type unarmed struct{}
-
-func (unarmed) Arm(context.Context, func() agent.Charge) error { return nil }
-func (unarmed) Extend(func() clock.Instant)                    {}
-func (unarmed) Disarm(context.Context) error                   { return nil }
 
 // lateCount takes the life of a lease from the arrival of the answer.
 type lateCount struct {

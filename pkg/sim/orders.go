@@ -62,7 +62,6 @@ func (w *world) order() {
 	if w.paused {
 		orders = []func(*node){w.stopByHand, w.stopByHand, w.deletePausedLeader, w.appoint, w.appoint, w.switchPaused, w.leave, w.leave}
 	}
-	w.ordered = w.now
 	orders[w.orders.IntN(len(orders))](n)
 }
 
@@ -73,7 +72,7 @@ func (w *world) ask(n *node, what string, request func(context.Context) error) {
 	}
 	w.tracef(n, "USER", "%s", what)
 	w.mark("user: " + what)
-	w.check.moment(n, what)
+	w.check.moment(n)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	n.agent.p.spawn(what, func() { _ = request(ctx) })
@@ -142,7 +141,7 @@ func (w *world) deleteLeader(*node) {
 	if w.active == 0 && w.now-w.strike > 10*time.Second && w.check.healthy() == "" {
 		w.rest(10 * time.Second)
 		w.tracef(nil, "USER", "deletes the leader key")
-		w.check.moment(nil, "leader key deleted")
+		w.check.moment(nil)
 		w.mark("user: leader key deleted")
 		w.etcd.remove(dcs.KeyLeader)
 	}
@@ -156,7 +155,7 @@ func (w *world) overwriteLeader(*node) {
 	stay := between(w.orders, time.Second, 10*time.Second)
 	w.rest(stay + 10*time.Second)
 	w.tracef(nil, "USER", "overwrites the leader key")
-	w.check.moment(nil, "leader key overwritten")
+	w.check.moment(nil)
 	w.mark("user: leader key overwritten")
 	name := []string{"nobody", ""}[w.orders.IntN(2)]
 	w.etcd.put(dcs.KeyLeader, []byte(name), 0)
@@ -201,7 +200,7 @@ func (w *world) rest(d time.Duration) {
 func (w *world) deletePausedLeader(*node) {
 	if w.active == 0 {
 		w.mark("user: leader key deleted in pause")
-		w.check.moment(nil, "leader key deleted in pause")
+		w.check.moment(nil)
 		w.etcd.remove(dcs.KeyLeader)
 	}
 }
@@ -213,7 +212,7 @@ func (w *world) stopByHand(n *node) {
 		return
 	}
 	w.tracef(n, "USER", "stops PostgreSQL")
-	w.check.moment(n, "PostgreSQL stopped by hand")
+	w.check.moment(n)
 	w.mark("user: PostgreSQL stopped by hand")
 	s.fastStop()
 	w.after(between(w.orders, 3*time.Second, 15*time.Second), func() {

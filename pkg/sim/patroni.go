@@ -41,7 +41,7 @@ func patroni(o *agent.Options) {
 	}
 }
 
-// noGuard: Patroni has none.
+// noGuard says yes and does nothing: Patroni has no guard.
 type noGuard struct{}
 
 // Arm implements agent.Guard.

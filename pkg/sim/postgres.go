@@ -203,7 +203,7 @@ func (p *postgres) boot(ctx context.Context, timeout time.Duration, guard agent.
 	s.w.sleep(s.w.between(5*time.Millisecond, 20*time.Millisecond))
 	if s.w.faulty && s.w.chance(2) {
 		s.state = cluster.StateStartFailed
-		s.w.check.moment(s.n, "a start fails")
+		s.w.check.moment(s.n)
 		return errors.New("start: it just did not work")
 	}
 	if err := ctx.Err(); err != nil {

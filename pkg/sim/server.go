@@ -101,8 +101,7 @@ func (s *server) later(d time.Duration, f func()) {
 func (s *server) start() {
 	s.life++
 	if s.gate == 0 {
-		s.w.pids++
-		s.gate = s.w.pids
+		s.fork()
 	}
 	s.phase, s.frozen, s.strays, s.pid, s.gate, s.primary = phaseStarting, false, false, s.gate, 0, false
 	s.started = s.n.clock.Wall()
@@ -120,11 +119,16 @@ func (s *server) start() {
 	s.later(recovery, s.ready)
 }
 
+// fork makes the process that is to become the server.
+func (s *server) fork() {
+	s.w.pids++
+	s.gate = s.w.pids
+}
+
 // waitAtGate has a guard take over the process that is to become the server. It ends if its agent or its guard
 // wants it to.
 func (s *server) waitAtGate(ctx context.Context, guard agent.GuardServer) error {
-	s.w.pids++
-	s.gate = s.w.pids
+	s.fork()
 	if err := guard(ctx, s.gate, 0); err != nil {
 		s.gate = 0
 		return fmt.Errorf("start: %w", err)

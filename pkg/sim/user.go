@@ -58,7 +58,7 @@ func (w *world) stopAgent(n *node) {
 		return
 	}
 	w.tracef(n, "USER", "stops the agent")
-	w.check.moment(n, "agent stopped")
+	w.check.moment(n)
 	w.mark("user: stop")
 	n.leaving = true
 	n.agent.agent.Stop()

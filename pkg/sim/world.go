@@ -67,8 +67,6 @@ type world struct {
 	orders *rand.Rand    // what users draw from
 	busy   bool          // they do more than usual
 	calm   time.Duration // until then no fault may begin
-	// ordered is when a user last did something.
-	ordered time.Duration
 
 	choices []cluster.SynchronousMode
 	read    struct {
