@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
@@ -65,9 +64,7 @@ func (e *env) configuration() (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A variable that is set to nothing counts as unset.
-	environ := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasSuffix(v, "=") })
-	cfg, _, err := config.LoadControl(path, environ)
+	cfg, _, err := config.LoadControl(path, environment())
 	if err != nil {
 		return nil, wordedBy(err, strings.TrimSpace("Invalid config file "+path))
 	}

@@ -1,23 +1,26 @@
 package cli
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/hathi-ha/hathi/pkg/config"
 )
 
 // places are where a configuration is looked for when none was named: the per-user file that patronictl
 // knows, then those of hathi and of distributions.
-func places(getenv func(string) string) []string {
-	list := []string{userConfig(getenv)}
-	if own, err := filepath.Glob("/etc/hathi/*.yml"); err == nil { // sorted by name
+func (e *env) places() []string {
+	list := []string{userConfig(e.getenv)}
+	if own, err := filepath.Glob(filepath.Join(e.etc, "hathi", "*.yml")); err == nil { // sorted by name
 		list = append(list, own...)
 	}
-	return append(list, "/etc/patroni.yml", "/etc/patroni/patroni.yml", "/etc/patroni/config.yml")
+	for _, name := range []string{"patroni.yml", "patroni/patroni.yml", "patroni/config.yml"} {
+		list = append(list, filepath.Join(e.etc, name))
+	}
+	return list
 }
 
 func userConfig(getenv func(string) string) string {
@@ -32,7 +35,7 @@ func userConfig(getenv func(string) string) string {
 }
 
 // findConfig gives the configuration that a command uses: the one that was named, which has to be
-// readable, else the first that is there, else that of an agent which runs on this machine, so that a
+// readable, else the one that is there, else that of an agent which runs on this machine, so that a
 // command works in a node's container without being told. Empty: there is none, the environment alone
 // counts. patronictl's own place wins, so a machine that has it behaves as before.
 func (e *env) findConfig() (string, error) {
@@ -46,19 +49,77 @@ func (e *env) findConfig() (string, error) {
 		}
 		return path, nil
 	}
-	list := places(e.getenv)
+	list := e.places()
 	if readable(list[0]) {
 		return list[0], nil
 	}
 	if e.environmentOnly() {
 		return "", nil
 	}
-	for _, p := range append(list[1:], agentConfigs("/proc")...) {
-		if readable(p) {
-			return p, nil
+	found := slices.DeleteFunc(list[1:], func(p string) bool { return !readable(p) })
+	usual := len(found)
+	for _, p := range agentConfigs(e.proc) {
+		if e.usable(p) && !slices.Contains(found, p) {
+			found = append(found, p)
 		}
 	}
-	return "", nil
+	if len(found) == 0 {
+		return "", nil
+	}
+	if err := oneCluster(found); err != nil {
+		return "", err
+	}
+	if usual == 0 && terminal(e.err) {
+		e.hint("Configuration: %s, of an agent that runs here", found[0])
+	}
+	return found[0], nil
+}
+
+// oneCluster refuses to choose between the configurations of different clusters: who types a command without
+// -c means the cluster that this machine belongs to, and can't see which of two was taken.
+func oneCluster(paths []string) error {
+	if len(paths) == 1 {
+		return nil
+	}
+	var clusters []*config.Config
+	var lines []string
+	for _, path := range paths {
+		cfg, _, err := config.LoadControl(path, environment())
+		if err == nil && slices.ContainsFunc(clusters, func(c *config.Config) bool { return c != nil && sameCluster(c, cfg) }) {
+			continue
+		}
+		clusters = append(clusters, cfg)
+		switch {
+		case err != nil:
+			lines = append(lines, path+" (can't be used)")
+		case cfg.Scope == "":
+			lines = append(lines, path)
+		default:
+			lines = append(lines, path+" (cluster "+cfg.Scope+")")
+		}
+	}
+	if len(clusters) == 1 {
+		return nil
+	}
+	return worded("Configurations of different clusters are here, name one with -c:\n  %s", strings.Join(lines, "\n  "))
+}
+
+// sameCluster reports whether two configurations lead to the same keys. Nodes of one cluster need not name the same
+// members of etcd, but one at least. A configuration without a scope makes the user name the cluster, so it mistakes
+// none for another.
+func sameCluster(a, b *config.Config) bool {
+	if a.Namespace != b.Namespace || a.Scope != "" && b.Scope != "" && a.Scope != b.Scope || a.Etcd.SRV != b.Etcd.SRV {
+		return false
+	}
+	if (a.Citus == nil) != (b.Citus == nil) || a.Citus != nil && a.Citus.Group != b.Citus.Group {
+		return false
+	}
+	return a.Etcd.SRV != "" || slices.ContainsFunc(a.Etcd.Hosts, func(h string) bool { return slices.Contains(b.Etcd.Hosts, h) })
+}
+
+// environment is that of the process; a variable that is set to nothing counts as unset.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { _, value, _ := strings.Cut(v, "="); return value == "" })
 }
 
 // environmentOnly reports whether the environment or -d already say where etcd is: then patronictl would
@@ -79,8 +140,11 @@ func (e *env) environmentOnly() bool {
 
 // searched tells where a configuration was looked for.
 func (e *env) searched() string {
-	return "Looked for a configuration in " + strings.Join(places(e.getenv), ", ") +
-		", and for an agent running on this machine; name one with -c."
+	text := "Looked for a configuration in " + strings.Join(e.places(), ", ") + ", and for an agent running on this machine"
+	if len(e.passedOver) > 0 {
+		text += " (not used: " + strings.Join(e.passedOver, ", ") + ")"
+	}
+	return text + "; name one with -c."
 }
 
 func readable(path string) bool {
@@ -90,54 +154,3 @@ func readable(path string) bool {
 	}
 	return f.Close() == nil
 }
-
-// agentConfigs gives the configuration files of the agents among the processes under proc, the first
-// process (the agent in a container) before the others. What is not a file is for the caller to pass over.
-func agentConfigs(proc string) []string {
-	entries, err := os.ReadDir(proc)
-	if err != nil {
-		return nil
-	}
-	var first, others []string
-	for _, entry := range entries {
-		pid, err := strconv.Atoi(entry.Name())
-		if err != nil {
-			continue
-		}
-		dir := filepath.Join(proc, entry.Name())
-		cmdline, err := os.ReadFile(filepath.Join(dir, "cmdline"))
-		if err != nil {
-			continue // it has ended, or belongs to another user
-		}
-		for _, path := range operands(strings.Split(string(bytes.TrimRight(cmdline, "\x00")), "\x00")) {
-			if !filepath.IsAbs(path) {
-				path = filepath.Join(dir, "cwd", path)
-			}
-			if pid == 1 {
-				first = append(first, path)
-			} else {
-				others = append(others, path)
-			}
-		}
-	}
-	return append(first, others...)
-}
-
-// operands gives what an agent's command line may name as its configuration, and nothing for another
-// program. It knows hathi run CONFIG, patroni CONFIG, and either behind an interpreter or an init.
-func operands(args []string) []string {
-	for i, arg := range args {
-		switch filepath.Base(arg) {
-		case "patroni":
-			return slices.DeleteFunc(args[i+1:], isFlag)
-		case "hathi":
-			if i+1 < len(args) && args[i+1] == "run" {
-				return slices.DeleteFunc(args[i+2:], isFlag)
-			}
-			return nil
-		}
-	}
-	return nil
-}
-
-func isFlag(arg string) bool { return strings.HasPrefix(arg, "-") }

@@ -51,6 +51,9 @@ type env struct {
 	getenv   func(string) string
 	global   globals
 	machine  bool // a machine reads standard output, which gets one JSON object
+	// passedOver are configurations of running agents that are not used, with the reason.
+	passedOver []string
+	proc, etc  string // where processes and configurations are found
 	// connect opens the way to etcd and the members, for scope as configured; replaced in tests.
 	connect func(ctx context.Context) (*session, error)
 }
@@ -64,7 +67,7 @@ type globals struct {
 func newEnv(name string, in io.Reader, out, err io.Writer) *env {
 	e := &env{
 		name: name, in: in, out: &stream{w: out}, err: err,
-		now: time.Now, getenv: os.Getenv,
+		now: time.Now, getenv: os.Getenv, proc: "/proc", etc: "/etc",
 	}
 	e.ask = e.prompter(e.out)
 	e.connect = e.open
