@@ -28,10 +28,11 @@ setup: ## install what the machine lacks
 
 test: setup lint ## everything CI checks, on real etcd and PostgreSQL
 	go test -race -timeout 20m -p 2 ./...
+	go test -tags drift ./pkg/clock
 
 lint: ## gofumpt, go vet, staticcheck
 	@unformatted=$$($(GOFUMPT) -l cmd pkg integration); if [ -n "$$unformatted" ]; then echo "not gofumpt-clean:"; echo "$$unformatted"; exit 1; fi
-	go vet ./... && go vet -tags bench ./integration/bench
+	go vet ./... && go vet -tags bench ./integration/bench && go vet -tags drift ./pkg/clock
 	$(STATICCHECK) ./...
 
 bench: setup ## how long clients wait when something happens (about 11 minutes)
@@ -46,7 +47,7 @@ soak: ## simulate until told to stop
 sim-report: ## which rules the simulator takes, and how often
 	go run ./pkg/sim/cmd/report
 
-chaos: setup ## faults by chance on real processes, in each mode (CHAOS_TIME, _MODE, _SEED, _STEP, _FAULT)
+chaos: setup ## faults by chance on real processes, in each mode (CHAOS_TIME, _MODE, _SEED, _STEP, _FAULT, _DRIFT)
 	CHAOS_TIME=$${CHAOS_TIME:-10m} go test -v -count=1 -timeout 6h ./integration/chaos
 
 playground: setup build ## a cluster of three nodes on this machine

@@ -5,7 +5,8 @@
 //
 // make test runs a short form; make chaos runs CHAOS_TIME (default ten minutes) in each mode. CHAOS_SEED repeats
 // the choice of faults; what comes of them still depends on the machine. CHAOS_STEP begins in the middle of them,
-// CHAOS_MODE chooses one mode, CHAOS_FAULT the faults that have this text in their name.
+// CHAOS_MODE chooses one mode, CHAOS_FAULT the faults that have this text in their name. CHAOS_DRIFT is by how many
+// millionths the clocks of nodes run too fast or too slow: 1000, the most that is assumed, unless it is set.
 package chaos
 
 import (
@@ -24,7 +25,8 @@ import (
 	"github.com/hathi-ha/hathi/integration/testnet"
 )
 
-func TestMain(m *testing.M) { testcluster.Main(m) }
+// The nodes run a hathi whose clock can run at a wrong rate; see package clock, drift.go.
+func TestMain(m *testing.M) { testcluster.Main(m, "drift") }
 
 const (
 	enough = 2 * time.Minute
@@ -32,18 +34,24 @@ const (
 	short = 15 * time.Second
 	// diskSize is what a node has: the first max_wal_size of WAL, two copies of the data, and some air.
 	diskSize = 3 << 30
+	// assumedDrift is what docs/safety.md assumes of clocks at most, in millionths.
+	assumedDrift = 1000
 )
 
 // options are what the environment says.
 type options struct {
 	length      time.Duration
+	drift       int // in millionths
 	seed, first uint64
 	faults      []fault
 }
 
 func read(t *testing.T) options {
 	t.Helper()
-	o := options{length: short, seed: rand.Uint64()}
+	o := options{length: short, seed: rand.Uint64(), drift: assumedDrift}
+	if d, err := strconv.Atoi(os.Getenv("CHAOS_DRIFT")); err == nil {
+		o.drift = d
+	}
 	if d, err := time.ParseDuration(os.Getenv("CHAOS_TIME")); err == nil {
 		o.length = max(d, short+time.Second) // asked for, so it is the long form
 	}
@@ -81,15 +89,15 @@ func TestChaos(t *testing.T) {
 			continue
 		}
 		t.Run(mode.name, func(t *testing.T) {
-			again := fmt.Sprintf("CHAOS_MODE=%s CHAOS_SEED=%d CHAOS_STEP=%d CHAOS_FAULT='%s' CHAOS_TIME=%s make chaos",
-				mode.name, o.seed, o.first, os.Getenv("CHAOS_FAULT"), o.length)
+			again := fmt.Sprintf("CHAOS_MODE=%s CHAOS_SEED=%d CHAOS_STEP=%d CHAOS_FAULT='%s' CHAOS_DRIFT=%d CHAOS_TIME=%s make chaos",
+				mode.name, o.seed, o.first, os.Getenv("CHAOS_FAULT"), o.drift, o.length)
 			t.Log("the same faults again: " + again)
 			t.Cleanup(func() {
 				if t.Failed() {
 					t.Log("FAILED; the same faults again: " + again)
 				}
 			})
-			w := newWorld(t, mode.dcs, o.seed)
+			w := newWorld(t, mode.dcs, o)
 			w.c.WaitHealthy(enough)
 			probes := w.c.StartProbes()
 			client := w.c.StartWriter()
@@ -113,12 +121,13 @@ func TestChaos(t *testing.T) {
 	}
 }
 
-func newWorld(t *testing.T, dcs string, seed uint64) *world {
+func newWorld(t *testing.T, dcs string, o options) *world {
 	t.Helper()
 	w := &world{
-		net: testnet.New(t), rand: rand.New(rand.NewPCG(seed, 1<<63)), log: t.Logf,
-		disks: map[string]*testdisk.Disk{}, hosts: map[string][]string{},
+		net: testnet.New(t), rand: rand.New(rand.NewPCG(o.seed, 1<<63)), log: t.Logf,
+		disks: map[string]*testdisk.Disk{}, hosts: map[string][]string{}, drifts: map[string]int{},
 	}
+	drift := o.drift * (1 - 2*w.rand.IntN(2))
 	var hosts []testetcd.Host
 	for i := range etcdMembers {
 		address, wrap := w.net.Host(etcdHost(i))
@@ -131,7 +140,8 @@ func newWorld(t *testing.T, dcs string, seed uint64) *world {
 		Nodes: len(disks), TTL: 6, LoopWait: 2, Retry: 2, EtcdAt: w.etcd.Addresses(), DCS: dcs,
 		Place: func(i int, n *testcluster.Node) {
 			n.Listen, w.hosts[n.Name] = w.net.Host(n.Name)
-			n.Wrap = w.clock(w.hosts[n.Name])
+			w.drifts[n.Name], drift = drift, -drift // a fast one and a slow one in each run
+			n.Wrap = w.clock(n)
 			w.disks[n.Name] = disks[i]
 			n.Dir, n.Data = disks[i].Path, filepath.Join(disks[i].Path, "data")
 		},
@@ -177,4 +187,9 @@ func (w *world) checkClock(t *testing.T, n *testcluster.Node) {
 			t.Fatalf("the %s of %s (pid %d) has no clocks of its own: %q, %v", what, n.Name, pid, there, err)
 		}
 	}
+	rate := fmt.Sprintf("this clock drifts by %d millionths", w.drifts[n.Name])
+	if count := strings.Count(n.Log(), rate); count < 2 {
+		t.Fatalf("guard and agent of %s don't both say %q:\n%s", n.Name, rate, n.Log())
+	}
+	t.Logf("%s: %s", n.Name, rate)
 }

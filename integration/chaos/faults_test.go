@@ -20,8 +20,10 @@ type world struct {
 	net   *testnet.Network
 	disks map[string]*testdisk.Disk // of the nodes
 	hosts map[string][]string       // by node, what starts a program on its host
-	rand  *rand.Rand                // of the present step
-	log   func(format string, args ...any)
+	// drifts is by how many millionths the clock of a node is too fast for the whole run, by node.
+	drifts map[string]int
+	rand   *rand.Rand // of the present step
+	log    func(format string, args ...any)
 }
 
 const etcdMembers = 3
@@ -71,7 +73,7 @@ var processFaults = []fault{
 	{"node killed, and back with another clock", func(w *world, n *testcluster.Node) func() {
 		n.Destroy()
 		return func() {
-			n.Wrap = w.clock(w.hosts[n.Name])
+			n.Wrap = w.clock(n)
 			n.Run()
 		}
 	}},
@@ -213,9 +215,10 @@ func (w *world) slowLine(host string) func() {
 	return w.net.Slow(host, 64<<w.rand.IntN(6), time.Duration(50+w.rand.IntN(950))*time.Millisecond)
 }
 
-// clock gives the command that starts a program with clocks of its own: those that count from the start of the
-// machine, up to a year before or after this machine's. (What the wall clock shows can't be changed for a process.)
-func (w *world) clock(host []string) []string {
+// clock gives the command that starts a node's program with clocks of its own: those that count from the start of the
+// machine, up to a year before or after this machine's, at the node's rate. (What the wall clock shows can't be changed
+// for a process.)
+func (w *world) clock(n *testcluster.Node) []string {
 	var uptime float64
 	if text, err := os.ReadFile("/proc/uptime"); err == nil {
 		_, _ = fmt.Sscan(string(text), &uptime)
@@ -226,7 +229,8 @@ func (w *world) clock(host []string) []string {
 		seconds = -w.rand.IntN(max(1, int(uptime)-60)) // a clock can't show less than zero
 	}
 	offset := fmt.Sprint(seconds)
-	return append(slices.Clone(host), "unshare", "--time", "--fork", "--monotonic", offset, "--boottime", offset)
+	return append(slices.Clone(w.hosts[n.Name]), "unshare", "--time", "--fork", "--monotonic", offset, "--boottime", offset,
+		"env", fmt.Sprintf("HATHI_TEST_DRIFT=%d", w.drifts[n.Name]))
 }
 
 // step is one fault, as the seed chose it.

@@ -5,9 +5,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 )
+
+// buildTags are those that the binary is built with, see Main.
+var buildTags string
 
 // binary builds hathi once for all tests of a process and gives its path, or that of one that HATHI_TEST_BIN has
 // ready. It is built without the race
@@ -24,7 +28,7 @@ var binary = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "hathi")
-	build := exec.Command("go", "build", "-trimpath", "-o", path, "github.com/hathi-ha/hathi/cmd/hathi")
+	build := exec.Command("go", "build", "-trimpath", "-tags", buildTags, "-o", path, "github.com/hathi-ha/hathi/cmd/hathi")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build hathi: %w\n%s", err, out)
@@ -32,8 +36,10 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// Main runs the tests of a process and removes the binary afterwards: the body of a TestMain.
-func Main(m *testing.M) {
+// Main runs the tests of a process and removes the binary afterwards: the body of a TestMain. The binary is built with
+// the tags; without any it is the one that ships.
+func Main(m *testing.M, tags ...string) {
+	buildTags = strings.Join(tags, ",")
 	defer Cleanup()
 	m.Run() // the exit code is taken from m when TestMain returns
 }

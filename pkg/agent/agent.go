@@ -210,7 +210,7 @@ func (a *Agent) rest(ctx context.Context, woken <-chan struct{}, next clock.Inst
 	if left <= 0 {
 		return
 	}
-	timer := time.NewTimer(left)
+	timer := clock.NewTimer(left)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
@@ -223,7 +223,7 @@ func (a *Agent) rest(ctx context.Context, woken <-chan struct{}, next clock.Inst
 
 func (a *Agent) keepForever(ctx context.Context) {
 	for ctx.Err() == nil {
-		timer := time.NewTimer(max(0, a.Keep(ctx).Sub(a.o.Clock.Now())))
+		timer := clock.NewTimer(max(0, a.Keep(ctx).Sub(a.o.Clock.Now())))
 		select {
 		case <-ctx.Done():
 		case <-timer.C:

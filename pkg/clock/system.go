@@ -17,7 +17,7 @@ func (System) Now() Instant {
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
 		panic("clock_gettime(CLOCK_BOOTTIME): " + err.Error())
 	}
-	return Instant(ts.Nano())
+	return shown(Instant(ts.Nano()))
 }
 
 // Wall gives the local wall time.

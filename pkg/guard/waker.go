@@ -52,7 +52,7 @@ func (w *waker) watch(h *process.Handle) {
 func (w *waker) wait(until clock.Instant, sock int) {
 	spec := unix.ItimerSpec{}
 	if until != 0 {
-		spec.Value = unix.NsecToTimespec(max(1, int64(until)))
+		spec.Value = unix.NsecToTimespec(max(1, int64(clock.Kernel(until))))
 	}
 	_ = unix.TimerfdSettime(w.timer, unix.TFD_TIMER_ABSTIME, &spec, nil) // can't fail for a timer of ours
 	fds := []unix.PollFd{{Fd: int32(w.event), Events: unix.POLLIN}, {Fd: int32(w.timer), Events: unix.POLLIN}}
