@@ -121,7 +121,7 @@ func (a *Agent) acquire(ctx context.Context, o ha.Observation) {
 	}
 	// The key hangs on the lease, whose life was counted from before its last renewal was sent; creating
 	// the key has not made it longer.
-	a.setProof(lease.Expires, lease.ID)
+	a.setProof(proofOf(lease))
 	a.peers = map[string]ha.Peer{}
 }
 
@@ -147,7 +147,7 @@ func (a *Agent) release(ctx context.Context, o ha.Observation, optime cluster.LS
 			return
 		}
 	}
-	a.setProof(0, 0)
+	a.setProof(proof{})
 	if _, err := a.o.Store.ReleaseLeader(ctx, a.lastStatus(optime)); err != nil {
 		a.failed("could not release the leader lock", err)
 		return

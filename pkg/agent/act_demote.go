@@ -40,7 +40,7 @@ func (a *Agent) demote(ctx context.Context, o ha.Observation, mode ha.DemoteMode
 func (a *Agent) stopped(ctx context.Context, stopErr error, release bool) outcome {
 	var err error
 	if stopErr == nil && release {
-		a.setProof(0, 0)
+		a.setProof(proof{})
 		_, err = a.o.Store.ReleaseLeader(ctx, nil)
 	}
 	return func(a *Agent) {
@@ -69,7 +69,7 @@ func (a *Agent) handOver(ctx context.Context, view *cluster.View, s cluster.Sett
 		}
 	}
 	// Written here and not by the loop: the candidate waits for nothing but this.
-	a.setProof(0, 0)
+	a.setProof(proof{})
 	_, err = a.o.Store.ReleaseLeader(ctx, a.lastStatus(lsn))
 	return func(a *Agent) {
 		a.memory.Rewind = ha.RewindCheck
@@ -169,7 +169,7 @@ func (a *Agent) shutDown(ctx context.Context, s cluster.Settings) outcome {
 	if err != nil {
 		return func(a *Agent) { a.failed("PostgreSQL shutdown failed, leader key not removed.", err) }
 	}
-	a.setProof(0, 0)
+	a.setProof(proof{})
 	_, err = a.o.Store.ReleaseLeader(ctx, a.lastStatus(lsn))
 	return func(a *Agent) {
 		a.memory.WasPrimary = false

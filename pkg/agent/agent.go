@@ -83,8 +83,9 @@ type Agent struct {
 	job      *job
 	proof    proof
 	failsafe failsafe
-	turned   clock.Instant    // when the last turn ended
-	keptAt   clock.Instant    // when the lease was last renewed
+	turned   clock.Instant // when the last turn ended
+	keptAt   clock.Instant // when the lease was last renewed
+	renewals renewals
 	ttl      cluster.Settings // the settings, for all but the loop
 	refused  refusal
 	snapshot *api.Snapshot
@@ -105,6 +106,7 @@ type Agent struct {
 type proof struct {
 	until clock.Instant
 	lease int64
+	life  time.Duration // how far until was ahead when the proof was asked for
 }
 
 // New makes an agent. It does nothing before its first turn.
@@ -182,9 +184,9 @@ func (a *Agent) shared() cluster.Settings {
 // lockProven gives until when the leader key is proven to be ours; zero if it is not.
 func (a *Agent) lockProven() clock.Instant { return a.proven().until }
 
-func (a *Agent) setProof(until clock.Instant, lease int64) {
+func (a *Agent) setProof(p proof) {
 	a.mu.Lock()
-	a.proof = proof{until: until, lease: lease}
+	a.proof = p
 	a.mu.Unlock()
 }
 

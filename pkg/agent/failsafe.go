@@ -160,7 +160,7 @@ func (a *Agent) extendProof(until clock.Instant) {
 	a.mu.Lock()
 	holds := a.proof.until != 0 && until > a.proof.until
 	if holds {
-		a.proof.until = until
+		a.proof.until, a.proof.life = until, a.ttl.TTL
 	}
 	a.mu.Unlock()
 	if holds {

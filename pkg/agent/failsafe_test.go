@@ -105,7 +105,7 @@ func TestWhoRefuses(t *testing.T) {
 			a.seen(recovering, nil)
 			a.o.Store = view{v: &cluster.View{Leader: cluster.Leader{Present: true, Name: "a"}}}
 		}, api.ErrFailsafePrimary},
-		{"who has proven the lock", func(a *Agent) { a.seen(recovering, nil); a.setProof(a.o.Clock.Now().Add(1), 1) }, api.ErrFailsafePrimary},
+		{"who has proven the lock", func(a *Agent) { a.seen(recovering, nil); a.setProof(proof{until: a.o.Clock.Now().Add(1), lease: 1}) }, api.ErrFailsafePrimary},
 		{"mode off", func(a *Agent) { a.seen(recovering, nil); a.ttl.FailsafeMode = false }, api.ErrFailsafeOff},
 		{"mode not known yet", func(a *Agent) {
 			a.seen(recovering, nil)
@@ -154,7 +154,7 @@ func TestExtendProof(t *testing.T) {
 		a, _ := receiver(t)
 		g := &extended{}
 		a.o.Guard = g
-		a.setProof(c.before, 1)
+		a.setProof(proof{until: c.before, lease: 1})
 		a.extendProof(c.until)
 		if a.lockProven() != c.proof || g.until != c.guard {
 			t.Errorf("%d extended to %d: proof %d, guard %d", c.before, c.until, a.lockProven(), g.until)

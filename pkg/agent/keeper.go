@@ -56,7 +56,7 @@ func (a *Agent) capProof(ttl time.Duration) {
 	a.mu.Lock()
 	shorter := lease.ID != 0 && ttl < lease.TTL && until < a.proof.until
 	if shorter {
-		a.proof.until = until
+		a.proof.until, a.proof.life = until, ttl
 	}
 	a.mu.Unlock()
 	if shorter {
@@ -69,6 +69,7 @@ func (a *Agent) renew(ctx context.Context, s cluster.Settings) error {
 	view, _ := a.o.Store.Latest()
 	lead := view != nil && view.Leader.Name == a.o.Name
 	a.capProof(s.TTL)
+	defer a.renewing()()
 	lease, holds, err := a.o.Store.Renew(ctx, s.TTL, lead)
 	if err != nil {
 		a.failed("could not renew the lease", err)
@@ -82,7 +83,7 @@ func (a *Agent) renew(ctx context.Context, s cluster.Settings) error {
 	case !lead:
 		// Nothing was asked about the key, so nothing is proven that was not.
 	case holds:
-		a.proof = proof{until: lease.Expires, lease: lease.ID}
+		a.proof = proofOf(lease)
 	default:
 		a.proof.until = 0
 	}

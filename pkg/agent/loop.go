@@ -36,6 +36,9 @@ func (a *Agent) nextTurn(now clock.Instant, d ha.Decision, again bool) clock.Ins
 	if d.WakeAt != 0 {
 		next = min(next, d.WakeAt)
 	}
+	if at := a.watchRenewals(now); at != 0 {
+		next = min(next, at)
+	}
 	if !again {
 		a.repeats = 0
 		return max(next, now.Add(time.Millisecond))

@@ -19,17 +19,18 @@ func (a *Agent) observe(ctx context.Context) ha.Observation {
 	now := a.o.Clock.Now()
 
 	if view != nil && view.Leader.Name != a.o.Name {
-		a.setProof(0, 0) // own writes are in the view at once, so this is never older than our own key
+		a.setProof(proof{}) // own writes are in the view at once, so this is never older than our own key
 	}
 	_, failed := a.watchdog(a.settings)
+	failing := a.failingSince(health, now)
 	a.mu.Lock()
 	o := ha.Observation{
 		Now: now, Wall: a.o.Clock.Wall(),
 		Self:     ha.Self{Name: a.o.Name, Tags: a.o.Tags, CanBootstrap: a.o.CanBootstrap, WatchdogFailed: failed},
 		Settings: a.settings,
 		Store: ha.Store{
-			View: view, FailingSince: health.FailingSince,
-			LeaseExpires: a.o.Store.Lease().Expires, LockProven: a.proof.until,
+			View: view, FailingSince: failing,
+			LeaseExpires: a.o.Store.Lease().Expires, LockProven: a.proof.until, LockLife: a.proof.life,
 		},
 		Server: server, Peers: a.peers, Stopping: a.stopping,
 	}

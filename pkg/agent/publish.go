@@ -44,7 +44,7 @@ func (a *Agent) publish(ctx context.Context, o ha.Observation, d ha.Decision) {
 // storeFails reports whether etcd was found not to answer, which may be since the observation.
 func (a *Agent) storeFails() bool {
 	_, health := a.o.Store.Latest()
-	return health.FailingSince != 0
+	return a.failingSince(health, a.o.Clock.Now()) != 0
 }
 
 // putMember writes the member key when something that others act on has changed, at once; when only
@@ -228,10 +228,9 @@ func (a *Agent) takeSnapshot(o ha.Observation, d ha.Decision, m cluster.Member) 
 	if view, _ := a.o.Store.Latest(); view != nil {
 		s.View = view
 	}
-	if health.FailingSince == 0 {
-		s.ViewConfirmed = o.Now
-	} else {
-		s.ViewConfirmed = health.FailingSince
+	s.ViewConfirmed = o.Now
+	if since := a.failingSince(health, o.Now); since != 0 {
+		s.ViewConfirmed = since
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -46,6 +46,8 @@ type Store struct {
 	// LockProven is until when the leader key is proven to be ours: the lease's end at the last renewal that
 	// also found our name in the key. Zero: never proven, or disproven since.
 	LockProven clock.Instant
+	// LockLife is how far LockProven was ahead when its proof was asked for: the TTL of then. Zero: that of now.
+	LockLife time.Duration
 }
 
 // Peer is one answer of another member.

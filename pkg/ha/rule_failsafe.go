@@ -29,7 +29,7 @@ func failsafe(o *Observation) *Decision {
 	if until := round.Asked.Add(round.TTL); agreed && until > o.Store.LockProven {
 		return act(ExtendProof{Until: until}, "failsafe-extend", "all members accept that I continue to run as a leader")
 	}
-	limit := o.Store.LockProven.Add(-o.Settings.TTL / 4) // what is left then is for a clean stop; see giveUpAt
+	limit := stopBy(o) // what is left then is for a clean stop; see giveUpAt
 	if round.Agreed == 0 {
 		limit = giveUpAt(o)
 	}

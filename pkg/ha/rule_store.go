@@ -58,14 +58,24 @@ func readable(o *Observation) *Decision {
 //   - retry_timeout after the failure was first seen, as users of Patroni expect. The settings keep to
 //     loop_wait + 2*retry_timeout <= ttl, so that a renewal before the failure still leaves a
 //     retry_timeout to stop in before another member can take the lock;
-//   - a quarter of the TTL before the proof of the lock ends, whatever the settings: the server needs time
+//   - a quarter of its life before the proof of the lock ends, whatever the settings: the server needs time
 //     to stop cleanly, and the guard, which counts from the same proof, must not have to do it.
 func giveUpAt(o *Observation) clock.Instant {
 	at := o.Store.FailingSince.Add(o.Settings.RetryTimeout)
-	if proven := o.Store.LockProven; proven != 0 {
-		at = min(at, proven.Add(-o.Settings.TTL/4))
+	if o.Store.LockProven != 0 {
+		at = min(at, stopBy(o))
 	}
 	return at
+}
+
+// stopBy is when a quarter of the life of the proof is left. That is of the TTL by which it was counted: a larger one
+// that was configured since would have the server stopped too soon.
+func stopBy(o *Observation) clock.Instant {
+	life := o.Settings.TTL
+	if o.Store.LockLife != 0 {
+		life = min(life, o.Store.LockLife)
+	}
+	return o.Store.LockProven.Add(-life / 4)
 }
 
 // ruleUnprovenLock: the view says that the leader key is ours, but that was never proven (the agent has

@@ -96,9 +96,10 @@ func (c *checker) turned(standby bool) {
 func (c *checker) standby() {
 	since := time.Duration(0)
 	if c.standbySince != 0 {
-		since = c.standbySince + c.w.base.TTL
+		ttl := c.w.longestTTL()
+		since = c.standbySince + ttl
 		if c.w.base.FailsafeMode {
-			since += 2 * c.w.base.TTL // a promise that was just given, after an answer of somebody who knew no better
+			since += 2 * ttl // a promise that was just given, after an answer of somebody who knew no better
 		}
 	}
 	if !c.w.doc.Standby || c.w.now < since {

@@ -176,6 +176,17 @@ func (t rhythm) set(s *cluster.Settings) {
 	s.TTL, s.LoopWait, s.RetryTimeout = t[0]*time.Second, t[1]*time.Second, t[2]*time.Second
 }
 
+// longestTTL is the longest that a lease of this run may live.
+func (w *world) longestTTL() time.Duration {
+	longest := w.base.TTL
+	if w.doc.Times > 0 { // they were changed, perhaps more than once
+		for _, t := range times {
+			longest = max(longest, t[0]*time.Second)
+		}
+	}
+	return longest
+}
+
 // chooseSettings gives the settings of a run: they keep to the rule of the documentation,
 // loop_wait + 2*retry_timeout <= ttl.
 func chooseSettings(r *rand.Rand) cluster.Settings {

@@ -1,0 +1,190 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/clock"
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/dcs"
+	"github.com/hathi-ha/hathi/pkg/ha"
+)
+
+// leaseStore is a store of which a test says what becomes of renewals.
+type leaseStore struct {
+	dcs.Store
+	v      *cluster.View
+	health dcs.Health
+	lease  dcs.Lease
+	holds  bool
+	err    error
+	during func() // runs while a renewal is under way
+	asked  int    // renewals
+}
+
+func (s *leaseStore) SetTimeouts(time.Duration)                       {}
+func (s *leaseStore) Latest() (*cluster.View, dcs.Health)             { return s.v, s.health }
+func (s *leaseStore) Lease() dcs.Lease                                { return s.lease }
+func (s *leaseStore) PutMember(context.Context, cluster.Member) error { return nil }
+
+func (s *leaseStore) Renew(_ context.Context, ttl time.Duration, _ bool) (dcs.Lease, bool, error) {
+	s.asked++
+	if s.during != nil {
+		s.during()
+	}
+	return s.lease, s.holds, s.err
+}
+
+// keeping is the agent of a leader "a", with a lease of 30 s that was renewed just now.
+func keeping(t *testing.T) (*Agent, *leaseStore, *extended, *clock.Fake) {
+	t.Helper()
+	c := clock.NewFake(clock.Instant(time.Hour), time.Date(2027, 3, 1, 8, 0, 0, 0, time.UTC))
+	s := &leaseStore{
+		v:     &cluster.View{Leader: cluster.Leader{Present: true, Name: "a"}},
+		lease: dcs.NewLease(7, 30*time.Second, c.Now()), holds: true,
+	}
+	g := &extended{}
+	a := New(Options{
+		Name: "a", Clock: c, Log: slog.New(slog.DiscardHandler), Wake: func() {}, Store: s, Guard: g,
+		Settings: func(*cluster.View) cluster.Settings { return cluster.DefaultSettings() },
+	})
+	if err := a.renew(t.Context(), a.settings); err != nil {
+		t.Fatal(err)
+	}
+	return a, s, g, c
+}
+
+// TestRenewalProves: what a renewal has found is what the guard counts to, and an answer that never came proves
+// nothing.
+func TestRenewalProves(t *testing.T) {
+	begin := clock.Instant(time.Hour)
+	for _, c := range []struct {
+		name  string
+		set   func(*leaseStore)
+		proof clock.Instant
+		guard clock.Instant // what it was told last
+	}{
+		{"renewed, the key is ours", func(s *leaseStore) { s.lease = dcs.NewLease(7, 30*time.Second, begin.Add(10*time.Second)) }, begin.Add(40 * time.Second), begin.Add(40 * time.Second)},
+		{"renewed, the key is not", func(s *leaseStore) {
+			s.lease, s.holds = dcs.NewLease(7, 30*time.Second, begin.Add(10*time.Second)), false
+		}, 0, begin.Add(30 * time.Second)},
+		{"no answer", func(s *leaseStore) { s.err = errors.New("lost") }, begin.Add(30 * time.Second), begin.Add(30 * time.Second)},
+		{"no answer about the key after the lease was renewed", func(s *leaseStore) {
+			s.lease, s.err = dcs.NewLease(7, 30*time.Second, begin.Add(10*time.Second)), errors.New("lost")
+		}, begin.Add(30 * time.Second), begin.Add(30 * time.Second)},
+		{"another member leads", func(s *leaseStore) { s.v.Leader.Name = "b" }, begin.Add(30 * time.Second), begin.Add(30 * time.Second)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a, s, g, clk := keeping(t)
+			clk.Advance(10 * time.Second)
+			c.set(s)
+			_ = a.renew(t.Context(), a.settings)
+			if a.lockProven() != c.proof || g.until != c.guard {
+				t.Errorf("proof %s, guard %s after the begin; want %s, %s", a.lockProven().Sub(begin), g.until.Sub(begin), c.proof.Sub(begin), c.guard.Sub(begin))
+			}
+		})
+	}
+}
+
+// TestKeep: the lease is renewed when that is due, and not any more when the loop is stuck.
+func TestKeep(t *testing.T) {
+	a, s, _, clk := keeping(t)
+	begin := clk.Now()
+	if next := a.Keep(t.Context()); next != begin.Add(10*time.Second) || s.asked != 1 {
+		t.Errorf("next %s after the begin, %d renewals", next.Sub(begin), s.asked)
+	}
+	clk.Advance(10 * time.Second)
+	if a.Keep(t.Context()); s.asked != 2 {
+		t.Errorf("%d renewals when the second is due", s.asked)
+	}
+	s.err = errors.New("refused")
+	clk.Advance(10 * time.Second)
+	if next := a.Keep(t.Context()).Sub(clk.Now()); next != time.Second || s.asked != 3 {
+		t.Errorf("after a failure: next in %s, %d renewals", next, s.asked)
+	}
+	clk.Advance(stuckAfter(a.settings) - 20*time.Second + 1)
+	if a.Keep(t.Context()); s.asked != 3 {
+		t.Error("renewed although the loop has not ended a turn for so long")
+	}
+}
+
+// TestSmallerTTL: from before the lease of a smaller ttl is asked for, nothing is believed for longer than that.
+func TestSmallerTTL(t *testing.T) {
+	a, s, g, clk := keeping(t)
+	smaller := a.settings
+	smaller.TTL = 20 * time.Second
+	want := clk.Now().Add(20 * time.Second)
+	s.during = func() {
+		if a.lockProven() != want || g.until != want {
+			t.Errorf("proof %d, guard %d while it is asked for, want %d", a.lockProven(), g.until, want)
+		}
+	}
+	s.err = errors.New("lost")
+	_ = a.renew(t.Context(), smaller)
+	if a.lockProven() != want || s.asked != 2 {
+		t.Errorf("proof %d, want %d", a.lockProven(), want)
+	}
+}
+
+// TestHangingRenewal: a renewal without an answer makes etcd count as lost before the proof of the lock ends, whatever
+// else etcd answers meanwhile, so that the primary is stopped by its agent; one that has just begun does not.
+func TestHangingRenewal(t *testing.T) {
+	begin := clock.Instant(time.Hour)
+	primary := cluster.Server{Process: cluster.ProcessRunning, Answered: true}
+	a, s, _, clk := keeping(t)
+	judge := func() ha.Decision {
+		since := a.failingSince(s.health, clk.Now())
+		p := a.proven()
+		return ha.Decide(ha.Observation{
+			Now: clk.Now(), Self: ha.Self{Name: "a"}, Settings: a.settings, Server: primary,
+			Store: ha.Store{View: s.v, FailingSince: since, LeaseExpires: s.lease.Expires, LockProven: p.until, LockLife: p.life},
+		})
+	}
+	if at := a.watchRenewals(clk.Now()); at != begin.Add(22500*time.Millisecond) {
+		t.Errorf("the loop looks %s after the renewal, want a quarter of the lease's life before its end", at.Sub(begin))
+	}
+	s.during = func() {
+		s.during = nil
+		for _, c := range []struct {
+			at     time.Duration
+			lost   time.Duration // since when etcd counts as lost; zero: it does not
+			demote bool
+		}{{10 * time.Second, 0, false}, {14 * time.Second, 0, false}, {16 * time.Second, 15 * time.Second, false}, {22 * time.Second, 15 * time.Second, false}, {23 * time.Second, 15 * time.Second, true}} {
+			clk.Advance(begin.Add(c.at).Sub(clk.Now()))
+			want := clock.Instant(0)
+			if c.lost != 0 {
+				want = begin.Add(c.lost)
+			}
+			if got := a.failingSince(s.health, clk.Now()); got != want {
+				t.Errorf("after %s: lost since %d, want %d", c.at, got, want)
+			}
+			d := judge()
+			if _, demote := d.Action.(ha.Demote); demote != c.demote {
+				t.Errorf("after %s: %T, want a demotion: %t", c.at, d.Action, c.demote)
+			}
+			if next := a.watchRenewals(clk.Now()); next > begin.Add(c.at+5*time.Second) {
+				t.Errorf("after %s the loop looks again only at %s", c.at, next.Sub(begin))
+			}
+		}
+	}
+	clk.Advance(10 * time.Second)
+	_ = a.renew(t.Context(), a.settings)
+	if s.during != nil {
+		t.Fatal("nothing was renewed")
+	}
+	if got := a.failingSince(s.health, clk.Now()); got != 0 {
+		t.Errorf("lost since %d after the renewal has ended", got)
+	}
+
+	a, s, _, clk = keeping(t) // an agent that was frozen until shortly before the end
+	clk.Advance(29 * time.Second)
+	s.during = func() {
+		if got := a.failingSince(s.health, clk.Now()); got != 0 {
+			t.Error("a renewal that has just begun counts as one that hangs")
+		}
+	}
+	_ = a.renew(t.Context(), a.settings)
+}
