@@ -29,6 +29,8 @@ func TestOperate(t *testing.T) {
 		{"failover by hand", failoverByHand, false},
 		{"the postmaster dies in pause", diesInPause, true}, // a replica may be quicker after the resume
 		{"switchover in pause", switchoverInPause, false},
+		{"restart in pause", restartInPause, false},
+		{"planned for later", plannedForLater, false},
 		{"the leader key is deleted", func(t *testing.T, c *testcluster.Cluster, l *testcluster.Node) {
 			c.Delete("leader")
 		}, false},
@@ -105,6 +107,8 @@ func switchoverInPause(t *testing.T, c *testcluster.Cluster, l *testcluster.Node
 	heir := c.Replicas(l)[0]
 	c.Hathi("switchover", "--candidate", heir.Name, "--force")
 	c.WaitFor(enough, "the candidate in the lead", func() bool { return c.Leader() == heir })
+	// The agent has stopped the old primary, so the agent starts it again, in pause too.
+	c.WaitFor(enough, "the old primary as a replica", func() bool { in, err := l.SQL("SELECT pg_is_in_recovery()"); return err == nil && in == "t" })
 	c.Hathi("resume", "--wait")
 }
 

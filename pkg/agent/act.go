@@ -113,6 +113,9 @@ func (a *Agent) acquire(ctx context.Context, o ha.Observation) {
 	if !won {
 		a.memory.RaceLostAt = a.o.Clock.Now()
 		a.o.Log.Info("Could not take out TTL lock")
+		if o.Server.InRecovery {
+			a.o.Log.Info("following new leader after trying and failing to obtain lock")
+		}
 		return
 	}
 	a.memory.Sync.Judged, a.memory.Sync.Alive = o.Store.View.Sync.Revision, alive(o)

@@ -19,7 +19,8 @@ func (a *Agent) bootstrap(ctx context.Context, x ha.Bootstrap) bool {
 		return true
 	}
 	a.memory.LastClone = a.o.Clock.Now()
-	return a.start(ctx, ha.JobBootstrap, "", func(ctx context.Context) outcome {
+	titles := map[bool]string{true: "bootstrap_standby_leader"}
+	return a.start(ctx, ha.Job{Kind: ha.JobBootstrap, Title: titles[x.Standby]}, func(ctx context.Context) outcome {
 		if err := a.found(ctx, x); err != nil {
 			return a.abandon(ctx, err)
 		}
@@ -89,10 +90,22 @@ func (a *Agent) abandon(ctx context.Context, cause error) outcome {
 func (a *Agent) clone(ctx context.Context, o ha.Observation, from string) bool {
 	c := a.copyOf(o, from)
 	a.memory.LastClone = a.o.Clock.Now()
-	return a.start(ctx, ha.JobClone, "", func(ctx context.Context) outcome {
+	source := cloneSource(o, from)
+	return a.start(ctx, ha.Job{Kind: ha.JobClone, Title: "bootstrap " + source}, func(ctx context.Context) outcome {
 		err := a.o.Postgres.Clone(ctx, c)
-		return func(a *Agent) { a.cloned(from, err) }
+		return func(a *Agent) { a.cloned(source, err) }
 	})
+}
+
+// cloneSource names the source of a copy in the words of Patroni's log.
+func cloneSource(o ha.Observation, from string) string {
+	switch {
+	case from == "":
+		return "(without leader)"
+	case from == o.Store.View.Leader.Name:
+		return "from leader '" + from + "'"
+	}
+	return "from replica '" + from + "'"
 }
 
 // copyOf says what a copy of a member is made from; of nobody if the name is empty.
@@ -102,13 +115,9 @@ func (a *Agent) copyOf(o ha.Observation, from string) cluster.Copy {
 	return cluster.Copy{From: cluster.Upstream{Member: from, Host: host, Port: port}, Basebackup: a.memory.ReinitializeFromLeader}
 }
 
-func (a *Agent) cloned(from string, err error) {
+func (a *Agent) cloned(source string, err error) {
 	m := &a.memory
 	m.LastClone = a.o.Clock.Now()
-	source := "from '" + from + "'"
-	if from == "" {
-		source = "(without leader)"
-	}
 	if err != nil {
 		m.CloneFailures++
 		a.failed("failed to bootstrap "+source, err)
@@ -127,9 +136,11 @@ func (a *Agent) reinitialize(ctx context.Context, o ha.Observation, x ha.Reiniti
 	c := a.copyOf(o, x.From)
 	c.Replace = true
 	a.memory.ReinitializeRequested = false
-	return a.start(ctx, ha.JobReinitialize, "", func(ctx context.Context) outcome {
+	source := cloneSource(o, x.From)
+	titles := map[bool]string{true: "reinitializing due to diverged timelines"}
+	return a.start(ctx, ha.Job{Kind: ha.JobReinitialize, Title: titles[x.Diverged]}, func(ctx context.Context) outcome {
 		err := a.replaceData(ctx, m, c)
-		return func(a *Agent) { a.cloned(x.From, err) }
+		return func(a *Agent) { a.cloned(source, err) }
 	})
 }
 

@@ -16,7 +16,7 @@ func (a *Agent) demote(ctx context.Context, o ha.Observation, mode ha.DemoteMode
 	a.o.Log.Info(fmt.Sprintf("Demoting self (%s)", mode))
 	settings := o.Settings
 	view := o.Store.View // nil only if etcd was never reached, and then nothing is handed over
-	return a.start(ctx, ha.JobDemote, mode, func(ctx context.Context) outcome {
+	return a.start(ctx, ha.Job{Kind: ha.JobDemote, Mode: mode, Title: demoteTitle(mode, view)}, func(ctx context.Context) outcome {
 		switch mode {
 		case ha.DemoteGraceful:
 			return a.handOver(ctx, view, settings)
@@ -34,6 +34,17 @@ func (a *Agent) demote(ctx context.Context, o ha.Observation, mode ha.DemoteMode
 		_, err := a.o.Postgres.Stop(ctx, StopImmediate, false)
 		return a.stopped(ctx, err, false)
 	})
+}
+
+// demoteTitle is what is shown of a demotion while it runs. Source: Patroni 4.1, ha.py, names of async actions.
+func demoteTitle(mode ha.DemoteMode, view *cluster.View) string {
+	switch {
+	case mode == ha.DemoteGraceful && view != nil:
+		return view.Failover.Action() + ": demote"
+	case mode == ha.DemoteCluster:
+		return "demoting to a standby cluster"
+	}
+	return ""
 }
 
 // stopped ends a demotion after the server was stopped, and releases the lock if that is asked for.
@@ -72,7 +83,7 @@ func (a *Agent) handOver(ctx context.Context, view *cluster.View, s cluster.Sett
 	a.setProof(proof{})
 	_, err = a.o.Store.ReleaseLeader(ctx, a.lastStatus(lsn))
 	return func(a *Agent) {
-		a.memory.Rewind = ha.RewindCheck
+		a.memory.Rewind, a.memory.HandedOver = ha.RewindCheck, true
 		if err != nil {
 			a.failed("could not release the leader lock", err)
 			return
@@ -197,6 +208,7 @@ func (a *Agent) goOffline(ctx context.Context) outcome {
 	a.disarm(ctx)
 	err := a.o.Postgres.StartReplica(ctx, cluster.Upstream{})
 	return func(a *Agent) {
+		a.o.Log.Info("demoted self because DCS is not accessible and I was a leader")
 		a.memory.WasPrimary = false
 		a.memory.Rewind = ha.RewindCheck
 		a.started("could not start as a replica", err)

@@ -21,12 +21,13 @@ type outcome func(*Agent)
 
 // start runs f beside the loop. There is never more than one job: a decision to start one is only made
 // while none runs.
-func (a *Agent) start(ctx context.Context, kind ha.JobKind, mode ha.DemoteMode, f func(context.Context) outcome) bool {
+func (a *Agent) start(ctx context.Context, j ha.Job, f func(context.Context) outcome) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	a.mu.Lock()
-	a.job = &job{Job: ha.Job{Kind: kind, Mode: mode, Since: a.o.Clock.Now()}, cancel: cancel}
+	j.Since = a.o.Clock.Now()
+	a.job = &job{Job: j, cancel: cancel}
 	a.mu.Unlock()
-	a.o.Runtime.Go(string(kind), func() {
+	a.o.Runtime.Go(string(j.Kind), func() {
 		result := f(ctx)
 		cancel()
 		a.later(func(a *Agent) {
@@ -67,7 +68,7 @@ func (a *Agent) actJob(ctx context.Context, o ha.Observation, d ha.Decision) boo
 		return a.startReplica(ctx, x.Upstream)
 	case ha.CrashRecovery:
 		a.disarm(ctx) // nobody can connect to a single-user server
-		return a.start(ctx, ha.JobCrashRecovery, "", func(ctx context.Context) outcome {
+		return a.start(ctx, ha.Job{Kind: ha.JobCrashRecovery}, func(ctx context.Context) outcome {
 			err := a.o.Postgres.CrashRecovery(ctx)
 			return func(a *Agent) {
 				a.memory.CrashRecoveryTried = true
@@ -81,12 +82,12 @@ func (a *Agent) actJob(ctx context.Context, o ha.Observation, d ha.Decision) boo
 	case ha.Restart:
 		return a.restart(ctx)
 	case ha.Stop:
-		return a.start(ctx, ha.JobStop, "", func(ctx context.Context) outcome {
+		return a.start(ctx, ha.Job{Kind: ha.JobStop}, func(ctx context.Context) outcome {
 			_, err := a.o.Postgres.Stop(ctx, StopFast, true)
 			return func(a *Agent) { a.failed("could not stop PostgreSQL", err) }
 		})
 	case ha.KillServer:
-		return a.start(ctx, ha.JobKill, "", func(ctx context.Context) outcome {
+		return a.start(ctx, ha.Job{Kind: ha.JobKill}, func(ctx context.Context) outcome {
 			_, err := a.o.Postgres.Stop(ctx, StopKill, false)
 			return func(a *Agent) { a.failed("could not kill PostgreSQL", err) }
 		})
@@ -102,7 +103,7 @@ func (a *Agent) promote(ctx context.Context, o ha.Observation) bool {
 		return true
 	}
 	a.memory.CheckpointPending = true
-	return a.start(ctx, ha.JobPromote, "", func(ctx context.Context) outcome {
+	return a.start(ctx, ha.Job{Kind: ha.JobPromote}, func(ctx context.Context) outcome {
 		err := a.o.Postgres.Promote(ctx)
 		return func(a *Agent) { a.promoted(err) }
 	})
@@ -111,7 +112,7 @@ func (a *Agent) promote(ctx context.Context, o ha.Observation) bool {
 // startPrimary starts the server. The guard is armed for its process before that becomes the server: whatever the
 // guard has done until then, it did to the one before.
 func (a *Agent) startPrimary(ctx context.Context, timeout time.Duration) bool {
-	return a.start(ctx, ha.JobStartPrimary, "", func(ctx context.Context) outcome {
+	return a.start(ctx, ha.Job{Kind: ha.JobStartPrimary}, func(ctx context.Context) outcome {
 		err := a.o.Postgres.StartPrimary(ctx, timeout, a.arm)
 		if errors.Is(err, errUnguarded) {
 			_, stopErr := a.o.Postgres.Stop(ctx, StopKill, false)
@@ -128,7 +129,7 @@ func (a *Agent) startPrimary(ctx context.Context, timeout time.Duration) bool {
 func (a *Agent) startReplica(ctx context.Context, upstream cluster.Upstream) bool {
 	a.memory.LastStart = a.o.Clock.Now()
 	a.disarm(ctx) // it starts in recovery, however long that takes; an old deadline must not end it
-	return a.start(ctx, ha.JobStartReplica, "", func(ctx context.Context) outcome {
+	return a.start(ctx, ha.Job{Kind: ha.JobStartReplica}, func(ctx context.Context) outcome {
 		err := a.o.Postgres.StartReplica(ctx, upstream)
 		return func(a *Agent) {
 			a.memory.WasPrimary = false
@@ -149,7 +150,7 @@ func (a *Agent) started(what string, err error) {
 func (a *Agent) restart(ctx context.Context) bool {
 	a.memory.RestartRequested = false
 	timeout := a.restartTimeout()
-	return a.start(ctx, ha.JobRestart, "", func(ctx context.Context) outcome {
+	return a.start(ctx, ha.Job{Kind: ha.JobRestart}, func(ctx context.Context) outcome {
 		err := a.o.Postgres.Restart(ctx, timeout, a.arm)
 		return func(a *Agent) {
 			a.failed("restart failed", err)
@@ -161,7 +162,7 @@ func (a *Agent) restart(ctx context.Context) bool {
 // checkRewind compares histories. A comparison that could not be made is tried again a little later.
 func (a *Agent) checkRewind(ctx context.Context, o ha.Observation, leader cluster.Upstream) bool {
 	timeline := leaderTimeline(o, leader)
-	return a.start(ctx, ha.JobCheckRewind, "", func(ctx context.Context) outcome {
+	return a.start(ctx, ha.Job{Kind: ha.JobCheckRewind}, func(ctx context.Context) outcome {
 		div, err := a.o.Postgres.CheckDivergence(ctx, leader)
 		return func(a *Agent) {
 			m := &a.memory
@@ -195,7 +196,7 @@ func (a *Agent) askAgain(leader cluster.Upstream) clock.Instant {
 }
 
 func (a *Agent) rewind(ctx context.Context, o ha.Observation, leader cluster.Upstream) bool {
-	return a.start(ctx, ha.JobRewind, "", func(ctx context.Context) outcome {
+	return a.start(ctx, ha.Job{Kind: ha.JobRewind, Title: "running pg_rewind from " + leader.Title()}, func(ctx context.Context) outcome {
 		err := a.o.Postgres.Rewind(ctx, leader)
 		cancelled := ctx.Err() != nil
 		return func(a *Agent) {

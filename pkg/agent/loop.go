@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/clock"
@@ -23,10 +24,17 @@ func (a *Agent) Turn(ctx context.Context) clock.Instant {
 	a.measure(o, d)
 
 	now := a.o.Clock.Now()
+	if now.Sub(o.Now) > a.settings.LoopWait {
+		a.o.Log.Warn("Loop time exceeded, rescheduling immediately.")
+	}
 	a.mu.Lock()
 	a.turned = now
 	a.mu.Unlock()
-	return a.nextTurn(now, d, again)
+	next := a.nextTurn(now, d, again)
+	if left := a.untilRestart(o.Wall); left > 0 {
+		next = min(next, o.Now.Add(left))
+	}
+	return next
 }
 
 // nextTurn: after an action the world is looked at again at once. The same action again and again means
@@ -82,11 +90,25 @@ func (a *Agent) report(o ha.Observation, d ha.Decision) {
 	case ha.Exit:
 		a.o.Log.Error(line)
 	default:
+		a.owner(o, line)
 		a.o.Log.Info(line)
 	}
 	for _, r := range d.Reasons[1:] {
 		a.o.Log.Info(r.Text)
 	}
+}
+
+// owner logs the line that in Patroni's log stands before what a member does about the lock; for a member at rest
+// it stays out, as there. Source: Patroni 4.1, ha.py, has_lock.
+func (a *Agent) owner(o ha.Observation, line string) {
+	if o.Store.View == nil || strings.HasPrefix(strings.TrimPrefix(line, "PAUSE: "), "no action") {
+		return
+	}
+	owner := "None"
+	if o.Store.View.Locked() {
+		owner = o.Store.View.Leader.Name
+	}
+	a.o.Log.Info("Lock owner: " + owner + "; I am " + a.o.Name)
 }
 
 // same reports whether two values are equal all the way down.

@@ -75,7 +75,7 @@ func (a *Agent) remember(o *ha.Observation) {
 		m.Adopted = s.Process != cluster.ProcessNone
 	}
 	if s.Answered && o.Job == nil {
-		m.StartFailures, m.CrashRecoveryTried, m.CloneFailures = 0, false, 0
+		m.StartFailures, m.CrashRecoveryTried, m.CloneFailures, m.HandedOver = 0, false, 0, false
 		if m.Rewind == ha.RewindDone {
 			m.Rewind = ha.RewindUnknown
 		}

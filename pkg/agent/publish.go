@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -123,6 +124,9 @@ func (a *Agent) state(s *cluster.Server) cluster.State {
 			return cluster.StateCreatingReplica
 		}
 	}
+	if a.settings.Pause && s.Process == cluster.ProcessNone && s.State == cluster.StateCrashed {
+		return cluster.StateStopped // somebody may have stopped it on purpose. Source: ha.md 7.1
+	}
 	return s.State
 }
 
@@ -206,7 +210,7 @@ func (a *Agent) retain(o ha.Observation) []string {
 		if o.Now.Sub(seen) <= a.settings.MemberSlotsTTL {
 			return false
 		}
-		a.o.Log.Info("Replication slot '" + name + "' for absent cluster member is expired")
+		a.o.Log.Info(fmt.Sprintf("Replication slot '%s' for absent cluster member is expired after %d sec.", name, int(a.settings.MemberSlotsTTL.Seconds())))
 		return true
 	})
 	return slices.Sorted(maps.Keys(a.published.retained))
@@ -236,7 +240,7 @@ func (a *Agent) takeSnapshot(o ha.Observation, d ha.Decision, m cluster.Member) 
 	defer a.mu.Unlock()
 	s.LockUntil = a.proof.until
 	if a.job != nil {
-		s.Job = string(a.job.Kind)
+		s.Job = a.job.String()
 	}
 	a.snapshot = s
 	close(a.updated)

@@ -72,11 +72,13 @@ func (a *Agent) mayRestart(r api.RestartRequest) error {
 	s := a.snapshot
 	switch {
 	case a.job != nil:
-		return api.BusyError{Job: string(a.job.Kind)}
+		return api.BusyError{Job: a.job.String()}
 	case r.Role != "" && r.Role != string(s.Role),
 		r.VersionNum != 0 && s.Server.Version >= r.VersionNum,
 		r.RestartPending && len(s.Server.PendingRestart) == 0:
 		return api.ErrConditions
+	case a.settings.Pause && s.Server.Process == cluster.ProcessNone && !s.Server.StandbySignal && s.View != nil && s.View.Locked() && s.View.Leader.Name != a.o.Name:
+		return api.ErrRestartFailed // nothing would demote the second primary that this would make
 	}
 	return nil
 }
@@ -153,11 +155,11 @@ func (a *Agent) dueRestart(o ha.Observation) {
 	a.mu.Lock()
 	p := a.planned
 	a.mu.Unlock()
-	if p == nil || a.settings.Pause || o.Server.PostmasterStart.IsZero() {
-		return
+	if p == nil || a.settings.Pause || o.Server.PostmasterStart.IsZero() || o.Job != nil || o.Store.View == nil || !o.Store.View.Locked() {
+		return // the end of a job, and a new leader, wake the loop
 	}
 	if !p.start.Equal(o.Server.PostmasterStart) {
-		a.o.Log.Info("Cancelling scheduled restart: postgres restart has already happened")
+		a.o.Log.Info("Cancelling scheduled restart: postgres restart has already happened at " + cluster.FormatISO(o.Server.PostmasterStart))
 		_ = a.CancelScheduledRestart() // it was there a moment ago; gone is as good
 		return
 	}
@@ -173,6 +175,16 @@ func (a *Agent) dueRestart(o ha.Observation) {
 	}
 	a.memory.RestartRequested = true
 	a.restartLimit = time.Duration(p.TimeoutSeconds) * time.Second
+}
+
+// untilRestart is how far away a scheduled restart is; zero if there is none, or if its time has come.
+func (a *Agent) untilRestart(wall time.Time) time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.planned == nil || a.settings.Pause {
+		return 0
+	}
+	return max(0, a.planned.at.Sub(wall))
 }
 
 // Reinitialize starts over with a copy of the leader. It returns when the loop has accepted it.
@@ -200,7 +212,7 @@ func (a *Agent) acceptReinitialize(force, fromLeader bool) error {
 	a.mu.Unlock()
 	if busy != nil {
 		if !force {
-			return api.BusyError{Job: string(busy.Kind)}
+			return api.BusyError{Job: busy.String()}
 		}
 		a.cancelJob()
 	}

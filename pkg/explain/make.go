@@ -64,7 +64,7 @@ func (s *scene) member(a Answer) Member {
 			m.State = streams
 		}
 		if st.Observation.Job != nil {
-			m.Job = string(st.Observation.Job.Kind)
+			m.Job = st.Observation.Job.String()
 		}
 	}
 	if o, ok := a.explained(); ok && (s.leader == "" || a.Member.Name != s.leader) {

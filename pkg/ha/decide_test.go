@@ -12,13 +12,32 @@ import (
 // upB is member b as an upstream.
 var upB = cluster.Upstream{Member: "b", Host: "b", Port: "5432"}
 
+// decideCase is an observation and what has to come of it.
+type decideCase struct {
+	name string
+	see  []change
+	want Action
+	line string // a part of the line that is logged
+}
+
+func decides(t *testing.T, cases []decideCase) {
+	t.Helper()
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			o := see(c.see...)
+			d := Decide(o)
+			if !reflect.DeepEqual(d.Action, c.want) {
+				t.Errorf("decided %T%+v because %v\nwant %T%+v", d.Action, d.Action, d.Reasons, c.want, c.want)
+			}
+			if line := d.Line(o.Settings.Pause); !strings.Contains(line, c.line) {
+				t.Errorf("says %q\nwant %q in it", line, c.line)
+			}
+		})
+	}
+}
+
 func TestDecide(t *testing.T) {
-	cases := []struct {
-		name string
-		see  []change
-		want Action
-		line string // a part of the line that is logged
-	}{
+	decides(t, []decideCase{
 		// The leader.
 		{"leader at rest", nil, Wait{}, "no action. I am (a), the leader with the lock"},
 		{"leader in pause", []change{paused}, Wait{}, "PAUSE: no action. I am (a), the leader with the lock"},
@@ -195,19 +214,7 @@ func TestDecide(t *testing.T) {
 		{"the end with the key still held", []change{stopping, down("shut down")}, ReleaseLeader{}, "released"},
 		{"the end", []change{replica, stopping, down("shut down")}, Done{}, "stopped"},
 		{"a long job ends with the agent", []change{replica, stopping, running(JobClone)}, CancelJob{}, "stopping"},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			o := see(c.see...)
-			d := Decide(o)
-			if !reflect.DeepEqual(d.Action, c.want) {
-				t.Errorf("decided %T%+v because %v\nwant %T%+v", d.Action, d.Action, d.Reasons, c.want, c.want)
-			}
-			if line := d.Line(o.Settings.Pause); !strings.Contains(line, c.line) {
-				t.Errorf("says %q\nwant %q in it", line, c.line)
-			}
-		})
-	}
+	})
 }
 
 const replicaFirst = "No initialize key in DCS and PostgreSQL is running as replica, aborting start. " +

@@ -84,10 +84,20 @@ const (
 type Job struct {
 	Kind  JobKind
 	Since clock.Instant
+	// Title is what is shown to users; empty: the kind says it all.
+	Title string
 	// Mode is the mode of a demotion.
 	Mode DemoteMode
 	// Cancelled: it was told to end.
 	Cancelled bool
+}
+
+// String is what is shown to users.
+func (j Job) String() string {
+	if j.Title != "" {
+		return j.Title
+	}
+	return string(j.Kind)
 }
 
 // RewindState is what is known about whether this server's history has left the leader's.
@@ -133,6 +143,8 @@ type Memory struct {
 	FormerLeader string
 	// PromotionRefusedAt is when the user's pre_promote last refused the promotion; zero if it never did.
 	PromotionRefusedAt clock.Instant
+	// HandedOver: this agent stopped the server so that another member could lead, and it has not run since.
+	HandedOver bool
 	// RaceLostAt is when this member last tried for the leader key in vain.
 	RaceLostAt clock.Instant
 	// ReinitializeRequested: a user asked for it over REST.

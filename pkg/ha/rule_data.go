@@ -35,7 +35,7 @@ func clone(o *Observation) *Decision {
 	}
 	source := cloneSource(o)
 	if source.ConnURL == "" {
-		return wait("clone-no-source", "waiting for leader to bootstrap")
+		return wait("clone-no-source", "%s", waitingFor(o))
 	}
 	kind := "leader"
 	if source.Name != o.leader().Name {
@@ -64,7 +64,7 @@ func found(o *Observation) *Decision {
 	init := o.Store.View.Initialize
 	if !init.Present {
 		if !o.Self.CanBootstrap || o.Self.Tags.NoFailover() {
-			return wait("bootstrap-not-me", "waiting for leader to bootstrap")
+			return wait("bootstrap-not-me", "%s", waitingFor(o))
 		}
 		if at, blocked := backoff(o.Now, o.Memory.LastClone, o.Memory.CloneFailures); blocked {
 			return wait("bootstrap-backoff", "waiting before another attempt to bootstrap").until(at)
@@ -82,12 +82,20 @@ func found(o *Observation) *Decision {
 		if !o.Now.Before(at) {
 			return act(AbandonInitialize{}, "bootstrap-abandoned", "removing initialize key left by a bootstrap that died")
 		}
-		return wait("bootstrap-wait", "waiting for leader to bootstrap").until(at)
+		return wait("bootstrap-wait", "%s", waitingFor(o)).until(at)
 	}
 	if init.Value != "" && o.Settings.CopyWithoutLeader {
 		return cloneAlone(o)
 	}
-	return wait("bootstrap-wait", "waiting for leader to bootstrap")
+	return wait("bootstrap-wait", "%s", waitingFor(o))
+}
+
+// waitingFor is the line of a member without data that can only wait. Source: Patroni 4.1, ha.py, bootstrap.
+func waitingFor(o *Observation) string {
+	if o.standbyCluster() {
+		return "waiting for standby_leader to bootstrap"
+	}
+	return "waiting for leader to bootstrap"
 }
 
 // cloneAlone copies from a backup, because nobody leads.

@@ -13,10 +13,9 @@ func ruleDown(o *Observation) *Decision {
 		return nil
 	}
 	if o.paused() {
-		if o.mine() {
-			return act(ReleaseLeader{}, "down-paused-release", "removed leader lock because postgres is not running")
+		if d := downPaused(o); d != nil {
+			return d
 		}
-		return wait("down-paused", "postgres is not running")
 	}
 	if o.standbyCluster() {
 		return standbyDown(o)
@@ -28,6 +27,22 @@ func ruleDown(o *Observation) *Decision {
 		return wait("down-backoff", "failed to start postgres").until(at)
 	}
 	return downReplica(o)
+}
+
+// downPaused: in pause a server that has ended stays down, unless the agent itself stopped it for a change of the
+// leader, or a user asks for a restart. Source: Patroni 4.1, ha.py, handle_paused_state and restart.
+func downPaused(o *Observation) *Decision {
+	switch {
+	case o.Memory.RestartRequested && (o.Server.StandbySignal || !o.other()):
+		return act(Restart{}, "restart", "restart requested") // a primary beside another leader stays down
+	case o.mine() && calledOff(o):
+		return nil // nobody else has what it wrote last, so it starts where it stood
+	case o.mine():
+		return act(ReleaseLeader{}, "down-paused-release", "removed leader lock because postgres is not running")
+	case o.Memory.HandedOver && o.other():
+		return nil
+	}
+	return wait("down-paused", "postgres is not running")
 }
 
 // downLeader: the server of the member that holds the leader key has ended. Its data is the newest there
@@ -55,7 +70,8 @@ func downLeader(o *Observation) *Decision {
 	case ask != nil:
 		return ask
 	case len(names) > 0:
-		return act(ReleaseLeader{}, "down-failover", "stopped PostgreSQL to fail over after a crash")
+		return act(ReleaseLeader{}, "down-failover", "stopped PostgreSQL to fail over after a crash").
+			because("down-failover", "Primary crashed. Failing over.")
 	}
 	// Nobody could take over, so the timeout of zero has nothing to give way to.
 	return act(StartPrimary{Timeout: cluster.DefaultSettings().PrimaryStartTimeout}, "down-start-primary-alone",

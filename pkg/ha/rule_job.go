@@ -13,13 +13,20 @@ func ruleJob(o *Observation) *Decision {
 		return act(CancelJob{}, "job-forbidden", "%s", why)
 	}
 	if o.Stopping && !job.Cancelled && job.Kind != JobDemote && job.Kind != JobStop && job.Kind != JobKill {
-		return act(CancelJob{}, "job-stopping", "%s cancelled because the agent is stopping", job.Kind)
+		return act(CancelJob{}, "job-stopping", "%s cancelled because the agent is stopping", job)
 	}
 	if o.Store.View != nil && o.mine() && job.Kind != JobPromote {
-		return wait("job", "updated leader lock during %s", job.Kind)
+		return wait("job", "updated leader lock during %s", job)
 	}
-	return wait("job", "%s in progress", job.Kind)
+	d := wait("job", "%s in progress", job)
+	if o.Store.View != nil && !o.locked() && !founds(job.Kind) {
+		d.because("job", "not healthy enough for leader race")
+	}
+	return d
 }
+
+// founds: while these run there is no cluster yet, or no data to lead it with.
+func founds(k JobKind) bool { return k == JobBootstrap || k == JobClone }
 
 // forbidden says why the running job has to end, or nothing. Jobs that make or keep a primary are allowed
 // only while the lock is proven to be ours; what they leave behind is judged when they have ended. The

@@ -81,6 +81,14 @@ func leaderRequest(o *Observation) *Decision {
 	drop := func(rule, format string, args ...any) *Decision {
 		return act(ClearFailover{Revision: req.Revision}, rule, format, args...)
 	}
+	if req.Revision < o.Store.View.Leader.Revision {
+		return drop("request-done", "Cleaning up failover key after acquiring leader lock...") // it is about the reign before
+	}
+	if !req.ScheduledAt.IsZero() {
+		if d, due := scheduled(o, req); !due {
+			return d
+		}
+	}
 	switch {
 	case req.Leader != "" && req.Leader != o.Self.Name:
 		return drop("request-other-leader", "%s: leader name does not match: %s != %s", req.Action(), req.Leader, o.Self.Name)
@@ -88,10 +96,6 @@ func leaderRequest(o *Observation) *Decision {
 		return drop("request-called-off", "%s: called off, no candidate has received everything", req.Action())
 	case req.Candidate == o.Self.Name:
 		return drop("request-is-leader", "%s: I am already the leader, no need to %s", req.Action(), req.Action())
-	case !req.ScheduledAt.IsZero():
-		if d, due := scheduled(o, req); !due {
-			return d
-		}
 	}
 	if o.paused() && req.Candidate == "" {
 		return drop("request-paused", "%s is possible only to a specific candidate in a paused state", req.Action())

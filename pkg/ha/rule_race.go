@@ -17,6 +17,15 @@ func ruleRace(o *Observation) *Decision {
 	if o.locked() {
 		return nil
 	}
+	d := race(o)
+	if _, resting := d.Action.(Wait); resting && o.Memory.RestartRequested {
+		return ruleRestart(o) // it is asked of this member, whoever leads
+	}
+	return d
+}
+
+// race decides for a member whose server answers.
+func race(o *Observation) *Decision {
 	if o.Store.View.Leader.Present {
 		// The key is there with nothing in it: nobody owns it and nobody can take it.
 		return wait("race-empty-key", "the leader key exists but names nobody; remove it")

@@ -35,6 +35,9 @@ func ruleReplica(o *Observation) *Decision {
 // follows now is left alone (Patroni disconnects it).
 func replicaFollow(o *Observation) *Decision {
 	want := target(o)
+	if o.Self.Tags.NoStream() && o.Server.PrimaryConninfo.Host != "" {
+		return act(Follow{}, "replica-follow", "following nobody, as the tag nostream says")
+	}
 	if want.Host == "" || o.Server.PrimaryConninfo.Same(want) {
 		return nil
 	}

@@ -26,7 +26,15 @@ func ruleSilent(o *Observation) *Decision {
 	if o.Server.Answered {
 		return nil
 	}
-	if o.Server.State != cluster.StateStarting && !o.Server.Rejecting {
+	starting := o.Server.State == cluster.StateStarting || o.Server.Rejecting
+	if o.other() && o.MayWrite() && !o.paused() {
+		// It would be a second primary as soon as it can be one, or is one that is too busy to say so.
+		return act(Demote{Mode: DemoteNoLock}, "silent-demote", "%s", map[bool]string{
+			true:  "stopped PostgreSQL while starting up because leader key was lost",
+			false: "demoting self because I do not have the lock and I was a leader",
+		}[starting])
+	}
+	if !starting {
 		return unresponsive(o)
 	}
 	if !o.mine() {
@@ -36,6 +44,9 @@ func ruleSilent(o *Observation) *Decision {
 	left := limit
 	if o.Memory.StartingSince != 0 {
 		left = limit - o.Now.Sub(o.Memory.StartingSince)
+	}
+	if o.paused() {
+		return wait("starting-leader", "PostgreSQL is still starting up")
 	}
 	if left > 0 {
 		return wait("starting-leader", "PostgreSQL is still starting up, %.0f seconds until timeout", left.Seconds()).

@@ -69,6 +69,9 @@ func standbyPrimary(o *Observation) *Decision {
 // server by itself.
 func standbyRace(o *Observation) *Decision {
 	d, want := ruleRace(o), remote(o)
+	if _, won := d.Action.(AcquireLeader); won {
+		d.Reasons[0].Text = "promoted self to a standby leader by acquiring session lock"
+	}
 	_, resting := d.Action.(Wait)
 	alone := o.Memory.UnlockedSince != 0 && o.Now.Sub(o.Memory.UnlockedSince) >= o.Settings.LoopWait
 	if !resting || !alone || o.paused() || want.Host == "" || o.Server.ReceiverStatus == "streaming" || o.Server.PrimaryConninfo.Same(want) {
@@ -183,7 +186,7 @@ func standbyDown(o *Observation) *Decision {
 func foundStandby(o *Observation) *Decision {
 	up := remote(o)
 	if up.Host == "" && !o.Settings.CopyWithoutLeader {
-		return wait("standby-no-source", "waiting for standby_leader to bootstrap").
+		return wait("standby-no-source", "%s", waitingFor(o)).
 			because("standby-no-source", "standby_cluster names no host to copy from, and no method of its create_replica_methods has no_leader")
 	}
 	return act(Bootstrap{Standby: true, From: up}, "standby-bootstrap", "trying to bootstrap a new standby leader")

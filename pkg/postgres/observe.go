@@ -220,6 +220,7 @@ func (i *Instance) answer(ctx context.Context, s *cluster.Server) (*answer, erro
 			s.Rejecting = true
 			return nil, errQuiet("postgres is " + f.status)
 		}
+		i.log.Info("establishing a new patroni heartbeat connection to postgres") // users grep it
 		c, err := i.local("Patroni heartbeat", statementTimeout).open(ctx)
 		if err != nil {
 			return nil, err

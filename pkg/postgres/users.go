@@ -24,6 +24,7 @@ func (i *Instance) populate(ctx context.Context, cfg Config) error {
 		}
 	}
 	if cfg.PostBootstrap != "" {
+		i.log.Info("running post_bootstrap") // users grep it
 		if err := i.postBootstrap(ctx, cfg); err != nil {
 			return err
 		}

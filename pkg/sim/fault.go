@@ -270,7 +270,7 @@ func (w *world) heal() {
 		if n.agent != nil {
 			n.agent.p.thaw()
 		}
-		if n.agent == nil && (n.dead || n.leaving) {
+		if n.dead || n.leaving {
 			n.bootAgain()
 		}
 	}

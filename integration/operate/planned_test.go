@@ -1,0 +1,48 @@
+package operate
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hathi-ha/hathi/integration/testcluster"
+)
+
+// restartInPause: a server that has ended stays down in pause until somebody asks for its restart.
+func restartInPause(t *testing.T, c *testcluster.Cluster, l *testcluster.Node) {
+	r := c.Replicas(l)[0]
+	c.Hathi("pause", "--wait")
+	testcluster.Kill(r.Postmaster())
+	c.WaitFor(enough, "the end of the server in the list", func() bool { return strings.Contains(c.Hathi("list"), "stopped") })
+	c.Hathi("restart", c.Scope, r.Name, "--force")
+	if r.Postmaster() == 0 {
+		t.Errorf("%s was not started:\n%s", r.Name, c.Hathi("list"))
+	}
+	c.Hathi("resume", "--wait")
+}
+
+// plannedForLater: a restart and a switchover happen when they were planned for, not before and not a loop later.
+func plannedForLater(t *testing.T, c *testcluster.Cluster, l *testcluster.Node) {
+	r := c.Replicas(l)[0]
+	before := r.Postmaster()
+	at := time.Now().Add(3 * time.Second).Truncate(time.Second)
+	c.Hathi("restart", c.Scope, r.Name, "--force", "--scheduled", at.Format(time.RFC3339))
+	c.WaitFor(enough, "the restart", func() bool { pid := r.Postmaster(); return pid != 0 && pid != before })
+	punctual(t, "the restart", at)
+
+	at = time.Now().Add(3 * time.Second).Truncate(time.Second)
+	c.Hathi("switchover", "--candidate", r.Name, "--force", "--scheduled", at.Format(time.RFC3339))
+	if out := c.Hathi("list"); !strings.Contains(out, "Switchover scheduled at") {
+		t.Errorf("list does not show the plan:\n%s", out)
+	}
+	c.WaitFor(enough, "the switchover", func() bool { return c.Leader() == r })
+	punctual(t, "the switchover", at)
+}
+
+// punctual: what was planned happens within a second and a half, which is less than a loop_wait.
+func punctual(t *testing.T, what string, at time.Time) {
+	t.Helper()
+	if late := time.Since(at); late < 0 || late > 1500*time.Millisecond {
+		t.Errorf("%s is %s late", what, late)
+	}
+}
