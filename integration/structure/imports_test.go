@@ -35,6 +35,7 @@ var layers = []string{
 	"pkg/watchdog",
 	"pkg/privilege",
 	"pkg/log",
+	"pkg/keypair",
 }
 
 // beside are packages that stand next to the map: they import what they test, and nothing that ships

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/keypair"
 	"github.com/hathi-ha/hathi/pkg/peer"
 )
 
@@ -32,6 +33,7 @@ type ClientOptions struct {
 	// CertFile and KeyFile are the client certificate. Without it servers are not verified at all; with it
 	// their chain is, but not their name. Source: Patroni 4.1, request.py.
 	CertFile, KeyFile string
+	KeyPassword       string // for an encrypted key
 	// CAFile verifies the servers; empty means the system's authorities.
 	CAFile  string
 	Version string // hathi's own, for the User-Agent
@@ -47,7 +49,7 @@ type Client struct {
 func NewClient(o ClientOptions) (*Client, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true} // see ClientOptions.CertFile
 	if o.CertFile != "" {
-		cert, err := loadPair(o.CertFile, o.KeyFile)
+		cert, err := keypair.Load(o.CertFile, o.KeyFile, o.KeyPassword)
 		if err != nil {
 			return nil, err
 		}

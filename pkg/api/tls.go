@@ -8,14 +8,18 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+
+	"github.com/hathi-ha/hathi/pkg/keypair"
 )
 
 // TLS are the files and rules of a TLS endpoint.
 type TLS struct {
 	CertFile string // PEM; may hold the key and the chain
 	KeyFile  string // empty: in CertFile
-	CAFile   string // for client certificates; empty: none is trusted
-	Ciphers  string // OpenSSL names, of TLS 1.2; empty: Go's choice
+	// KeyPassword is for an encrypted key.
+	KeyPassword string
+	CAFile      string // for client certificates; empty: none is trusted
+	Ciphers     string // OpenSSL names, of TLS 1.2; empty: Go's choice
 	// VerifyClient is none, optional or required in any case; empty means none.
 	VerifyClient string
 }
@@ -29,7 +33,7 @@ func (t TLS) server(log *slog.Logger) (*tls.Config, error) {
 	if t.CertFile == "" {
 		return nil, nil
 	}
-	cert, err := loadPair(t.CertFile, t.KeyFile)
+	cert, err := keypair.Load(t.CertFile, t.KeyFile, t.KeyPassword)
 	if err != nil {
 		return nil, err
 	}
@@ -51,17 +55,6 @@ func (t TLS) server(log *slog.Logger) (*tls.Config, error) {
 		return nil, fmt.Errorf("restapi.verify_client %q: must be none, optional or required", t.VerifyClient)
 	}
 	return config, nil
-}
-
-func loadPair(certFile, keyFile string) (tls.Certificate, error) {
-	if keyFile == "" {
-		keyFile = certFile
-	}
-	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
-		return cert, fmt.Errorf("load certificate %s with key %s (an encrypted key has to be decrypted first): %w", certFile, keyFile, err)
-	}
-	return cert, nil
 }
 
 func loadPool(file string) (*x509.CertPool, error) {

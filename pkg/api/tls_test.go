@@ -106,6 +106,17 @@ func exchangeRaw(t *testing.T, conn net.Conn, raw string) string {
 	return string(answer)
 }
 
+// exchangeMaybe is for connections that may be refused; then it gives nothing.
+func exchangeMaybe(conn net.Conn, raw string) string {
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := io.WriteString(conn, raw); err != nil {
+		return ""
+	}
+	answer, _ := io.ReadAll(conn) // what came before the refusal
+	return string(answer)
+}
+
 // With etcd away reading goes on from what is known, at once, and changes are refused.
 func TestWithoutEtcd(t *testing.T) {
 	w := newWorld()

@@ -14,6 +14,7 @@ import (
 	"github.com/hathi-ha/hathi/pkg/ctl"
 	"github.com/hathi-ha/hathi/pkg/dcs"
 	"github.com/hathi-ha/hathi/pkg/dcs/etcd"
+	"github.com/hathi-ha/hathi/pkg/keypair"
 )
 
 // open reads the configuration and makes the clients. It does not speak to etcd yet: the command's first
@@ -107,13 +108,9 @@ func restTLS(c config.Ctl, insecure bool) (*tls.Config, error) {
 		}
 	}
 	if c.CertFile != "" {
-		key := c.KeyFile
-		if key == "" {
-			key = c.CertFile
-		}
-		cert, err := tls.LoadX509KeyPair(c.CertFile, key)
+		cert, err := keypair.Load(c.CertFile, c.KeyFile, c.KeyFilePassword.Reveal())
 		if err != nil {
-			return nil, fmt.Errorf("read ctl.certfile %s and its key: %w", c.CertFile, err)
+			return nil, fmt.Errorf("section ctl: %w", err)
 		}
 		conf.Certificates = []tls.Certificate{cert}
 	}

@@ -124,14 +124,17 @@ func apiSettings(cfg *config.Config) api.Settings {
 	return api.Settings{
 		Username: r.Auth.Username, Password: r.Auth.Password.Reveal(),
 		Allowlist: r.Allowlist, AllowMembers: r.AllowlistIncludeMembers, Headers: headers, ServerTokens: r.ServerTokens,
-		TLS: api.TLS{CertFile: r.CertFile, KeyFile: r.KeyFile, CAFile: r.CAFile, Ciphers: r.Ciphers, VerifyClient: r.VerifyClient},
+		TLS: api.TLS{
+			CertFile: r.CertFile, KeyFile: r.KeyFile, KeyPassword: r.KeyFilePassword.Reveal(),
+			CAFile: r.CAFile, Ciphers: r.Ciphers, VerifyClient: r.VerifyClient,
+		},
 	}
 }
 
 func peerOptions(cfg *config.Config) api.ClientOptions {
 	return api.ClientOptions{
 		Username: cfg.Ctl.Auth.Username, Password: cfg.Ctl.Auth.Password.Reveal(),
-		CertFile: cfg.Ctl.CertFile, KeyFile: cfg.Ctl.KeyFile, CAFile: cfg.Ctl.CACert, Version: Version,
+		CertFile: cfg.Ctl.CertFile, KeyFile: cfg.Ctl.KeyFile, KeyPassword: cfg.Ctl.KeyFilePassword.Reveal(), CAFile: cfg.Ctl.CACert, Version: Version,
 	}
 }
 
