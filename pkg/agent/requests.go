@@ -230,5 +230,14 @@ func (a *Agent) Reload() {
 	})
 }
 
-// SetTags takes over new tags; they are published with the next turn. Only Options.Reload may call it.
-func (a *Agent) SetTags(tags cluster.Tags) { a.o.Tags = tags }
+// Published is what a member says of itself out of its configuration; the fields are those of Options.
+type Published struct {
+	Tags                      cluster.Tags
+	ConnURL, APIURL, ProxyURL string
+	QuietHeartbeat            bool
+}
+
+// Publish takes over what a reload has changed; it is published with the next turn. Only Options.Reload may call it.
+func (a *Agent) Publish(p Published) {
+	a.o.Tags, a.o.ConnURL, a.o.APIURL, a.o.ProxyURL, a.o.QuietHeartbeat = p.Tags, p.ConnURL, p.APIURL, p.ProxyURL, p.QuietHeartbeat
+}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
@@ -40,37 +41,51 @@ type ClientOptions struct {
 }
 
 // Client asks other members. It is safe for concurrent use, and keeps connections open between rounds.
-type Client struct {
+type Client struct{ now atomic.Pointer[caller] }
+
+// caller is what requests are made with until the options change.
+type caller struct {
 	o    ClientOptions
 	http http.Client
 }
 
 // NewClient makes a client; an error names the certificate file that can't be used.
 func NewClient(o ClientOptions) (*Client, error) {
+	c := &Client{}
+	return c, c.Configure(o)
+}
+
+// Configure takes over new options, and reads the certificates anew; with an error all stays as it was. Requests under
+// way are not disturbed.
+func (c *Client) Configure(o ClientOptions) error {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true} // see ClientOptions.CertFile
 	if o.CertFile != "" {
 		cert, err := keypair.Load(o.CertFile, o.KeyFile, o.KeyPassword)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		config.Certificates = []tls.Certificate{cert}
 		config.VerifyConnection = verifyChain(nil)
 		if o.CAFile != "" {
 			pool, err := loadPool(o.CAFile)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			config.VerifyConnection = verifyChain(pool)
 		}
 	}
-	return &Client{o: o, http: http.Client{Transport: &http.Transport{
+	before := c.now.Swap(&caller{o: o, http: http.Client{Transport: &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: askTimeout}).DialContext,
 		TLSClientConfig:     config,
 		TLSHandshakeTimeout: askTimeout,
 		MaxIdleConnsPerHost: 1,
 		IdleConnTimeout:     clientIdle,
 		DisableCompression:  true,
-	}}}, nil
+	}}})
+	if before != nil {
+		before.http.CloseIdleConnections()
+	}
+	return nil
 }
 
 // Ask asks all the given members for their state at once and gives an answer for each, in their order,
@@ -139,9 +154,10 @@ func (c *Client) get(ctx context.Context, url string) ([]byte, error) {
 
 // send sends a request as a member does.
 func (c *Client) send(req *http.Request) (*http.Response, error) {
-	req.Header.Set("User-Agent", "Patroni/"+patroniVersion+" hathi/"+c.o.Version)
-	if c.o.Username != "" {
-		req.SetBasicAuth(c.o.Username, c.o.Password)
+	now := c.now.Load()
+	req.Header.Set("User-Agent", "Patroni/"+patroniVersion+" hathi/"+now.o.Version)
+	if now.o.Username != "" {
+		req.SetBasicAuth(now.o.Username, now.o.Password)
 	}
-	return c.http.Do(req)
+	return now.http.Do(req)
 }

@@ -242,7 +242,7 @@ func (w *world) serve(t *testing.T, settings Settings) (string, *Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := Listen(t.Context(), "127.0.0.1:0")
+	l, err := Listen(t.Context(), "127.0.0.1:0", -1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,9 @@ import (
 )
 
 // Listen opens the socket of the REST API. address is host:port as in restapi.listen; an empty host or *
-// means all addresses, IPv4 and IPv6. An error names the address and what to do.
-func Listen(ctx context.Context, address string) (net.Listener, error) {
+// means all addresses, IPv4 and IPv6. backlog is how many connections may wait to be accepted; negative for as many as
+// the kernel allows. An error names the address and what to do.
+func Listen(ctx context.Context, address string, backlog int) (net.Listener, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, fmt.Errorf("restapi.listen %q: expected <HOST>:<PORT>: %w", address, err)
@@ -29,7 +30,7 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 	l, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, port))
 	switch {
 	case err == nil:
-		return l, nil
+		return l, setBacklog(l, backlog)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("the REST API can't listen on %s (restapi.listen): the port is in use; "+
 			"is hathi or Patroni already running on this node? `ss -ltnp 'sport = :%s'` shows who has it; "+
@@ -42,6 +43,24 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 			"choose a port of 1024 or above: %w", address, err)
 	}
 	return nil, fmt.Errorf("the REST API can't listen on %s (restapi.listen): %w", address, err)
+}
+
+// setBacklog listens once more on the same socket, which on Linux only changes the length of its queue.
+func setBacklog(l net.Listener, backlog int) error {
+	tcp, ok := l.(*net.TCPListener)
+	if backlog < 0 || !ok {
+		return nil
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("set restapi.request_queue_size: %w", err)
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) { failed = unix.Listen(int(fd), backlog) })
+	if err = errors.Join(err, failed); err != nil {
+		return fmt.Errorf("set restapi.request_queue_size %d: %w", backlog, err)
+	}
+	return nil
 }
 
 // userTimeout makes answers to a client that vanished fail after ten seconds; accepted connections inherit

@@ -10,7 +10,13 @@ import (
 	"github.com/hathi-ha/hathi/pkg/cluster"
 )
 
+// reload answers POST /reload. Files with mistakes change nothing, and whoever asks had better know.
 func (s *Server) reload(*http.Request) reply {
+	if s.o.CheckFiles != nil {
+		if err := s.o.CheckFiles(); err != nil {
+			return text(http.StatusUnprocessableEntity, "the configuration stays as it is: "+err.Error())
+		}
+	}
 	s.o.Node.Reload()
 	return text(http.StatusAccepted, "reload scheduled")
 }

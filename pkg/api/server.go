@@ -47,6 +47,8 @@ type Options struct {
 	MergePatch func(stored, patch []byte) (merged []byte, changed bool, err error)
 	// Validate refuses a configuration that the members would not accept.
 	Validate func(raw []byte) error
+	// CheckFiles says what is wrong with the files that a reload would read; nil if there are none.
+	CheckFiles func() error
 	// Counts are further metrics; nil if there are none.
 	Counts prometheus.Collector
 }
@@ -62,7 +64,7 @@ type Settings struct {
 	Headers map[string]string
 	// ServerTokens is original, minimal or productonly in any case; anything else means original.
 	ServerTokens string
-	// TLS without a CertFile is plain HTTP. Whether a listener speaks TLS is decided when Serve begins.
+	// TLS without a CertFile is plain HTTP.
 	TLS TLS
 
 	nets []network
@@ -99,9 +101,6 @@ func (s *Server) Configure(ctx context.Context, settings Settings) error {
 // after that.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	s.warnIfOpen(l)
-	if s.settings.Load().tls != nil {
-		l = tls.NewListener(l, &tls.Config{GetConfigForClient: s.tlsConfig})
-	}
 	open := conns{limit: maxConns, open: map[net.Conn]connState{}}
 	server := http.Server{
 		Handler:                      s,
@@ -117,20 +116,29 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
-	err := server.Serve(hostListener{l})
+	err := server.Serve(hostListener{tlsListener{l, s}})
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return fmt.Errorf("serve the REST API on %s: %w", l.Addr(), err)
 }
 
-// tlsConfig gives the certificate that is configured now.
-func (s *Server) tlsConfig(*tls.ClientHelloInfo) (*tls.Config, error) {
-	config := s.settings.Load().tls
-	if config == nil {
-		return nil, errors.New("TLS was switched off; the agent must be restarted for that")
+// tlsListener speaks TLS, with the certificate of the moment, or not, as the settings say when a connection comes.
+type tlsListener struct {
+	net.Listener
+	server *Server
+}
+
+// Accept gives the next connection.
+func (l tlsListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
 	}
-	return config, nil
+	if config := l.server.settings.Load().tls; config != nil {
+		return tls.Server(c, config), nil
+	}
+	return c, nil
 }
 
 // warnIfOpen says what an open API means: whoever reaches it can run commands through the configuration of

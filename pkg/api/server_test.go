@@ -94,12 +94,12 @@ func TestIdleConnectionsDoNotBlock(t *testing.T) {
 }
 
 func TestPortTaken(t *testing.T) {
-	l, err := Listen(t.Context(), "127.0.0.1:0")
+	l, err := Listen(t.Context(), "127.0.0.1:0", -1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	_, err = Listen(t.Context(), l.Addr().String())
+	_, err = Listen(t.Context(), l.Addr().String(), -1)
 	if err == nil || !strings.Contains(err.Error(), l.Addr().String()) || !strings.Contains(err.Error(), "port is in use") {
 		t.Errorf("error of a taken port: %v", err)
 	}

@@ -71,19 +71,19 @@ func newAgent(e *env) *cobra.Command {
 				return err
 			}
 			cfg := in.Config
-			log, closeLog, err := hathilog.New(logOptions(cfg.Log))
+			log, err := hathilog.New(logOptions(cfg.Log))
 			if err != nil {
 				return err
 			}
-			defer closeLog()
+			defer log.Close()
 			for _, w := range in.Warnings {
 				log.Warn(w.String())
 			}
-			logFindings(log, in)
+			logFindings(log.Logger, in)
 			for _, conflict := range cfg.TagConflicts {
 				log.Warn(conflict)
 			}
-			client, err := guard.Connect(log, []string{self, "hathi", "guard", args[0]})
+			client, err := guard.Connect(log.Logger, []string{self, "hathi", "guard", args[0]})
 			if err != nil {
 				return err
 			}
@@ -132,7 +132,9 @@ func guardOptions(path string) (o guard.Options, closeLog func() error, err erro
 	}
 	cfg := in.Config
 	// A file is the agent's: two processes can't both rotate it.
-	log, closeLog, err := hathilog.New(hathilog.Options{Level: cfg.Log.Level, JSON: cfg.Log.Type == "json", Static: cfg.Log.StaticFields})
+	options := logOptions(cfg.Log)
+	options.Dir = ""
+	log, err := hathilog.New(options)
 	if err != nil {
 		return o, nil, err
 	}
@@ -147,7 +149,7 @@ func guardOptions(path string) (o guard.Options, closeLog func() error, err erro
 	store := etcdOptions(cfg)
 	return guard.Options{
 		DataDir: absolute(cfg.Postgres.DataDir), Program: cfg.Postgres.BinNames["postgres"],
-		PersonCode: personCode, Clock: clock.System{}, Log: log,
+		PersonCode: personCode, Clock: clock.System{}, Log: log.Logger,
 		Release: func(ctx context.Context, lease int64) error {
 			client, err := etcd.Open(ctx, store)
 			if err != nil {
@@ -156,7 +158,7 @@ func guardOptions(path string) (o guard.Options, closeLog func() error, err erro
 			defer client.Close()
 			return client.RevokeLease(ctx, lease)
 		},
-	}, closeLog, nil
+	}, log.Close, nil
 }
 
 // dropRoot becomes the user that owns the data directory, or postgres if there is none yet: PostgreSQL does
@@ -190,12 +192,22 @@ func loadNode(path string) (config.Inspection, error) {
 
 func logOptions(l config.Log) hathilog.Options {
 	o := hathilog.Options{
-		Level: l.Level, JSON: l.Type == "json", Static: l.StaticFields, Dir: l.Dir, FileSize: l.FileSize, FileNum: l.FileNum,
+		Level: l.Level, JSON: l.Type == "json", DateFormat: l.DateFormat, Static: l.StaticFields,
+		Dir: l.Dir, FileSize: l.FileSize, FileNum: l.FileNum, Queue: l.MaxQueueSize,
+	}
+	for _, name := range []string{"patroni", "hathi"} {
+		if level := l.Loggers[name]; level != "" {
+			o.Level = level
+		}
 	}
 	if l.Mode >= 0 {
 		o.Mode = os.FileMode(l.Mode)
 	}
 	for _, f := range l.Format {
+		if f.Name == "" {
+			o.Format = f.Field
+			continue
+		}
 		o.Fields = append(o.Fields, hathilog.Field{Field: f.Field, Name: f.Name})
 	}
 	return o

@@ -18,6 +18,7 @@ import (
 	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/config"
 	"github.com/hathi-ha/hathi/pkg/dcs/etcd"
+	hathilog "github.com/hathi-ha/hathi/pkg/log"
 	"github.com/hathi-ha/hathi/pkg/metrics"
 	"github.com/hathi-ha/hathi/pkg/postgres"
 	"github.com/hathi-ha/hathi/pkg/process"
@@ -28,9 +29,13 @@ import (
 type nodeAgent struct {
 	path   string
 	log    *slog.Logger
+	logs   *hathilog.Log
 	pg     *postgres.Instance
+	client *etcd.Client
 	store  *etcd.Session
+	peers  *api.Client
 	server *api.Server
+	open   openAPI
 	agent  *agent.Agent
 	woken  chan struct{}
 	meter  *metrics.Meter
@@ -46,10 +51,11 @@ type nodeAgent struct {
 }
 
 // runAgent runs the agent of a node until it ends, and gives the exit code.
-func runAgent(ctx context.Context, path string, log *slog.Logger, cfg *config.Config, guard agent.Guard) error {
+func runAgent(ctx context.Context, path string, logs *hathilog.Log, cfg *config.Config, guard agent.Guard) error {
 	// The agent lives beside a database that needs the memory more; a smaller heap costs it next to nothing.
 	debug.SetGCPercent(30)
-	n := &nodeAgent{path: path, log: log, local: cfg, woken: make(chan struct{}, 1), meter: metrics.New()}
+	log := logs.Logger
+	n := &nodeAgent{path: path, log: log, logs: logs, local: cfg, woken: make(chan struct{}, 1), meter: metrics.New()}
 	starting, cancel := context.WithCancel(ctx)
 	defer n.listen(cancel)()
 	n.startDynamic()
@@ -61,43 +67,36 @@ func runAgent(ctx context.Context, path string, log *slog.Logger, cfg *config.Co
 	}
 	defer n.pg.Close()
 
-	client, err := openEtcd(starting, cfg, log)
-	if err != nil {
+	if n.client, err = openEtcd(starting, cfg, log); err != nil {
 		return err
 	}
-	defer client.Close()
-	n.store = etcd.NewSession(ctx, client, cfg.Scope, cfg.Name, clock.System{}, log)
+	defer n.client.Close()
+	n.store = etcd.NewSession(ctx, n.client, cfg.Scope, cfg.Name, clock.System{}, log)
 	defer n.store.Close()
-	peers, err := api.NewClient(peerOptions(cfg))
-	if err != nil {
+	if n.peers, err = api.NewClient(peerOptions(cfg)); err != nil {
 		return err
 	}
-	if err := n.nameIsFree(starting, peers); err != nil || starting.Err() != nil {
+	if err := n.nameIsFree(starting, n.peers); err != nil || starting.Err() != nil {
 		return err // asked to end meanwhile: nothing has been started
 	}
-	listener, err := api.Listen(ctx, cfg.RestAPI.Listen.String())
+	listener, err := api.Listen(ctx, cfg.RestAPI.Listen.String(), cfg.RestAPI.RequestQueueSize)
 	if err != nil {
 		return err
 	}
-	options := n.options(effective, peers, guard)
+	options := n.options(effective, guard)
 	n.warnSharedAddress(options.ConnURL)
 	n.use(agent.New(options))
 	n.server, err = api.New(api.Options{
-		Node: n.agent, Store: n.store, Peers: peers, Clock: clock.System{}, Log: log, Version: Version,
-		MergePatch: config.MergePatch, Validate: config.ValidateDynamic, Counts: n.meter,
+		Node: n.agent, Store: n.store, Peers: n.peers, Clock: clock.System{}, Log: log, Version: Version,
+		MergePatch: config.MergePatch, Validate: config.ValidateDynamic, CheckFiles: n.checkFiles, Counts: n.meter,
 	}, apiSettings(cfg))
 	if err != nil {
 		return err
 	}
 	debug.FreeOSMemory()
 	process.TrimText()
-	serving, stop := context.WithCancel(ctx)
-	defer stop()
-	go func() {
-		if err := n.server.Serve(serving, listener); err != nil {
-			log.Error("the REST API has ended", "error", err)
-		}
-	}()
+	n.serve(listener, cfg.RestAPI.Listen.String())
+	defer func() { n.open.stop() }()
 	return n.run(ctx)
 }
 
@@ -157,14 +156,15 @@ func (n *nodeAgent) run(ctx context.Context) error {
 	return nil
 }
 
-func (n *nodeAgent) options(e config.Effective, peers *api.Client, guard agent.Guard) agent.Options {
+func (n *nodeAgent) options(e config.Effective, guard agent.Guard) agent.Options {
 	cfg := n.local
-	o := agent.Options{
-		Scope: cfg.Scope, Name: cfg.Name, Tags: cfg.PublishedTags(), CanBootstrap: cfg.Bootstrap.Present,
-		ConnURL: connURL(e.Postgres, e.Postgres.ConnectAddress), APIURL: cfg.RestAPI.URL(), Version: Version,
-		QuietHeartbeat: cfg.Log.Deduplicate,
+	p := published(cfg, e)
+	return agent.Options{
+		Scope: cfg.Scope, Name: cfg.Name, Tags: p.Tags, CanBootstrap: cfg.Bootstrap.Present,
+		ConnURL: p.ConnURL, APIURL: p.APIURL, ProxyURL: p.ProxyURL, Version: Version,
+		QuietHeartbeat: p.QuietHeartbeat,
 		InitialConfig:  n.initialConfig, Settings: n.settings, Configure: n.configure, Reload: n.reload, Watchdog: n.watchdog,
-		Store: n.store, Postgres: n.pg, Peers: peers, Guard: guard, Clock: clock.System{}, Runtime: goroutines{}, Log: n.log, Meter: n.meter,
+		Store: n.store, Postgres: n.pg, Peers: n.peers, Guard: guard, Clock: clock.System{}, Runtime: goroutines{}, Log: n.log, Meter: n.meter,
 		Wake: func() {
 			select {
 			case n.woken <- struct{}{}:
@@ -172,10 +172,6 @@ func (n *nodeAgent) options(e config.Effective, peers *api.Client, guard agent.G
 			}
 		},
 	}
-	if !e.Postgres.ProxyAddress.IsZero() {
-		o.ProxyURL = connURL(e.Postgres, e.Postgres.ProxyAddress)
-	}
-	return o
 }
 
 // goroutines runs jobs as what they are.
@@ -302,20 +298,6 @@ func (n *nodeAgent) configure(ctx context.Context, _ *cluster.View) error {
 		return nil // nothing to remember it in yet
 	}
 	return config.WriteCache(absolute(cfg.Postgres.DataDir), dynamic.Adjusted())
-}
-
-// reload reads the files again. With a mistake in them the configuration stays as it is.
-func (n *nodeAgent) reload(ctx context.Context) error {
-	cfg, warnings, err := config.Load(n.path, os.Environ())
-	if err != nil {
-		return fmt.Errorf("keep the configuration as it is: %w", err)
-	}
-	n.warn(warnings)
-	n.mu.Lock()
-	n.local, n.merged = cfg, nil
-	n.mu.Unlock()
-	n.agent.SetTags(cfg.PublishedTags())
-	return n.server.Configure(ctx, apiSettings(cfg))
 }
 
 // watchdog gives what the configuration demands of a watchdog device, and whether it can be met.

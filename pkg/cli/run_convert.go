@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hathi-ha/hathi/pkg/agent"
 	"github.com/hathi-ha/hathi/pkg/api"
 	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/config"
@@ -136,6 +137,18 @@ func peerOptions(cfg *config.Config) api.ClientOptions {
 		Username: cfg.Ctl.Auth.Username, Password: cfg.Ctl.Auth.Password.Reveal(),
 		CertFile: cfg.Ctl.CertFile, KeyFile: cfg.Ctl.KeyFile, KeyPassword: cfg.Ctl.KeyFilePassword.Reveal(), CAFile: cfg.Ctl.CACert, Version: Version,
 	}
+}
+
+// published is what the member key says out of the configuration.
+func published(cfg *config.Config, e config.Effective) agent.Published {
+	p := agent.Published{
+		Tags: cfg.PublishedTags(), ConnURL: connURL(e.Postgres, e.Postgres.ConnectAddress), APIURL: cfg.RestAPI.URL(),
+		QuietHeartbeat: cfg.Log.Deduplicate,
+	}
+	if !e.Postgres.ProxyAddress.IsZero() {
+		p.ProxyURL = connURL(e.Postgres, e.Postgres.ProxyAddress)
+	}
+	return p
 }
 
 // connURL is what a member publishes as conn_url: the address that others connect to, without credentials.

@@ -63,7 +63,7 @@ type RestAPI struct {
 	AllowlistIncludeMembers bool
 	HTTPExtraHeaders        map[string]string
 	HTTPSExtraHeaders       map[string]string
-	RequestQueueSize        int    // listen backlog
+	RequestQueueSize        int    // listen backlog; -1: not given
 	ServerTokens            string // Original, ProductOnly or Minimal
 }
 
@@ -90,7 +90,7 @@ type Log struct {
 	Type           string // plain or json
 	Level          string // DEBUG, INFO, WARNING, ERROR or CRITICAL
 	TracebackLevel string
-	Format         []LogField // empty: the default line; of one text, that format
+	Format         []LogField // empty: the default line; one without a name is a format as text
 	DateFormat     string
 	StaticFields   map[string]string
 	MaxQueueSize   int

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -123,7 +124,7 @@ func decodeRestAPI(s *section, run bool) RestAPI {
 		VerifyClient: s.choice("verify_client", "none", "none", "optional", "required"),
 		Allowlist:    s.strings("allowlist"), AllowlistIncludeMembers: s.boolean("allowlist_include_members", false),
 		HTTPExtraHeaders: s.texts("http_extra_headers"), HTTPSExtraHeaders: s.texts("https_extra_headers"),
-		RequestQueueSize: int(s.integer("request_queue_size", 5, 0)),
+		RequestQueueSize: s.queueSize("request_queue_size"),
 		ServerTokens:     s.choice("server_tokens", "Original", "Original", "ProductOnly", "Minimal"),
 	}
 	s.ignore("thread_pool_size", "listen", "connect_address")
@@ -141,6 +142,15 @@ func decodeRestAPI(s *section, run bool) RestAPI {
 		r.ConnectAddress = ownAddress(s)
 	}
 	return r
+}
+
+// queueSize reads a length of 0 to 4096; -1 if it is not given.
+func (s *section) queueSize(name string) int {
+	n := s.integer(name, -1, 0)
+	if n > 4096 {
+		s.c.fail(s.node.Get(name), s.key(name), "must be 4096 or less")
+	}
+	return int(n)
 }
 
 // ownAddress is where the node's REST API can be asked from itself; zero if the file does not say. Commands
@@ -220,15 +230,26 @@ func decodeCitus(root *section, run bool) *Citus {
 	return &Citus{int(group), database.Text}
 }
 
+var logLevels = []string{"DEBUG", "INFO", "WARN", "WARNING", "ERROR", "FATAL", "CRITICAL"}
+
 func decodeLog(s *section) Log {
 	l := Log{
 		Type:           s.choice("type", "plain", "plain", "json"),
-		Level:          s.choice("level", "INFO", "DEBUG", "INFO", "WARN", "WARNING", "ERROR", "FATAL", "CRITICAL"),
+		Level:          s.choice("level", "INFO", logLevels...),
 		TracebackLevel: s.choice("traceback_level", "ERROR", "DEBUG", "ERROR"), Format: s.logFormat("format"),
 		DateFormat: s.text("dateformat"), StaticFields: s.texts("static_fields"), Dir: s.text("dir"),
 		MaxQueueSize: int(s.integer("max_queue_size", 1000, 0)), Mode: int(s.integer("mode", -1, 0)),
 		FileSize: s.integer("file_size", 25_000_000, 0), FileNum: int(s.integer("file_num", 4, 0)),
 		Loggers: s.texts("loggers"), Deduplicate: s.boolean("deduplicate_heartbeat_logs", false),
+	}
+	for _, name := range sortedKeys(l.Loggers) {
+		n, key := s.node.at("loggers", name), s.key("loggers."+name)
+		switch {
+		case name != "hathi" && name != "patroni":
+			s.c.warn(n, key, "names a logger that hathi does not have; all its lines are of hathi (or patroni)")
+		case !slices.Contains(logLevels, strings.ToUpper(l.Loggers[name])):
+			s.c.fail(n, key, "must be one of "+strings.Join(logLevels, ", "))
+		}
 	}
 	switch l.Level {
 	case "WARN":
@@ -260,9 +281,9 @@ func (s *section) logFormat(name string) []LogField {
 	for _, e := range n.Items {
 		switch {
 		case e.Kind == String:
-			fields = append(fields, LogField{e.Text, e.Text})
+			fields = append(fields, LogField{Field: e.Text, Name: e.Text})
 		case e.Kind == Map && len(e.Entries) == 1 && e.Entries[0].Value.Kind == String:
-			fields = append(fields, LogField{e.Entries[0].Key, e.Entries[0].Value.Text})
+			fields = append(fields, LogField{Field: e.Entries[0].Key, Name: e.Entries[0].Value.Text})
 		default:
 			s.c.fail(e, s.key(name), "each item must be a field, or one field: new name")
 		}

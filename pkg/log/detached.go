@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// detachedLines is how many lines may wait for a reader that does not read.
+	// detachedLines is how many lines may wait for a reader that does not read, if nothing else was asked for.
 	detachedLines = 1000
 	// flushTime is how long the end of a process waits for the last of its lines to be read.
 	flushTime = time.Second
@@ -26,8 +26,12 @@ type detached struct {
 	closed bool
 }
 
-func newDetached(out io.Writer) *detached {
-	d := &detached{out: out, lines: make(chan []byte, detachedLines), done: make(chan struct{})}
+// newDetached lets this many lines wait; zero for the usual number.
+func newDetached(out io.Writer, queue int) *detached {
+	if queue <= 0 {
+		queue = detachedLines
+	}
+	d := &detached{out: out, lines: make(chan []byte, queue), done: make(chan struct{})}
 	go func() {
 		defer close(d.done)
 		for line := range d.lines {

@@ -14,7 +14,7 @@ func TestDetached(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := newDetached(w)
+	d := newDetached(w, 0)
 	line := strings.Repeat("x", 99) + "\n"
 	const sent = 20000 // far more than the pipe and the queue hold
 	for range sent {

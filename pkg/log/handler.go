@@ -8,28 +8,74 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 )
 
-// timeLayout puts the level at column 25, counted from 1. Source: Patroni 4.1, Python's logging.
-const timeLayout = "2006-01-02 15:04:05,000"
-
-// handler is a slog.Handler. Copies of it share out and its lock.
-type handler struct {
-	mu    *sync.Mutex
-	out   io.Writer
-	level slog.Level
-
+// rules are what a line is made by. They are not changed once they are in use.
+type rules struct {
+	level  slog.Level
 	json   bool
-	fields []Field
+	line   []part  // of a plain line
+	fields []Field // of a JSON line
 	static map[string]string
+	date   func(time.Time) string
+}
 
+// rules reads the options.
+func (o Options) rules() (*rules, error) {
+	level, err := ParseLevel(o.Level)
+	if err != nil {
+		return nil, err
+	}
+	format := o.Format
+	if format == "" {
+		format = defaultFormat
+	}
+	r := &rules{level: level, json: o.JSON, line: parseFormat(format), fields: o.Fields, static: o.Static, date: dateFormat(o.DateFormat)}
+	if len(r.fields) == 0 && o.Format != "" {
+		for _, p := range r.line {
+			if p.field != "" {
+				r.fields = append(r.fields, Field{p.field, p.field})
+			}
+		}
+	}
+	if len(r.fields) == 0 {
+		r.fields = DefaultFields
+	}
+	return r, nil
+}
+
+// shared is what all copies of a handler have in common.
+type shared struct {
+	rules atomic.Pointer[rules]
+
+	mu  sync.Mutex // one record is one write, so lines never mix
+	out io.Writer
+}
+
+func (s *shared) write(line []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err := s.out.Write(line)
+	return err
+}
+
+// redirect sends further lines to another place. When it has returned nobody writes to the old one.
+func (s *shared) redirect(out io.Writer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.out = out
+}
+
+// handler is a slog.Handler.
+type handler struct {
+	*shared
 	attrs []attr // of With, already flat
 	group string // prefix of names, with its dot
 }
@@ -40,38 +86,28 @@ type attr struct {
 	value slog.Value
 }
 
-func newHandler(out io.Writer, level slog.Level, o Options) *handler {
-	fields := o.Fields
-	if len(fields) == 0 {
-		fields = DefaultFields
-	}
-	return &handler{mu: new(sync.Mutex), out: out, level: level, json: o.JSON, fields: fields, static: o.Static}
-}
-
 // Enabled implements slog.Handler.
-func (h *handler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level }
+func (h handler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.rules.Load().level }
 
 // WithAttrs implements slog.Handler.
-func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	c := *h
-	c.attrs = slices.Clone(h.attrs)
+func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	h.attrs = slices.Clone(h.attrs)
 	for _, a := range attrs {
-		c.attrs = flatten(c.attrs, h.group, a)
+		h.attrs = flatten(h.attrs, h.group, a)
 	}
-	return &c
+	return h
 }
 
 // WithGroup implements slog.Handler.
-func (h *handler) WithGroup(name string) slog.Handler {
-	c := *h
+func (h handler) WithGroup(name string) slog.Handler {
 	if name != "" {
-		c.group += name + "."
+		h.group += name + "."
 	}
-	return &c
+	return h
 }
 
-// Handle implements slog.Handler. One record is one write, so lines never mix.
-func (h *handler) Handle(_ context.Context, r slog.Record) error {
+// Handle implements slog.Handler.
+func (h handler) Handle(_ context.Context, r slog.Record) error {
 	attrs := slices.Clone(h.attrs)
 	r.Attrs(func(a slog.Attr) bool {
 		attrs = flatten(attrs, h.group, a)
@@ -80,16 +116,11 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	if r.Time.IsZero() {
 		r.Time = time.Now()
 	}
-	var line []byte
-	if h.json {
-		line = h.object(r, attrs)
-	} else {
-		line = plain(r, attrs)
+	rules := h.rules.Load()
+	if rules.json {
+		return h.write(rules.object(r, attrs))
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	_, err := h.out.Write(line)
-	return err
+	return h.write(rules.plain(r, attrs))
 }
 
 // flatten resolves a value, which also hides secrets, and turns groups into dotted names.
@@ -110,12 +141,21 @@ func flatten(list []attr, group string, a slog.Attr) []attr {
 	return list
 }
 
-func plain(r slog.Record, attrs []attr) []byte {
+// plain writes a record as a line; attributes follow the message.
+func (c *rules) plain(r slog.Record, attrs []attr) []byte {
 	var b bytes.Buffer
-	b.WriteString(r.Time.Format(timeLayout))
-	b.WriteString(" " + LevelName(r.Level) + ": " + r.Message)
+	b.WriteString(r.Message)
 	for _, a := range attrs {
 		b.WriteString(" " + a.name + "=" + quoted(text(a.value)))
+	}
+	r.Message = b.String()
+	b = bytes.Buffer{}
+	for _, p := range c.line {
+		b.WriteString(p.text)
+		if p.field != "" {
+			v, _ := c.field(p.field, r) // unknown ones were left out when the format was read
+			fmt.Fprintf(&b, p.verb, v)
+		}
 	}
 	b.WriteByte('\n')
 	return b.Bytes()
@@ -139,43 +179,20 @@ func quoted(s string) string {
 }
 
 // object writes a record as JSON: the chosen fields in their order, then the attributes, then the static ones.
-func (h *handler) object(r slog.Record, attrs []attr) []byte {
+func (c *rules) object(r slog.Record, attrs []attr) []byte {
 	w := objectWriter{used: map[string]bool{}}
-	for _, f := range h.fields {
-		if v, ok := field(f.Field, r); ok {
+	for _, f := range c.fields {
+		if v, ok := c.field(f.Field, r); ok {
 			w.add(f.Name, v)
 		}
 	}
 	for _, a := range attrs {
 		w.add(a.name, jsonValue(a.value))
 	}
-	for _, k := range slices.Sorted(maps.Keys(h.static)) {
-		w.add(k, h.static[k])
+	for _, k := range slices.Sorted(maps.Keys(c.static)) {
+		w.add(k, c.static[k])
 	}
 	return append(w.bytes(), '\n')
-}
-
-// field gives a field by its name in Python's logging; those that mean nothing here are left out.
-func field(name string, r slog.Record) (any, bool) {
-	switch name {
-	case "asctime":
-		return r.Time.Format(timeLayout), true
-	case "created":
-		return float64(r.Time.UnixMicro()) / 1e6, true
-	case "msecs":
-		return r.Time.Nanosecond() / 1e6, true
-	case "levelname":
-		return LevelName(r.Level), true
-	case "levelno":
-		return map[string]int{"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}[LevelName(r.Level)], true
-	case "message":
-		return r.Message, true
-	case "name", "processName":
-		return "hathi", true
-	case "process":
-		return os.Getpid(), true
-	}
-	return nil, false
 }
 
 func jsonValue(v slog.Value) any {

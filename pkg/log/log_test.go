@@ -24,12 +24,12 @@ func logger(t *testing.T, o Options) (*slog.Logger, *bytes.Buffer) {
 	if o.Dir == "" {
 		o.Output = &b
 	}
-	l, closeFile, err := New(o)
+	l, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = closeFile() })
-	return l, &b
+	t.Cleanup(func() { _ = l.Close() })
+	return l.Logger, &b
 }
 
 func TestPlainLine(t *testing.T) {
@@ -65,7 +65,7 @@ func TestLevelFilters(t *testing.T) {
 	if got := b.String(); strings.Contains(got, "not this") || !strings.Contains(got, "this") {
 		t.Errorf("got %q", got)
 	}
-	if _, _, err := New(Options{Level: "loud"}); err == nil {
+	if _, err := New(Options{Level: "loud"}); err == nil {
 		t.Error("New accepted an unknown level")
 	}
 }
@@ -144,7 +144,7 @@ func TestLinesOfManyGoroutinesDoNotMix(t *testing.T) {
 }
 
 func TestUnwritableDirectory(t *testing.T) {
-	if _, _, err := New(Options{Dir: filepath.Join(t.TempDir(), "missing")}); err == nil {
+	if _, err := New(Options{Dir: filepath.Join(t.TempDir(), "missing")}); err == nil {
 		t.Error("New accepted a directory that does not exist")
 	}
 }

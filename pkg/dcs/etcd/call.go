@@ -72,8 +72,8 @@ func (c *Client) call(ctx context.Context, l limits, what string, once request) 
 			return nil
 		}
 		kind := classify(err, a.wasSent())
-		if kind == dcs.ErrRefused && c.login.username != "" && tokenRefused(err) && logins < maxLogins {
-			c.login.set("", false)
+		if user, _ := c.login.user(); kind == dcs.ErrRefused && user != "" && tokenRefused(err) && logins < maxLogins {
+			c.login.forget()
 			logins++
 			continue
 		}

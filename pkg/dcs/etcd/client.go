@@ -2,9 +2,12 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"slices"
+	"sync"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -33,10 +36,13 @@ type Client struct {
 	auth  pb.AuthClient
 
 	login     *login
-	given     []string // endpoints as configured
-	fixed     bool
 	namespace string
 	budget    time.Duration
+
+	mu    sync.Mutex
+	o     Options
+	given []string // endpoints as configured
+	fixed bool
 }
 
 // What the connection is tuned for: an answer takes milliseconds, values have some kilobytes.
@@ -67,7 +73,7 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		login: &login{username: a.username, password: a.password}, given: a.endpoints, fixed: a.fixed,
+		login: &login{username: a.username, password: a.password}, o: o, given: a.endpoints, fixed: a.fixed,
 		namespace: dcs.Namespace(o.Namespace), budget: budget,
 	}
 	cfg := clientv3.Config{
@@ -122,7 +128,8 @@ func (c *Client) Close() error {
 
 // discover asks for the members of etcd and adds them to the endpoints, unless the options forbid it.
 func (c *Client) discover(ctx context.Context, l limits) error {
-	if c.fixed {
+	given, fixed := c.configured()
+	if fixed {
 		return nil
 	}
 	var resp *pb.MemberListResponse
@@ -139,9 +146,46 @@ func (c *Client) discover(ctx context.Context, l limits) error {
 			advertised = append(advertised, m.ClientURLs...)
 		}
 	}
-	if merged := merge(c.given, advertised); !equalSet(merged, c.Endpoints()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !slices.Equal(given, c.given) {
+		return nil // configured anew meanwhile
+	}
+	if merged := merge(given, advertised); !equalSet(merged, c.Endpoints()) {
 		c.etcd.SetEndpoints(merged...)
 	}
+	return nil
+}
+
+func (c *Client) configured() (given []string, fixed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.given, c.fixed
+}
+
+// ErrNeedsNewClient refuses options that an open client can't take over.
+var ErrNeedsNewClient = errors.New("the protocol (http or https) and the files of TLS of etcd can be changed by a restart of the agent only")
+
+// Reconfigure takes over other endpoints and another user; requests under way keep what they have. The files of TLS are
+// read anew for each connection in any case, but under the same names: others are ErrNeedsNewClient.
+func (c *Client) Reconfigure(ctx context.Context, o Options) error {
+	ctx, cancel := context.WithTimeout(ctx, c.budget)
+	defer cancel()
+	a, err := o.address(ctx, net.DefaultResolver)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	secure := (&address{endpoints: c.given}).secure()
+	if a.secure() != secure || secure && (o.CACert != c.o.CACert || o.Cert != c.o.Cert || o.Key != c.o.Key) {
+		return ErrNeedsNewClient
+	}
+	c.login.become(a.username, a.password)
+	if !equalSet(a.endpoints, c.given) || a.fixed != c.fixed {
+		c.etcd.SetEndpoints(a.endpoints...)
+	}
+	c.o, c.given, c.fixed = o, a.endpoints, a.fixed
 	return nil
 }
 
