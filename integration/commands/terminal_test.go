@@ -29,6 +29,12 @@ func talk(t *testing.T, c *testcluster.Cluster, program string, env []string, ar
 	cmd := exec.Command(c.Binary())
 	cmd.Args = append([]string{program, "-c", c.Nodes[0].Config}, args...)
 	cmd.Env = append(append(os.Environ(), "TERM=xterm", "TZ=UTC"), env...)
+	return inPty(t, cmd)
+}
+
+// inPty starts a program in a terminal of its own.
+func inPty(t *testing.T, cmd *exec.Cmd) *dialogue {
+	t.Helper()
 	keys, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 40, Cols: 160})
 	if err != nil {
 		t.Fatal(err)
@@ -53,19 +59,28 @@ func talk(t *testing.T, c *testcluster.Cluster, program string, env []string, ar
 // expect waits until a text has been shown, and gives all up to it.
 func (d *dialogue) expect(text string) string {
 	d.t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) { // a terminal has no event for a text
+	shown, ok := d.await(text, 20*time.Second)
+	if !ok {
+		_ = d.cmd.Process.Kill()
+		d.t.Fatalf("%q does not appear; shown is\n%q", text, shown)
+	}
+	return shown
+}
+
+// await is expect for a text that may not come: false, and all that is shown, after the limit.
+func (d *dialogue) await(text string, limit time.Duration) (shown string, ok bool) {
+	for end := time.Now().Add(limit); ; time.Sleep(5 * time.Millisecond) { // a terminal has no event for a text
 		d.mu.Lock()
-		shown := d.seen.String()
+		shown = d.seen.String()
 		if before, after, ok := strings.Cut(shown, text); ok {
 			d.seen.Reset()
 			d.seen.WriteString(after)
 			d.mu.Unlock()
-			return before
+			return before, true
 		}
 		d.mu.Unlock()
 		if time.Now().After(end) {
-			_ = d.cmd.Process.Kill()
-			d.t.Fatalf("%q does not appear; shown is\n%q", text, shown)
+			return shown, false
 		}
 	}
 }
@@ -89,6 +104,7 @@ func (d *dialogue) ends() int {
 // inTerminal does what only a person at a terminal sees, and leaves the cluster as it was.
 func inTerminal(t *testing.T, c *testcluster.Cluster) {
 	t.Run("names", func(t *testing.T) { names(t, c) })
+	t.Run("questions", func(t *testing.T) { questions(t, c) })
 	t.Run("patronictl", func(t *testing.T) {
 		d := talk(t, c, "patronictl", nil, "switchover")
 		d.expect("Primary [node1]: ")

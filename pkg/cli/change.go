@@ -89,7 +89,7 @@ func (o *changeOptions) run(ctx context.Context, args []string) error {
 	if err := o.report(ctx, s, ch, out); err != nil || !ch.ScheduledAt.IsZero() {
 		return err
 	}
-	return o.settled(ctx, s, ctl.Names(v.Members))
+	return o.settled(ctx, s, waitLimit, ctl.Names(v.Members))
 }
 
 // plan asks for what was not given and checks each answer at once.
@@ -116,22 +116,17 @@ func (o *changeOptions) plan(ctx context.Context, s *subject, v *cluster.View) (
 }
 
 func (o *changeOptions) planLeader(ctx context.Context, ch *ctl.Change) error {
-	leader := o.leader.value
 	switch {
 	case o.leader.given:
+		return ch.CheckLeader(o.leader.value)
 	case o.force || o.dry:
-		leader = ch.Leader
-	default:
-		question := "Primary"
-		if ctl.StandbyCluster(ch.View) {
-			question = "Standby Leader"
-		}
-		var err error
-		if leader, err = o.ask.Text(ctx, question, ch.Leader, ch.Leader); err != nil {
-			return err
-		}
+		return nil
 	}
-	return ch.CheckLeader(leader)
+	question := "Primary"
+	if ctl.StandbyCluster(ch.View) {
+		question = "Standby Leader"
+	}
+	return o.askUntil(func() (string, error) { return o.ask.Text(ctx, question, ch.Leader, ch.Leader) }, ch.CheckLeader)
 }
 
 func (o *changeOptions) planCandidate(ctx context.Context, ch *ctl.Change) error {
@@ -146,16 +141,7 @@ func (o *changeOptions) planCandidate(ctx context.Context, ch *ctl.Change) error
 	case o.force || o.dry:
 		return ch.SetCandidate("")
 	}
-	for {
-		candidate, err := o.ask.Text(ctx, "Candidate "+quotedList(names), "", names...)
-		if err != nil {
-			return err
-		}
-		if err = ch.SetCandidate(candidate); err == nil || !o.ask.Patient() {
-			return err
-		}
-		_, _ = fmt.Fprintf(o.err, "Error: %v\n", err)
-	}
+	return o.askUntil(func() (string, error) { return o.ask.Text(ctx, "Candidate "+quotedList(names), "", names...) }, ch.SetCandidate)
 }
 
 // quotedList shows names as Python does.
@@ -171,19 +157,18 @@ func quotedList(names []string) string {
 }
 
 func (o *changeOptions) planTime(ctx context.Context, ch *ctl.Change) error {
-	when := o.scheduled.value
-	if !o.scheduled.given && !o.force && !o.dry {
-		var err error
-		question := fmt.Sprintf("When should the switchover take place (e.g. %s ) ", o.example())
-		if when, err = o.ask.Text(ctx, question, "now"); err != nil {
+	set := func(when string) error {
+		at, err := ctl.ParseTime(when, o.now())
+		if err != nil {
 			return err
 		}
+		return ch.SetTime(at)
 	}
-	at, err := ctl.ParseTime(when, o.now())
-	if err != nil {
-		return err
+	if o.scheduled.given || o.force || o.dry {
+		return set(o.scheduled.value)
 	}
-	return ch.SetTime(at)
+	question := fmt.Sprintf("When should the switchover take place (e.g. %s ) ", o.example())
+	return o.askUntil(func() (string, error) { return o.ask.Text(ctx, question, "now") }, set)
 }
 
 func (o *changeOptions) confirm(ctx context.Context, ch *ctl.Change) error {

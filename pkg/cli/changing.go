@@ -178,12 +178,13 @@ func (o *changing) bounded(ctx context.Context, limit time.Duration) (context.Co
 	return context.WithTimeoutCause(ctx, limit, ctl.TimedOut{Limit: limit})
 }
 
-// settled waits until the named members are working parts of the cluster again, if that was asked for.
-func (o *changing) settled(ctx context.Context, s *subject, names []string) error {
+// settled waits until the named members are working parts of the cluster again, if that was asked for; zero as the
+// limit: without one, unless --timeout gives it.
+func (o *changing) settled(ctx context.Context, s *subject, limit time.Duration, names []string) error {
 	if !o.wait || o.dry || len(names) == 0 {
 		return nil
 	}
-	ctx, cancel := o.bounded(ctx, waitLimit)
+	ctx, cancel := o.bounded(ctx, limit)
 	defer cancel()
 	v, err := s.control.AwaitWell(ctx, s.key(), names, func(missing []string) {
 		for _, m := range missing {

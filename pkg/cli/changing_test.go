@@ -111,6 +111,37 @@ func TestMachineOutput(t *testing.T) {
 	}
 }
 
+// TestInputEnds: an end of input before any of the questions is a refusal, and nothing is done. Input is lines, so a
+// command that has one more question than it gets answers waits for nobody.
+func TestInputEnds(t *testing.T) {
+	for _, c := range changes {
+		lines := strings.SplitAfter(c.input, "\n")
+		for n := range len(lines) - 1 {
+			for program, last := range map[string]string{"patronictl": "Aborted!\n", "hathi": "Aborted! The input ended before the question was answered.\n"} {
+				f := &fakeCluster{views: []*cluster.View{suited(c.args)}, answers: everywhere(200, "done")}
+				got, code := run(t, f, program, strings.Join(lines[:n], ""), strings.Fields(c.args)...)
+				if code != 1 || !strings.HasSuffix(got, last) {
+					t.Errorf("%s %s after %d answers: exit %d\n%s", program, c.args, n, code, got)
+				}
+				if len(f.sent)+len(f.written)+len(f.configs)+len(f.removed) > 0 {
+					t.Errorf("%s %s after %d answers has sent %q and written %v %q %q", program, c.args, n, f.sent, f.written, f.configs, f.removed)
+				}
+			}
+		}
+	}
+}
+
+// TestMemberForCluster: who forgets the name of the cluster is told.
+func TestMemberForCluster(t *testing.T) {
+	for program, told := range map[string]string{"patronictl": "", "hathi": "node2 is a member of cluster demo; the name of the cluster comes first: demo node2\n"} {
+		f := &fakeCluster{views: []*cluster.View{{}, demo(nil)}}
+		got, code := run(t, f, program, "", "restart", "node2", "--force")
+		if want := told + "Error: node2 cluster doesn't have any members\n"; got != want || code != 1 || len(f.sent) > 0 {
+			t.Errorf("%s: exit %d, sent %q\n%s\nwant\n%s", program, code, f.sent, got, want)
+		}
+	}
+}
+
 // everywhere is the same answer of all members to all requests.
 func everywhere(status int, body string) map[string][]ctl.Answer {
 	all := map[string][]ctl.Answer{}

@@ -71,7 +71,7 @@ func (o *listOptions) run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		newLogger(o.err, o.getenv).WarnContext(ctx, "Listing members: No cluster names were provided")
 		o.hint("No scope in the configuration. %s", o.searched())
-		return nil
+		return o.failed()
 	}
 	return o.watch.rounds(ctx, func() error { return o.round(ctx, s, args, o.watch.interval() > 0) })
 }

@@ -29,6 +29,20 @@ type prompter interface {
 	Confirm(ctx context.Context, question string) (bool, error)
 }
 
+// askUntil asks again after an answer that check refuses, if a person sits there; otherwise the refusal is the end.
+func (e *env) askUntil(ask func() (string, error), check func(answer string) error) error {
+	for {
+		answer, err := ask()
+		if err != nil {
+			return err
+		}
+		if err = check(answer); err == nil || !e.ask.Patient() {
+			return err
+		}
+		_, _ = fmt.Fprintf(e.err, "Error: %v\n", err)
+	}
+}
+
 // linePrompter asks on a plain stream, terminal or not: upstream's users answer through pipes. With a console it
 // asks there.
 type linePrompter struct {

@@ -66,10 +66,13 @@ func (o *reinitOptions) run(ctx context.Context, args []string) error {
 			o.printf("Waiting for reinitialize to complete on: %s\n", strings.Join(names, ", "))
 		},
 		func(name string) { o.printf("Reinitialize is completed on: %s\n", name) })
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case result != nil || o.contract():
+		return result
 	}
-	return result
+	return o.settled(ctx, s, 0, ctl.Names(started)) // the end of a copy is not yet a replica
 }
 
 // choose asks for one member if none was named; with --force, naming none means doing nothing.
@@ -86,12 +89,15 @@ func (o *reinitOptions) choose(ctx context.Context, members []cluster.Member, na
 	}
 	if !named {
 		question := fmt.Sprintf("Which member do you want to reinitialize [%s]?", strings.Join(ctl.Names(members), ", "))
-		name, err := o.ask.Text(ctx, question, "", ctl.Names(members)...)
+		replicas := members
+		err := o.askUntil(func() (string, error) { return o.ask.Text(ctx, question, "", ctl.Names(replicas)...) }, func(name string) (err error) {
+			if members, err = ctl.Pick(replicas, []string{name}, "replica"); err != nil {
+				return ctl.Refusal{Text: name + " is not a member of cluster"}
+			}
+			return nil
+		})
 		if err != nil {
 			return nil, err
-		}
-		if members, err = ctl.Pick(members, []string{name}, "replica"); err != nil {
-			return nil, ctl.Refusal{Text: name + " is not a member of cluster"}
 		}
 	}
 	return members, o.sure(o.force, func() error { return o.agreeMembers(ctx, "reinitialize", members) })

@@ -77,19 +77,19 @@ func (o *restartOptions) run(ctx context.Context, args []string) error {
 	if err != nil || !at.IsZero() {
 		return err
 	}
-	return o.settled(ctx, s, ctl.Names(members))
+	return o.settled(ctx, s, waitLimit, ctl.Names(members))
 }
 
-func (o *restartOptions) time(ctx context.Context) (time.Time, error) {
-	when := o.scheduled.value
-	if !o.scheduled.given && !o.force && !o.dry {
-		var err error
-		question := fmt.Sprintf("When should the restart take place (e.g. %s) ", o.example())
-		if when, err = o.ask.Text(ctx, question, "now"); err != nil {
-			return time.Time{}, err
-		}
+func (o *restartOptions) time(ctx context.Context) (at time.Time, err error) {
+	if o.scheduled.given || o.force || o.dry {
+		return ctl.ParseTime(o.scheduled.value, o.now())
 	}
-	return ctl.ParseTime(when, o.now())
+	question := fmt.Sprintf("When should the restart take place (e.g. %s) ", o.example())
+	err = o.askUntil(func() (string, error) { return o.ask.Text(ctx, question, "now") }, func(when string) (err error) {
+		at, err = ctl.ParseTime(when, o.now())
+		return err
+	})
+	return at, err
 }
 
 // narrow keeps the members that need a restart, unless that is found out later, and one at random if the
@@ -128,18 +128,19 @@ func (o *restartOptions) confirm(ctx context.Context, members []cluster.Member, 
 	return o.agree(ctx, question, refused)
 }
 
-func (o *restartOptions) olderThan(ctx context.Context) (string, error) {
-	version := o.version.value
-	if !o.version.given && !o.force && !o.dry {
-		var err error
-		if version, err = o.ask.Text(ctx, "Restart if the PostgreSQL version is less than provided (e.g. 9.5.2) ", ""); err != nil {
-			return "", err
+func (o *restartOptions) olderThan(ctx context.Context) (version string, err error) {
+	check := func(text string) error {
+		if version = text; text == "" {
+			return nil
 		}
+		return ctl.CheckVersion(text)
 	}
-	if version == "" {
-		return "", nil
+	if o.version.given || o.force || o.dry {
+		return o.version.value, check(o.version.value)
 	}
-	return version, ctl.CheckVersion(version)
+	const question = "Restart if the PostgreSQL version is less than provided (e.g. 9.5.2) "
+	err = o.askUntil(func() (string, error) { return o.ask.Text(ctx, question, "") }, check)
+	return version, err
 }
 
 func (o *restartOptions) one(ctx context.Context, s *subject, m cluster.Member, r ctl.RestartOptions) (bool, error) {

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 )
 
@@ -27,6 +29,11 @@ func (e *env) root() *cobra.Command {
 	option(root, &e.global.configFile, "TEXT", "Configuration file", "--config-file", "-c")
 	option(root, &e.global.dcsURL, "TEXT", "The DCS connect url", "--dcs-url", "--dcs", "-d")
 	toggle(root, &e.global.insecure, "Allow connections to SSL sites without certs", "--insecure", "-k")
+	if !e.contract() {
+		root.Version = Version
+		root.SetVersionTemplate("hathi version {{.Version}}\n")
+		root.Flags().Bool("version", false, "Show the version and exit.")
+	}
 	root.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) > 0:
@@ -39,9 +46,7 @@ func (e *env) root() *cobra.Command {
 	root.SetIn(e.in)
 	root.SetOut(e.out)
 	root.SetErr(e.err)
-	root.SetHelpCommand(&cobra.Command{Use: "help", Hidden: true, Args: cobra.ArbitraryArgs, RunE: func(*cobra.Command, []string) error {
-		return usageError{text: "No such command 'help'."}
-	}})
+	root.SetHelpCommand(e.helpCommand())
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { printHelp(e.out, e.usageLine(cmd), cmd) })
 	root.AddCommand(e.controlCommands()...)
 	root.AddCommand(e.nodeCommands()...)
@@ -50,6 +55,20 @@ func (e *env) root() *cobra.Command {
 		helpFlag(cmd)
 	}
 	return root
+}
+
+// helpCommand shows the same as --help; patronictl has none.
+func (e *env) helpCommand() *cobra.Command {
+	return &cobra.Command{Use: "help", Hidden: true, Args: cobra.ArbitraryArgs, RunE: func(cmd *cobra.Command, args []string) error {
+		if e.contract() {
+			return usageError{text: "No such command 'help'."}
+		}
+		about, rest, err := cmd.Root().Find(args)
+		if err != nil || len(rest) > 0 {
+			return usageError{text: "No such command '" + strings.Join(args, " ") + "'."}
+		}
+		return about.Help()
+	}}
 }
 
 // helpFlag puts --help last.

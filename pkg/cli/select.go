@@ -19,6 +19,7 @@ func (e *env) selection(ctx context.Context, s *subject, role string, named []st
 	}
 	members := ctl.OfRole(v, role)
 	if err := ctl.CheckMembers(s.name, members, named); err != nil {
+		e.perhapsMember(ctx, s)
 		return nil, nil, err
 	}
 	if err := e.table(s, v); err != nil {
@@ -26,6 +27,19 @@ func (e *env) selection(ctx context.Context, s *subject, role string, named []st
 	}
 	members, err = ctl.Pick(members, named, what)
 	return v, members, err
+}
+
+// perhapsMember tells that what was typed as the name of a cluster is that of a member of the configuration's.
+func (e *env) perhapsMember(ctx context.Context, s *subject) {
+	own := &subject{session: s.session, name: s.scope, group: s.group}
+	if e.contract() || s.scope == "" || s.scope == s.name {
+		return
+	}
+	if v, err := own.snapshot(ctx); err == nil {
+		if _, there := v.Member(s.name); there {
+			e.hint("%s is a member of cluster %s; the name of the cluster comes first: %s %s", s.name, s.scope, s.scope, s.name)
+		}
+	}
 }
 
 // agreeMembers asks before something is done to members.
