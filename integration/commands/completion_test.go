@@ -2,9 +2,6 @@ package commands
 
 import (
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -42,7 +39,7 @@ func completion(t *testing.T, c *testcluster.Cluster) {
 	if keys := again("all", func() string { return offered(t, c, "hathi", "edit-config -s ") }); !strings.Contains(keys, "postgresql.parameters.max_wal_senders= ") || !strings.Contains(keys, "synchronous_mode= ") {
 		t.Errorf("keys that are in etcd and keys that may be should be offered: %s", keys)
 	}
-	bash(t, c)
+	shells(t, c)
 	inTime(t, c)
 }
 
@@ -73,38 +70,6 @@ func offered(t *testing.T, c *testcluster.Cluster, program, line string) string 
 	}
 	t.Fatalf("%s __complete %q: exit %d\n%s", program, line, code, out)
 	return ""
-}
-
-// bash runs the installed script as the shell would after a TAB. What bash-completion would bring along is
-// replaced by the one function of it that the script calls.
-func bash(t *testing.T, c *testcluster.Cluster) {
-	dir := t.TempDir()
-	if err := os.Symlink(c.Binary(), filepath.Join(dir, "patronictl")); err != nil {
-		t.Fatal(err)
-	}
-	script, err := filepath.Abs(filepath.Join("..", "..", "completions", "patronictl.bash"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	const tab = `
-_get_comp_words_by_ref() { words=("${COMP_WORDS[@]}"); cword=$COMP_CWORD; cur=${words[cword]}; prev=${words[cword-1]}; }
-source "$1"; shift
-COMP_WORDS=("$@"); COMP_CWORD=$(($#-1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LINE}; COMP_TYPE=9
-__start_patronictl
-echo "${COMPREPLY[@]}"`
-	const want = "node1 node2 node3"
-	got := again(want, func() string {
-		shell := exec.Command("bash", "-c", tab, "bash", script, "patronictl", "-c", c.Nodes[0].Config, "switchover", "--candidate", "node")
-		shell.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
-		out, err := shell.Output()
-		if err != nil {
-			t.Errorf("run the script: %v", err)
-		}
-		return strings.TrimSpace(string(out))
-	})
-	if got != want {
-		t.Errorf("bash offers %q, want %q", got, want)
-	}
 }
 
 // inTime takes the best of several, because other tests share the machine: with etcd there, with nobody at its
