@@ -88,6 +88,7 @@ type Agent struct {
 	renewals renewals
 	ttl      cluster.Settings // the settings, for all but the loop
 	refused  refusal
+	givenUp  int64 // the newest lease that the guard has given up
 	snapshot *api.Snapshot
 	updated  chan struct{}
 	stopping bool

@@ -121,6 +121,21 @@ func (a *Agent) settle(ctx context.Context, o ha.Observation) {
 	}
 }
 
+// GivenUp takes note that the guard has stopped the server and is ending a lease: no server is armed under it any
+// more. The key may still be ours, so it is moved to another lease; whoever took it under this one would have to give
+// it back.
+func (a *Agent) GivenUp(lease int64) {
+	a.mu.Lock()
+	a.givenUp = lease
+	if a.proof.lease == lease {
+		a.proof = proof{}
+	}
+	a.mu.Unlock()
+	a.o.Store.Forsake(lease)
+	a.o.Log.Info("the guard has given the lease up, asking for another one")
+	a.o.Wake()
+}
+
 func (a *Agent) holds(o ha.Observation) bool {
 	return o.Store.View != nil && o.Store.View.Leader.Name == a.o.Name
 }

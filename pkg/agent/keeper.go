@@ -82,7 +82,7 @@ func (a *Agent) renew(ctx context.Context, s cluster.Settings) error {
 	switch {
 	case !lead:
 		// Nothing was asked about the key, so nothing is proven that was not.
-	case holds:
+	case holds && lease.ID != a.givenUp: // that may have been said since
 		a.proof = proofOf(lease)
 	default:
 		a.proof.until = 0

@@ -16,19 +16,22 @@ import (
 // leaseStore is a store of which a test says what becomes of renewals.
 type leaseStore struct {
 	dcs.Store
-	v      *cluster.View
-	health dcs.Health
-	lease  dcs.Lease
-	holds  bool
-	err    error
-	during func() // runs while a renewal is under way
-	asked  int    // renewals
+	v        *cluster.View
+	health   dcs.Health
+	lease    dcs.Lease
+	holds    bool
+	err      error
+	during   func() // runs while a renewal is under way
+	asked    int    // renewals
+	forsaken int64
 }
 
 func (s *leaseStore) SetTimeouts(time.Duration)                       {}
 func (s *leaseStore) Latest() (*cluster.View, dcs.Health)             { return s.v, s.health }
 func (s *leaseStore) Lease() dcs.Lease                                { return s.lease }
 func (s *leaseStore) PutMember(context.Context, cluster.Member) error { return nil }
+
+func (s *leaseStore) Forsake(id int64) { s.forsaken = id }
 
 func (s *leaseStore) Renew(_ context.Context, ttl time.Duration, _ bool) (dcs.Lease, bool, error) {
 	s.asked++
@@ -108,6 +111,25 @@ func TestKeep(t *testing.T) {
 	clk.Advance(stuckAfter(a.settings) - 20*time.Second + 1)
 	if a.Keep(t.Context()); s.asked != 3 {
 		t.Error("renewed although the loop has not ended a turn for so long")
+	}
+}
+
+// TestGivenUp: a lease that the guard gives up proves nothing any more, also where its renewal is under way, and
+// another one is asked for.
+func TestGivenUp(t *testing.T) {
+	a, s, _, _ := keeping(t)
+	a.GivenUp(6)
+	if a.lockProven() == 0 {
+		t.Error("another lease takes the proof away")
+	}
+	s.during = func() { a.GivenUp(7) }
+	_ = a.renew(t.Context(), a.settings)
+	if a.lockProven() != 0 || s.forsaken != 7 {
+		t.Errorf("proof %d, forsaken %d", a.lockProven(), s.forsaken)
+	}
+	s.during, s.lease = nil, dcs.NewLease(8, 30*time.Second, a.o.Clock.Now())
+	if _ = a.renew(t.Context(), a.settings); a.proven().lease != 8 {
+		t.Errorf("proof on lease %d, want the new one", a.proven().lease)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/config"
 	"github.com/hathi-ha/hathi/pkg/dcs/etcd"
+	"github.com/hathi-ha/hathi/pkg/guard"
 	hathilog "github.com/hathi-ha/hathi/pkg/log"
 	"github.com/hathi-ha/hathi/pkg/metrics"
 	"github.com/hathi-ha/hathi/pkg/postgres"
@@ -51,7 +52,7 @@ type nodeAgent struct {
 }
 
 // runAgent runs the agent of a node until it ends, and gives the exit code.
-func runAgent(ctx context.Context, path string, logs *hathilog.Log, cfg *config.Config, guard agent.Guard) error {
+func runAgent(ctx context.Context, path string, logs *hathilog.Log, cfg *config.Config, guard *guard.Client) error {
 	// The agent lives beside a database that needs the memory more; a smaller heap costs it next to nothing.
 	debug.SetGCPercent(30)
 	log := logs.Logger
@@ -86,6 +87,7 @@ func runAgent(ctx context.Context, path string, logs *hathilog.Log, cfg *config.
 	options := n.options(effective, guard)
 	n.warnSharedAddress(options.ConnURL)
 	n.use(agent.New(options))
+	guard.OnGivenUp(n.agent.GivenUp)
 	n.server, err = api.New(api.Options{
 		Node: n.agent, Store: n.store, Peers: n.peers, Clock: clock.System{}, Log: log, Version: Version,
 		MergePatch: config.MergePatch, Validate: config.ValidateDynamic, CheckFiles: n.checkFiles, Counts: n.meter,

@@ -69,6 +69,10 @@ type Store interface {
 	// is false if the key holds another name or is gone.
 	Renew(ctx context.Context, ttl time.Duration, lead bool) (lease Lease, holds bool, err error)
 
+	// Forsake says that somebody else is ending a lease. If it is ours, the next Renew takes another one, to which
+	// the keys are moved; it does not ask etcd.
+	Forsake(lease int64)
+
 	// AcquireLeader creates the leader key on our lease if it does not exist and if /failsafe is still of the
 	// given revision; zero means it must not exist. After ErrMaybe the implementation reads back, so a true is
 	// certain and a false means that somebody else has it, or that /failsafe has changed.

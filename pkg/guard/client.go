@@ -60,8 +60,9 @@ type Client struct {
 	charge *Charge // as last armed; nil: disarmed
 	// givenUp is the lease that a guard said it gives up; the answer of etcd may be on its way while the agent
 	// still believes in the lease. The next guard would not know.
-	givenUp int64
-	closed  bool
+	givenUp   int64
+	onGivenUp func(lease int64)
+	closed    bool
 }
 
 // Connect takes up the socket that the guard has passed to its child, which is this process.
@@ -120,6 +121,19 @@ func (c *Client) heard(l *link, m message) {
 		l.answered(m)
 	case opGivenUp:
 		c.givenUp = m.Lease
+		if c.onGivenUp != nil {
+			go c.onGivenUp(m.Lease) // it may ask us something
+		}
+	}
+}
+
+// OnGivenUp sets what is called when a guard has said that it gives a lease up, or calls it if one has.
+func (c *Client) OnGivenUp(f func(lease int64)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.onGivenUp = f
+	if c.givenUp != 0 {
+		go f(c.givenUp)
 	}
 }
 

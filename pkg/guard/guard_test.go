@@ -157,6 +157,29 @@ func TestRefusedArm(t *testing.T) {
 	}
 }
 
+// TestGivenUpIsHeard by whoever asks the client to be told, also if he asks late.
+func TestGivenUpIsHeard(t *testing.T) {
+	ours, theirs, err := socketPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Client{log: slog.New(slog.DiscardHandler)}
+	c.use(newLink(ours, nil))
+	defer c.Close()
+	heard := make(chan int64)
+	c.OnGivenUp(func(lease int64) { heard <- lease })
+	if err := send(theirs, message{Op: opGivenUp, Lease: 7}); err != nil {
+		t.Fatal(err)
+	}
+	if lease := <-heard; lease != 7 {
+		t.Errorf("heard of lease %d", lease)
+	}
+	c.OnGivenUp(func(lease int64) { heard <- lease })
+	if lease := <-heard; lease != 7 {
+		t.Errorf("heard late of lease %d", lease)
+	}
+}
+
 // TestTellSystemd: a guard in another one's place is the main process of the service from then on.
 func TestTellSystemd(t *testing.T) {
 	if err := tellSystemd(); err != nil {

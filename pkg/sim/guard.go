@@ -92,6 +92,9 @@ func (f *fence) work(what string) {
 			f.n.server.kill()
 			f.armed, f.stopping = false, false
 			f.given = f.charge.LeaseID
+			if r := f.n.agent; r != nil {
+				r.p.run(func() { r.agent.GivenUp(f.given) })
+			}
 			f.release(f.given)
 			f.follow()
 		})

@@ -42,7 +42,9 @@ func (s *store) renewLease(ctx context.Context, ttl time.Duration) error {
 			return err
 		}
 		if a.ok {
-			s.lease = dcs.NewLease(l.ID, ttl, a.sent)
+			if l.ID != s.forsaken {
+				s.lease = dcs.NewLease(l.ID, ttl, a.sent)
+			}
 			return nil
 		}
 		if s.lease.ID == l.ID {

@@ -22,6 +22,7 @@ type store struct {
 
 	mirror   mirror
 	lease    dcs.Lease
+	forsaken int64
 	member   *cluster.Member
 	calls    clock.Instant // since when requests fail
 	watching clock.Instant // since when the watch is broken
@@ -245,6 +246,14 @@ func (s *store) Changed() <-chan struct{} { return nil }
 
 // Lease implements dcs.Store.
 func (s *store) Lease() dcs.Lease { return s.lease }
+
+// Forsake implements dcs.Store.
+func (s *store) Forsake(id int64) {
+	s.forsaken = id
+	if s.lease.ID == id {
+		s.lease = dcs.Lease{}
+	}
+}
 
 // SetTimeouts implements dcs.Store.
 func (s *store) SetTimeouts(retry time.Duration) { s.budget = retry }

@@ -129,10 +129,21 @@ func (s *Session) grant(ctx context.Context, ttl time.Duration) error {
 	return nil
 }
 
+// setLease takes down a lease, unless it was forsaken while it was renewed.
 func (s *Session) setLease(l dcs.Lease) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lease = l
+	if l.ID != s.forsaken {
+		s.lease = l
+	}
+}
+
+// Forsake implements dcs.Store.
+func (s *Session) Forsake(id int64) {
+	s.mu.Lock()
+	s.forsaken = id
+	s.mu.Unlock()
+	s.forget(id)
 }
 
 // forget drops the lease if it is still the one that was found to be lost.

@@ -38,6 +38,7 @@ type Session struct {
 	mirror   mirror
 	view     *cluster.View // of the mirror; nil before the first whole read
 	lease    dcs.Lease
+	forsaken int64           // the newest lease that somebody else is ending; zero: none
 	member   *cluster.Member // as last put; nil if it is not to be there
 	calls    trouble
 	watching trouble

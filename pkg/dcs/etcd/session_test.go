@@ -296,6 +296,42 @@ func TestNewTTLIsANewLeaseWithAllKeysOnIt(t *testing.T) {
 	}
 }
 
+// TestForsakenLease: a lease that somebody else is ending is not used any more, also where a renewal of it is under
+// way, and the keys are moved to another one before it ends.
+func TestForsakenLease(t *testing.T) {
+	e := testetcd.Start(t)
+	a := join(t, e.Addresses(), "a")
+	lead(t, a, longTTL)
+	if err := a.PutMember(ctxFor(t), cluster.Member{Name: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	old := a.Lease().ID
+	e.Pause(0)
+	done := make(chan error)
+	go func() {
+		_, _, err := a.Renew(context.Background(), longTTL, true)
+		done <- err
+	}()
+	// The request waits in the frozen member after this time at the latest. There is no event for that; if it were
+	// too short the test would only prove less.
+	time.Sleep(300 * time.Millisecond)
+	a.Forsake(old)
+	e.Resume(0)
+	if err := <-done; err == nil || a.Lease().ID == old {
+		t.Errorf("%v, lease %x: the renewal that was under way has brought it back", err, a.Lease().ID)
+	}
+	lease, holds := renew(t, a, longTTL, true)
+	if !holds || lease.ID == old {
+		t.Errorf("holds %v, lease %x, forsaken %x", holds, lease.ID, old)
+	}
+	if err := open(t, e.Addresses()...).RevokeLease(ctxFor(t), old); err != nil {
+		t.Fatal(err)
+	}
+	if v := at(t, a); v.Leader.Lease != lease.ID || len(v.Members) != 1 || v.Members[0].Lease != lease.ID {
+		t.Errorf("after the end of the forsaken lease: leader %+v, members %+v", v.Leader, v.Members)
+	}
+}
+
 // at gives the view as it is now.
 func at(t *testing.T, s *etcd.Session) *cluster.View {
 	t.Helper()
