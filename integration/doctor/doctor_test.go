@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +66,60 @@ func TestRunningCluster(t *testing.T) {
 	// The agent has told at its start what it saw in its own file.
 	if log := first.LogTail(10000); !strings.Contains(log, "open to every address") {
 		t.Errorf("the agent's log has nothing about pg_hba:\n%s", log)
+	}
+	t.Run("run --generate-config", func(t *testing.T) { generate(t, c) })
+}
+
+// generate takes a configuration from servers that run; from a replica, too, and then nothing of what makes it one is in
+// there.
+func generate(t *testing.T, c *testcluster.Cluster) {
+	for _, node := range c.Nodes {
+		dsn := fmt.Sprintf("host=127.0.0.1 port=%d user=postgres password=secret-super", node.Port)
+		path := filepath.Join(t.TempDir(), "made", node.Name+".yml")
+		if out, code := c.RunAs("hathi", "", nil, "run", "--generate-config", "--dsn", dsn, path); code != 0 || out != "" {
+			t.Fatalf("exit code %d\n%s", code, out)
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("the file has mode %v", info.Mode())
+		}
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(raw)
+		for _, want := range []string{
+			"scope: " + c.Scope, "data_dir: " + node.Data, "max_connections: '50'", fmt.Sprintf("listen: 127.0.0.1:%d", node.Port),
+			"username: postgres", "password: secret-super", "- local all all trust", "shared_buffers: 16MB", "bin_dir: /",
+		} {
+			if !strings.Contains(text, want) {
+				t.Errorf("no %q in\n%s", want, text)
+			}
+		}
+		for _, no := range []string{"primary_conninfo", "primary_slot_name", "secret-repl"} {
+			if strings.Contains(text, no) {
+				t.Errorf("%q is in\n%s", no, text)
+			}
+		}
+		whole := strings.NewReplacer("#FIXME:2379", "etcd:2379", "#FIXME", "x").Replace(text)
+		if err := os.WriteFile(path, []byte(whole), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, code := c.RunAs("hathi", "", nil, "run", "--validate-config", "-i", path); code != 0 {
+			t.Errorf("the file does not pass the check, code %d:\n%s", code, out)
+		}
+	}
+	for dsn, want := range map[string]string{
+		"nonsense": "Failed to parse DSN string",
+		fmt.Sprintf("host=127.0.0.1 port=%d user=postgres password=wrong", c.Nodes[0].Port):         "Failed to establish PostgreSQL connection: ",
+		fmt.Sprintf("host=127.0.0.1 port=%d user=replicator password=secret-repl", c.Nodes[0].Port): "The provided user does not have superuser privilege",
+	} {
+		if out, code := c.RunAs("hathi", "", nil, "run", "--generate-config", "--dsn", dsn); code != 1 || !strings.Contains(out, want) || strings.Contains(out, "wrong") {
+			t.Errorf("%s: exit code %d\n%s", dsn, code, out)
+		}
 	}
 }
 

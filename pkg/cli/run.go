@@ -41,7 +41,7 @@ func newRun(e *env) *cobra.Command {
 		Use: "run CONFIG", Short: "Run a node: its agent, its guard and its PostgreSQL", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := strings.Join(args, "")
-			if done, err := modes.run(path); done {
+			if done, err := modes.run(cmd.Context(), path); done {
 				return err
 			}
 			o, closeLog, err := guardOptions(path)

@@ -19,7 +19,8 @@ import (
 // runModes are what hathi run can do instead of running a node, as patroni can.
 type runModes struct {
 	*env
-	validate, ignorePorts, print, sample, version bool
+	validate, ignorePorts, print, sample, running, version bool
+	dsn                                                    text
 }
 
 func (m *runModes) flags(cmd *cobra.Command) {
@@ -27,21 +28,25 @@ func (m *runModes) flags(cmd *cobra.Command) {
 	toggle(cmd, &m.ignorePorts, "With --validate-config: ports may be in use", "--ignore-listen-port", "-i")
 	toggle(cmd, &m.print, "With --validate-config: print the configuration if it is right", "--print", "-p")
 	toggle(cmd, &m.sample, "Write a sample to CONFIG, or to standard output, and exit", "--generate-sample-config")
+	toggle(cmd, &m.running, "Write a configuration for the server that runs here to CONFIG, or to standard output, and exit", "--generate-config")
+	option(cmd, &m.dsn, "TEXT", "With --generate-config: connection string of the server", "--dsn")
 	toggle(cmd, &m.version, "Show the version and exit", "--version")
 }
 
 // run does what a flag asks for; false: nothing, so the node is to be run.
-func (m *runModes) run(path string) (done bool, err error) {
+func (m *runModes) run(ctx context.Context, path string) (done bool, err error) {
 	switch {
-	case m.validate && m.sample:
-		return true, usageError{text: "--validate-config and --generate-sample-config exclude each other"}
+	case m.validate && (m.sample || m.running), m.sample && m.running:
+		return true, usageError{text: "--validate-config, --generate-sample-config and --generate-config exclude each other"}
 	case m.version:
 		m.printf("%s %s\n", m.name, contractVersion)
 		return true, nil
 	case m.validate:
 		return true, m.check(path)
 	case m.sample:
-		return true, m.generate(path)
+		return true, m.sampleFile(path)
+	case m.running:
+		return true, m.generate(ctx, path)
 	}
 	return false, nil
 }
@@ -128,13 +133,18 @@ func ports(cfg *config.Config) (list config.Problems) {
 	return list
 }
 
-// generate is --generate-sample-config. A file is for its owner only: it is going to hold passwords.
-func (m *runModes) generate(path string) error {
+// sampleFile is --generate-sample-config.
+func (m *runModes) sampleFile(path string) error {
 	host, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("find the name of this host: %w", err)
 	}
-	tree := config.Sample(host, firstAddress(host), os.Environ())
+	return m.writeSample(path, config.Sample(host, firstAddress(host), os.Environ()))
+}
+
+// writeSample writes a configuration with blank lines between its sections. A file is for its owner only: it holds
+// passwords, or is going to.
+func (m *runModes) writeSample(path string, tree *config.Node) error {
 	var b strings.Builder
 	for i, e := range tree.Entries {
 		if i > 0 && (e.Value.Kind == config.Map || tree.Entries[i-1].Value.Kind == config.Map) {
@@ -146,16 +156,16 @@ func (m *runModes) generate(path string) error {
 		b.Write(view.YAML(map[string]any{e.Key: e.Value.Value()}))
 	}
 	if path == "" {
-		_, err = m.out.Write([]byte(b.String()))
+		_, err := m.out.Write([]byte(b.String()))
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("make the directory of the sample: %w", err)
+		return fmt.Errorf("make the directory of %s: %w", path, err)
 	}
 	if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
-		return fmt.Errorf("write the sample: %w", err)
+		return fmt.Errorf("write the configuration: %w", err)
 	}
-	return nil
+	return os.Chmod(path, 0o600) // a file that was there keeps its permissions else
 }
 
 // firstAddress is the first address of a host name, the name itself if it has none.

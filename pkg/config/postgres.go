@@ -12,6 +12,10 @@ var credentialKeys = []string{
 	"gssencmode", "channel_binding", "sslnegotiation",
 }
 
+// CredentialOptions are the keywords of libpq, besides name and password, that a section of postgresql.authentication may
+// have.
+func CredentialOptions() []string { return slices.Clone(credentialKeys[2:]) }
+
 // localOnly are the keys of postgresql that the cluster's configuration can't set.
 var localOnly = []string{"connect_address", "proxy_address", "listen", "config_dir", "data_dir", "pgpass", "authentication", "name"}
 

@@ -16,6 +16,13 @@ var sampleOrder = []string{
 // Sample makes a configuration to start from, for a host and one of its addresses, with what the PATRONI_* variables
 // say laid over it. Unlike Patroni's it names a store, and has no tags that exclude each other.
 func Sample(host, address string, environ []string) *Node {
+	pg := word(Address{address, 5432}.String())
+	tree, _ := patched(skeleton(), mapping("postgresql", mapping("listen", pg).with("connect_address", pg)))
+	return finished(tree, host, address, environ)
+}
+
+// skeleton is what samples have in common.
+func skeleton() *Node {
 	text := `scope: '` + fixme + `'
 name: x
 log: {type: plain, level: INFO, traceback_level: ERROR, format: '%(asctime)s %(levelname)s: %(message)s', max_queue_size: 1000}
@@ -50,13 +57,18 @@ tags: {failover_priority: 1, sync_priority: 1, noloadbalance: false, clonefrom: 
 	if err != nil {
 		panic(err) // the text is above
 	}
-	word := func(s string) *Node { return &Node{Kind: String, Text: s} }
-	over := &Node{Kind: Map}
-	for section, port := range map[string]int{"restapi": 8008, "postgresql": 5432} {
-		at := word(Address{address, port}.String())
-		over = over.with(section, (&Node{Kind: Map}).with("listen", at).with("connect_address", at))
-	}
-	tree, _ = patched(tree, over.with("name", word(host)))
+	return tree
+}
+
+func word(s string) *Node { return &Node{Kind: String, Text: s} }
+
+// mapping makes a mapping of one key.
+func mapping(key string, value *Node) *Node { return (&Node{Kind: Map}).with(key, value) }
+
+// finished lays over a sample what is known of the host, and then the variables, and puts the sections in order.
+func finished(tree *Node, host, address string, environ []string) *Node {
+	rest := word(Address{address, 8008}.String())
+	tree, _ = patched(tree, mapping("name", word(host)).with("restapi", mapping("listen", rest).with("connect_address", rest)))
 	var c collector
 	given := c.environment(environ)
 	if given.Get("etcd") != nil || given.Get("etcd3") != nil {

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +19,8 @@ import (
 type Target struct {
 	Host, Port               string
 	User, Password, Database string
+	// Options are further keywords of libpq, such as sslmode.
+	Options map[string]string
 }
 
 // Want is the state of recovery that the server has to be in.
@@ -77,11 +81,21 @@ func Run(ctx context.Context, t Target, want Want, sql string) (Rows, error) {
 	return run(ctx, conn, sql)
 }
 
+var quote = strings.NewReplacer(`\`, `\\`, `'`, `\'`)
+
+// unknownHere are keywords of libpq that this client does not know, and would send to the server as settings.
+var unknownHere = []string{"gssencmode", "sslcrl", "sslcrldir"}
+
 func connect(ctx context.Context, t Target) (*pgconn.PgConn, error) {
 	var b strings.Builder
 	for _, p := range [][2]string{{"host", t.Host}, {"port", t.Port}, {"user", t.User}, {"password", t.Password}, {"dbname", t.Database}} {
 		if p[1] != "" {
-			fmt.Fprintf(&b, "%s='%s' ", p[0], strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(p[1]))
+			fmt.Fprintf(&b, "%s='%s' ", p[0], quote.Replace(p[1]))
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(t.Options)) {
+		if !slices.Contains(unknownHere, key) {
+			fmt.Fprintf(&b, "%s='%s' ", key, quote.Replace(t.Options[key]))
 		}
 	}
 	cfg, err := pgconn.ParseConfig(b.String())
@@ -90,8 +104,21 @@ func connect(ctx context.Context, t Target) (*pgconn.PgConn, error) {
 	}
 	cfg.ConnectTimeout = connectTimeout
 	cfg.RuntimeParams["application_name"] = "Patroni ctl"
-	return pgconn.ConnectConfig(ctx, cfg)
+	conn, err := pgconn.ConnectConfig(ctx, cfg)
+	var told *pgconn.PgError
+	if errors.As(err, &told) && strings.HasPrefix(told.Code, "28") {
+		err = loginError{err}
+	}
+	return conn, err
 }
+
+// ErrLogin is a server that refuses a user or a password.
+var ErrLogin = errors.New("the server refuses the login")
+
+type loginError struct{ error }
+
+func (e loginError) Unwrap() error        { return e.error }
+func (e loginError) Is(target error) bool { return target == ErrLogin }
 
 // run gives the last result; all of them are read, because an error may come after rows.
 func run(ctx context.Context, conn *pgconn.PgConn, sql string) (Rows, error) {
