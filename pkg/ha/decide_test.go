@@ -208,6 +208,8 @@ func TestDecide(t *testing.T) {
 		{"a job goes on", []change{replica, running(JobClone)}, Wait{}, "bootstrap from leader in progress"},
 		{"a promotion without the lock is cancelled", []change{replica, running(JobPromote)}, CancelJob{}, "lost leader before promote"},
 		{"a promotion whose proof ran out is cancelled", []change{running(JobPromote), func(o *Observation) { o.Store.LockProven = o.Now }}, CancelJob{}, "lost leader before promote"},
+		{"a demotion of a frozen server goes on at first", []change{running(JobDemote), frozenFor(time.Second)}, Wait{}, "demote"},
+		{"and is ended when it lasts", []change{running(JobDemote), frozenFor(time.Minute)}, CancelJob{}, "stopped by a signal"},
 		{"the end of a primary", []change{stopping}, Demote{Mode: DemoteShutdown}, "handing over"},
 		{"the end of a replica", []change{replica, stopping}, Stop{}, "stopping PostgreSQL"},
 		{"the end in pause leaves all as it is", []change{paused, stopping}, Done{}, "Leader key is not deleted"},
@@ -289,3 +291,11 @@ func running(k JobKind) change {
 }
 
 func stopping(o *Observation) { o.Stopping = true }
+
+// frozenFor: the postmaster was stopped by a signal so long ago.
+func frozenFor(d time.Duration) change {
+	return func(o *Observation) {
+		o.Server.Process, o.Server.Answered = cluster.ProcessFrozen, false
+		o.Memory.FrozenSince = o.Now.Add(-d)
+	}
+}

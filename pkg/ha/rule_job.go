@@ -51,6 +51,11 @@ func forbidden(o *Observation) string {
 		if lockLost(o) && o.Memory.WasPrimary {
 			return "lost leader lock during " + string(JobRestart)
 		}
+	case JobDemote:
+		// It takes no signal to stop, while its children may go on serving, and the lock is kept meanwhile.
+		if at := o.Memory.FrozenSince; at != 0 && o.Server.Process == cluster.ProcessFrozen && o.Now.Sub(at) >= o.Settings.RetryTimeout {
+			return "killing postgres, whose postmaster is stopped by a signal, during " + string(JobDemote)
+		}
 	}
 	return ""
 }
