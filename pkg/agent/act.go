@@ -32,8 +32,8 @@ func (a *Agent) act(ctx context.Context, o ha.Observation, d ha.Decision) bool {
 		a.release(ctx, o, x.Optime)
 	case ha.Follow:
 		a.failed("could not follow "+x.Upstream.Title(), a.o.Postgres.Follow(ctx, x.Upstream))
-	case ha.SyncSlots:
-		a.failed("could not adjust replication slots", a.o.Postgres.SyncSlots(ctx, x.Create, x.Drop, x.Advance))
+	case ha.SyncSlots, ha.SyncLogicalSlots:
+		return a.actSlots(ctx, x)
 	case ha.WriteSync:
 		a.writeSync(ctx, x)
 	case ha.LeaveSync:

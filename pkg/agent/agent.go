@@ -71,6 +71,9 @@ type Agent struct {
 	lastRule   string
 	repeats    int
 	lastLine   string
+	lastSlots  cluster.SlotPlan // the last that was carried out
+	conflicts  []string         // of the names of slots, as last said
+	copies     int              // of logical slots, in a row, after which one was of no use
 	published  published
 	// restartLimit is the time limit of the restart that was asked for; zero for the usual one.
 	restartLimit time.Duration

@@ -76,8 +76,13 @@ type Postgres interface {
 	// it; nil gives it back to the user's configuration. It outlives the server and the agent: a server that is
 	// started again starts with it.
 	SetSynchronousNames(ctx context.Context, names *string) error
-	// SyncSlots creates, drops and advances physical replication slots.
-	SyncSlots(ctx context.Context, create, drop []string, advance map[string]cluster.LSN) error
+	// SyncSlots drops replication slots, and creates and advances physical ones. It may be called at any time.
+	SyncSlots(ctx context.Context, plan cluster.SlotPlan) error
+	// SyncLogicalSlots creates logical slots of a primary, advances and proves those of a standby, and names those
+	// of it whose WAL is gone. It may be called at any time, and take long.
+	SyncLogicalSlots(ctx context.Context, plan cluster.LogicalSlotPlan) (unusable []string, err error)
+	// CopySlots copies logical slots from the leader, and restarts the standby for it. It names those that it has copied.
+	CopySlots(ctx context.Context, leader cluster.Upstream, slots map[string]cluster.PermanentSlot) (copied []string, err error)
 }
 
 // Peers asks other members.

@@ -148,7 +148,7 @@ func (a *Agent) askFailsafe(ctx context.Context, o ha.Observation, x ha.AskFails
 func slotPositions(o ha.Observation) map[string]cluster.LSN {
 	slots := map[string]cluster.LSN{}
 	for _, s := range o.Server.Slots {
-		if at := max(s.RestartLSN, s.ConfirmedLSN); at != 0 {
+		if at := s.Position(); at != 0 {
 			slots[s.Name] = at
 		}
 	}

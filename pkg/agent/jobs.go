@@ -81,6 +81,8 @@ func (a *Agent) actJob(ctx context.Context, o ha.Observation, d ha.Decision) boo
 		return a.rewind(ctx, o, x.Leader)
 	case ha.Restart:
 		return a.restart(ctx)
+	case ha.CopySlots:
+		return a.copySlots(ctx, x)
 	case ha.Stop:
 		return a.start(ctx, ha.Job{Kind: ha.JobStop}, func(ctx context.Context) outcome {
 			_, err := a.o.Postgres.Stop(ctx, StopFast, true)
@@ -102,6 +104,7 @@ func (a *Agent) promote(ctx context.Context, o ha.Observation) bool {
 		a.release(ctx, o, 0)
 		return true
 	}
+	a.warnOfSlots(o)
 	a.memory.CheckpointPending = true
 	return a.start(ctx, ha.Job{Kind: ha.JobPromote}, func(ctx context.Context) outcome {
 		err := a.o.Postgres.Promote(ctx)

@@ -85,7 +85,7 @@ func (a *Agent) report(o ha.Observation, d ha.Decision) {
 	}
 	a.lastLine, a.published.heartbeat = line, o.Now
 	switch d.Action.(type) {
-	case ha.AskPeers, ha.ProveLock, ha.SyncSlots:
+	case ha.AskPeers, ha.ProveLock, ha.SyncSlots, ha.SyncLogicalSlots:
 		a.o.Log.Debug(line, "rule", ruleOf(d))
 	case ha.Exit:
 		a.o.Log.Error(line)

@@ -32,6 +32,7 @@ func (a *Agent) publish(ctx context.Context, o ha.Observation, d ha.Decision) {
 	if o.Store.View == nil || a.storeFails() || a.o.Store.Lease().ID == 0 {
 		return
 	}
+	a.warnOfConflicts(o)
 	a.putMember(ctx, o, m)
 	if a.storeFails() {
 		return // a second write would spend another retry_timeout, in which nobody looks at the lock
@@ -114,7 +115,7 @@ func (a *Agent) state(s *cluster.Server) cluster.State {
 	defer a.mu.Unlock()
 	if a.job != nil {
 		switch a.job.Kind {
-		case ha.JobRestart:
+		case ha.JobRestart, ha.JobCopySlots:
 			return cluster.StateRestarting
 		case ha.JobDemote, ha.JobStop:
 			if s.Process != cluster.ProcessNone {

@@ -35,6 +35,10 @@ func postgresConfig(cfg *config.Config, e config.Effective) postgres.Config {
 	}
 	if s := e.Settings.StandbyCluster; s != nil {
 		followRemote(&c, s)
+		return c
+	}
+	for _, s := range e.Settings.PermanentSlots {
+		c.LogicalSlots = c.LogicalSlots || s.Logical && c.UseSlots && !cfg.Tags.NoStream()
 	}
 	return c
 }

@@ -58,14 +58,17 @@ type Server struct {
 	ReplayPaused bool
 	// LimitsTooSmall: replay has stopped because the primary runs with a higher max_connections, or another limit of
 	// its kind, than this server. Only a restart lets it go on. Source: PostgreSQL 17, 26.4.3.
-	LimitsTooSmall   bool
-	ReceiverStatus   string // pg_stat_wal_receiver.status; empty: no receiver
-	LatestEndLSN     LSN    // what the WAL receiver last heard of the upstream's end of WAL
-	RestoreCommand   string
-	PrimaryConninfo  Upstream // what the server follows now; zero Host: nothing
-	ConfigLoaded     string   // when it last read its files, as it says itself; changes with each time
-	Senders          []Sender
-	Slots            []Slot
+	LimitsTooSmall  bool
+	ReceiverStatus  string // pg_stat_wal_receiver.status; empty: no receiver
+	LatestEndLSN    LSN    // what the WAL receiver last heard of the upstream's end of WAL
+	RestoreCommand  string
+	PrimaryConninfo Upstream // what the server follows now; zero Host: nothing
+	ConfigLoaded    string   // when it last read its files, as it says itself; changes with each time
+	Senders         []Sender
+	Slots           []Slot
+	// FailoverSlots are logical slots that the servers keep alike on their standbys by themselves (PostgreSQL 17 and
+	// later); they are not among Slots.
+	FailoverSlots    []Slot
 	ServerTimeOffset time.Duration
 	// SynchronousNames is synchronous_standby_names as a session sees it now.
 	SynchronousNames string
@@ -167,15 +170,6 @@ type Sender struct {
 	User, ApplicationName, ClientAddr, State, SyncState string
 	SyncPriority                                        int
 	WriteLSN, FlushLSN, ReplayLSN                       LSN
-}
-
-// Slot is one replication slot of a server.
-type Slot struct {
-	Name, Type, Database, Plugin string
-	Active                       bool
-	RestartLSN, ConfirmedLSN     LSN
-	XMin, CatalogXMin            uint32
-	WALStatus                    string
 }
 
 // PeerStatus is what another member answered when it was asked for its state over REST.

@@ -22,7 +22,7 @@ type Settings struct {
 	Pause                 bool
 	MemberSlotsTTL        time.Duration // 0: slots of absent members are dropped at once
 	StandbyCluster        *StandbyCluster
-	// PermanentSlots maps names to what the user wrote about them; nil value means physical.
+	// PermanentSlots are replication slots that the cluster keeps, by name.
 	PermanentSlots map[string]PermanentSlot
 	IgnoreSlots    []SlotMatcher
 
@@ -54,15 +54,6 @@ type StandbyCluster struct {
 	ArchiveCleanupCommand string
 	RecoveryMinApplyDelay string
 }
-
-// PermanentSlot is a replication slot that the cluster keeps although no member uses it.
-type PermanentSlot struct {
-	Logical          bool
-	Database, Plugin string
-}
-
-// SlotMatcher names slots to be left alone; empty fields match everything.
-type SlotMatcher struct{ Name, Type, Database, Plugin string }
 
 // DefaultSettings are those of an empty /config. Source: Patroni 4.1, global_config.py.
 func DefaultSettings() Settings {

@@ -54,8 +54,13 @@ func (s *section) slot(e Entry) (cluster.PermanentSlot, bool) {
 		s.c.warn(e.Value, s.key(e.Key), "ignored: a logical slot needs database and plugin")
 		return slot, false
 	}
-	if !slot.Logical {
-		slot = cluster.PermanentSlot{}
+	if slot.Logical {
+		return slot, true
+	}
+	slot = cluster.PermanentSlot{ClusterType: scalarText(e.Value.Get("cluster_type"))}
+	if c := slot.ClusterType; c != "" && c != "primary" && c != "standby" {
+		s.c.warn(e.Value.Get("cluster_type"), s.key(e.Key+".cluster_type"), "must be primary or standby; the slot is kept in both kinds of cluster")
+		slot.ClusterType = ""
 	}
 	return slot, true
 }

@@ -102,11 +102,14 @@ type (
 	WriteConfig struct{ Revision int64 }
 	// WriteHistory puts the timeline history into /history.
 	WriteHistory struct{ History cluster.History }
-	// SyncSlots creates, drops and advances replication slots.
-	SyncSlots struct {
-		Create  []string
-		Drop    []string
-		Advance map[string]cluster.LSN
+	// SyncSlots creates, drops and advances replication slots, beside the loop.
+	SyncSlots struct{ Plan cluster.SlotPlan }
+	// SyncLogicalSlots creates logical slots on a primary and advances and proves those of a replica, beside the loop.
+	SyncLogicalSlots struct{ Plan cluster.LogicalSlotPlan }
+	// CopySlots copies logical slots from the leader, which takes a restart of the replica, beside the loop.
+	CopySlots struct {
+		Leader cluster.Upstream
+		Slots  map[string]cluster.PermanentSlot
 	}
 	// WriteSync puts a state into /sync, if that is still of the revision that was judged.
 	WriteSync struct {
@@ -169,6 +172,8 @@ func (AbandonInitialize) action() {}
 func (WriteConfig) action()       {}
 func (WriteHistory) action()      {}
 func (SyncSlots) action()         {}
+func (SyncLogicalSlots) action()  {}
+func (CopySlots) action()         {}
 func (WriteSync) action()         {}
 func (LeaveSync) action()         {}
 func (DeleteSync) action()        {}

@@ -78,6 +78,7 @@ const (
 	JobRestart       JobKind = "restart"
 	JobKill          JobKind = "killing unresponsive postgres"
 	JobStop          JobKind = "stopping postgres"
+	JobCopySlots     JobKind = "copy_logical_slots"
 )
 
 // Job is one long action under way.
@@ -172,4 +173,15 @@ type Memory struct {
 	UnlockedSince clock.Instant
 	Sync          SyncMemory
 	Failsafe      FailsafeMemory
+	Slots         SlotMemory
+}
+
+// SlotMemory is what is remembered of the work on replication slots, which goes on beside the loop.
+type SlotMemory struct {
+	// Adjusting and Decoding: a SyncSlots, a SyncLogicalSlots is under way.
+	Adjusting, Decoding bool
+	// Not before these moments: after what failed, and what is worth doing only now and then.
+	AdjustAt, AdvanceAt, CreateAt, DecodeAt, CopyAt clock.Instant
+	// Unusable are logical slots of this replica whose WAL is gone, so that they have to be copied again.
+	Unusable []string
 }

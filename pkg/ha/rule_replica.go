@@ -1,10 +1,6 @@
 package ha
 
-import (
-	"time"
-
-	"github.com/hathi-ha/hathi/pkg/cluster"
-)
+import "time"
 
 // ruleReplica: another member holds the leader key and the server answers.
 // Source: Patroni 4.1, ha.py, follow.
@@ -95,94 +91,4 @@ func ruleLimits(o *Observation) *Decision {
 	}
 	return act(Restart{}, "limits", "Resuming paused WAL replay for PostgreSQL 14+").
 		because("limits", "restarting, because the primary runs with higher limits (max_connections or the like)")
-}
-
-// ruleSlots keeps a physical slot for every member on every node that may become its upstream, so that no
-// WAL is removed that a member still needs, whoever leads. Slots of members that are gone stay for
-// member_slots_ttl; the leader keeps that list in /status. Logical slots are left alone.
-// Source: Patroni 4.1, postgresql/slots.py.
-func ruleSlots(o *Observation) *Decision {
-	if !o.Settings.UseSlots || !o.Server.Answered {
-		return nil
-	}
-	want := wantedSlots(o)
-	var plan SyncSlots
-	have := map[string]bool{}
-	for _, s := range o.Server.Slots {
-		if s.Type != "physical" {
-			continue
-		}
-		have[s.Name] = true
-		published := o.Store.View.Status.Slots[s.Name]
-		switch {
-		case want[s.Name] && !s.Active && o.Server.InRecovery && s.RestartLSN != 0 && s.RestartLSN < published:
-			if plan.Advance == nil {
-				plan.Advance = map[string]cluster.LSN{}
-			}
-			if to := min(published, o.Server.ReplayLSN); to > s.RestartLSN {
-				plan.Advance[s.Name] = to
-			}
-		case !want[s.Name] && !s.Active && !o.paused() && !ignored(o, s):
-			plan.Drop = append(plan.Drop, s.Name)
-		}
-	}
-	for _, name := range sortedKeys(want) {
-		if !have[name] {
-			plan.Create = append(plan.Create, name)
-		}
-	}
-	if len(plan.Create)+len(plan.Drop)+len(plan.Advance) == 0 {
-		return nil
-	}
-	return act(plan, "slots", "adjusting replication slots")
-}
-
-func wantedSlots(o *Observation) map[string]bool {
-	want := map[string]bool{}
-	own := cluster.SlotName(o.Self.Name)
-	for _, m := range o.Store.View.Members {
-		if m.Name != o.Self.Name && !m.Tags.NoStream() && slotHere(o, m) {
-			want[cluster.SlotName(m.Name)] = true
-		}
-	}
-	if o.Self.Tags.NoFailover() {
-		return want
-	}
-	for _, name := range o.Store.View.Status.RetainSlots {
-		want[name] = true
-	}
-	for name, s := range o.Settings.PermanentSlots {
-		if !s.Logical {
-			want[name] = true
-		}
-	}
-	delete(want, own)
-	return want
-}
-
-// slotHere reports whether this node keeps a slot for the member.
-func slotHere(o *Observation, m cluster.Member) bool {
-	from := m.Tags.ReplicateFrom()
-	switch {
-	case from == o.Self.Name:
-		return true
-	case o.Self.Tags.NoFailover():
-		return false
-	case o.Settings.MemberSlotsTTL > 0:
-		return true
-	case o.mine():
-		_, known := o.Store.View.Member(from)
-		return from == "" || !known
-	}
-	return false
-}
-
-func ignored(o *Observation, s cluster.Slot) bool {
-	for _, m := range o.Settings.IgnoreSlots {
-		if (m.Name == "" || m.Name == s.Name) && (m.Type == "" || m.Type == s.Type) &&
-			(m.Database == "" || m.Database == s.Database) && (m.Plugin == "" || m.Plugin == s.Plugin) {
-			return true
-		}
-	}
-	return false
 }

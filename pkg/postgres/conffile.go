@@ -93,7 +93,7 @@ func (c Config) mainContent(controlled []Parameter, r role, version int) []byte 
 	}
 	fmt.Fprintf(&b, "include %s\n\n", quoteConf(include))
 	lines := make(map[string]string)
-	for _, list := range [][]Parameter{c.Parameters, controlled} { // controlled ones win
+	for _, list := range [][]Parameter{c.Parameters, c.slotSettings(version), controlled} { // controlled ones win
 		for _, p := range list {
 			if name := strings.ToLower(p.Name); !slices.Contains(recoveryNames, name) {
 				lines[name] = p.Value

@@ -86,6 +86,8 @@ type Config struct {
 	RemoteHost, RemoteApplyDelay string
 	HBA, Ident                   []string // lines; empty: the file is left as it is
 
+	// LogicalSlots: there are permanent logical slots, which standbys are to have as well.
+	LogicalSlots          bool
 	UseSlots, UsePgRewind bool
 	StartTimeout          time.Duration // pg_ctl_timeout; zero: 60 s
 

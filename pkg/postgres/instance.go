@@ -42,6 +42,7 @@ type Instance struct {
 	names *string
 
 	validated, validatedRecovery validated
+	proofs                       proofs
 
 	watch     observer
 	callbacks callbackRunner

@@ -77,6 +77,7 @@ func (i *Instance) Observe(ctx context.Context) cluster.Server {
 	}
 	i.fromControlFile(ctx, cfg, &s)
 	s.History, s.HistoryTime = i.watch.history.read(cfg.DataDir, s.Timeline)
+	i.markUnproven(&s)
 	i.finish(&s)
 	if s.Answered && !i.isActing() {
 		i.fire(i.callbacks.due(s.InRecovery))

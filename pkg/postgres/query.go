@@ -17,7 +17,7 @@ import (
 // qualified although search_path is pg_catalog: the user is a superuser. A standby asks for WAL, and only then
 // has a received position, when it has replayed all that it has; where it follows nobody its startup process
 // waits instead. %[1]s is the position written by
-// the WAL receiver, %[2]s and %[3]s what only some versions know of slots.
+// the WAL receiver, %[2]s to %[4]s what only some versions know of slots.
 const monitoringQuery = `
 SELECT pg_catalog.json_build_object(
  'version', pg_catalog.current_setting('server_version_num')::int,
@@ -51,13 +51,14 @@ SELECT pg_catalog.json_build_object(
    'name', s.slot_name, 'type', s.slot_type, 'db', s.database, 'plugin', s.plugin, 'active', s.active,
    'restart', s.restart_lsn, 'confirmed', s.confirmed_flush_lsn, 'xmin', s.xmin::text, 'catalog_xmin', s.catalog_xmin::text,
    'wal_status', %[2]s) ORDER BY s.slot_name)
-   FROM pg_catalog.pg_replication_slots AS s WHERE NOT s.temporary %[3]s))::text
+   FROM pg_catalog.pg_replication_slots AS s WHERE NOT s.temporary %[3]s),
+ 'failover_slots', %[4]s)::text
 FROM (SELECT pg_catalog.pg_is_in_recovery() AS rec) AS r, pg_catalog.pg_stat_get_wal_receiver() AS w,
   (SELECT pg_catalog.current_setting('synchronous_standby_names') AS names) AS n`
 
 // monitoring gives the monitoring query for a version.
 func monitoring(version int) string {
-	written, walStatus, slots := "NULL", "NULL", ""
+	written, walStatus, slots, failover := "NULL", "NULL", "", "NULL"
 	if tellsWritten.has(version) {
 		written = "w.written_lsn"
 	}
@@ -66,8 +67,12 @@ func monitoring(version int) string {
 	}
 	if syncsSlots.has(version) {
 		slots = "AND NOT s.failover" // those belong to PostgreSQL
+		failover = `(SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+   'name', s.slot_name, 'type', s.slot_type, 'db', s.database, 'plugin', s.plugin, 'active', s.active, 'synced', s.synced,
+   'confirmed', s.confirmed_flush_lsn) ORDER BY s.slot_name)
+   FROM pg_catalog.pg_replication_slots AS s WHERE s.failover AND NOT s.temporary)`
 	}
-	return fmt.Sprintf(monitoringQuery, written, walStatus, slots)
+	return fmt.Sprintf(monitoringQuery, written, walStatus, slots, failover)
 }
 
 // jsonLSN is a log position in JSON text; null is zero.
@@ -106,6 +111,7 @@ type answer struct {
 	CheckpointIdle bool             `json:"checkpointer_idle"`
 	Senders        []answerSender   `json:"senders"`
 	Slots          []answerSlot     `json:"slots"`
+	FailoverSlots  []answerSlot     `json:"failover_slots"`
 
 	took time.Time // when the answer came
 }
@@ -133,6 +139,15 @@ type answerSlot struct {
 	XMin        string  `json:"xmin"`
 	CatalogXMin string  `json:"catalog_xmin"`
 	WALStatus   string  `json:"wal_status"`
+	Synced      bool    `json:"synced"`
+}
+
+func (l answerSlot) slot() cluster.Slot {
+	return cluster.Slot{
+		Name: l.Name, Type: l.Type, Database: l.Database, Plugin: l.Plugin, Active: l.Active,
+		RestartLSN: l.Restart.LSN, ConfirmedLSN: l.Confirmed.LSN, XMin: xid(l.XMin), CatalogXMin: xid(l.CatalogXMin),
+		WALStatus: l.WALStatus, Synced: l.Synced,
+	}
 }
 
 // monitorName is the prepared monitoring query: to plan it takes longer than to run it.
@@ -187,11 +202,10 @@ func (a *answer) fill(s *cluster.Server) {
 		})
 	}
 	for _, l := range a.Slots {
-		s.Slots = append(s.Slots, cluster.Slot{
-			Name: l.Name, Type: l.Type, Database: l.Database, Plugin: l.Plugin, Active: l.Active,
-			RestartLSN: l.Restart.LSN, ConfirmedLSN: l.Confirmed.LSN, XMin: xid(l.XMin), CatalogXMin: xid(l.CatalogXMin),
-			WALStatus: l.WALStatus,
-		})
+		s.Slots = append(s.Slots, l.slot())
+	}
+	for _, l := range a.FailoverSlots {
+		s.FailoverSlots = append(s.FailoverSlots, l.slot())
 	}
 }
 

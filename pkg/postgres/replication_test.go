@@ -16,7 +16,7 @@ import (
 func TestCloneAndFollow(t *testing.T) {
 	p := primary(t)
 	sql(t, p, `CREATE TABLE public.a AS SELECT 1 AS b`)
-	must(t, p, p.SyncSlots(t.Context(), []string{"node2"}, nil, nil))
+	must(t, p, p.SyncSlots(t.Context(), cluster.SlotPlan{Create: []string{"node2"}}))
 	r := newInstance(t, newConfig(t, "node2"))
 	must(t, r, r.Clone(t.Context(), cluster.Copy{From: address(p)}))
 	s := r.Observe(t.Context())
@@ -239,26 +239,26 @@ func TestInterruptedRewindIsNotStarted(t *testing.T) {
 func TestSlots(t *testing.T) {
 	p := primary(t)
 	r := replicaOf(t, p, "node2")
-	must(t, p, p.SyncSlots(t.Context(), []string{"a", "b"}, nil, nil))
-	must(t, p, p.SyncSlots(t.Context(), []string{"a"}, nil, nil))
+	must(t, p, p.SyncSlots(t.Context(), cluster.SlotPlan{Create: []string{"a", "b"}}))
+	must(t, p, p.SyncSlots(t.Context(), cluster.SlotPlan{Create: []string{"a"}}))
 	s := p.Observe(t.Context())
 	if len(s.Slots) != 2 || s.Slots[0].Name != "a" || s.Slots[0].Type != "physical" || s.Slots[0].RestartLSN == 0 || s.Slots[0].WALStatus == "" {
 		t.Errorf("created: %+v", s.Slots)
 	}
 	sql(t, p, `CREATE TABLE public.a AS SELECT generate_series(1, 1000) AS n`)
 	at := p.Observe(t.Context()).FlushLSN
-	must(t, p, p.SyncSlots(t.Context(), nil, []string{"b", "nobody"}, map[string]cluster.LSN{"a": at}))
-	must(t, p, p.SyncSlots(t.Context(), nil, nil, map[string]cluster.LSN{"a": at - 8}))
+	must(t, p, p.SyncSlots(t.Context(), cluster.SlotPlan{Drop: []string{"b", "nobody"}, Advance: map[string]cluster.LSN{"a": at}}))
+	must(t, p, p.SyncSlots(t.Context(), cluster.SlotPlan{Advance: map[string]cluster.LSN{"a": at - 8}}))
 	if s = p.Observe(t.Context()); len(s.Slots) != 1 || s.Slots[0].RestartLSN != at {
 		t.Errorf("advanced to %s: %+v", at, s.Slots)
 	}
 	eventually(t, r, "caught up", caughtUp(p))
-	must(t, r, r.SyncSlots(t.Context(), []string{"a"}, nil, nil))
-	must(t, r, r.SyncSlots(t.Context(), nil, nil, map[string]cluster.LSN{"a": at + 1<<30}))
+	must(t, r, r.SyncSlots(t.Context(), cluster.SlotPlan{Create: []string{"a"}}))
+	must(t, r, r.SyncSlots(t.Context(), cluster.SlotPlan{Advance: map[string]cluster.LSN{"a": at + 1<<30}}))
 	if s = r.Observe(t.Context()); len(s.Slots) != 1 {
 		t.Errorf("on the replica: %+v", s.Slots)
 	}
-	if err := p.SyncSlots(t.Context(), []string{"Bad Name", "good"}, nil, nil); err == nil || !strings.Contains(err.Error(), "Bad Name") {
+	if err := p.SyncSlots(t.Context(), cluster.SlotPlan{Create: []string{"Bad Name", "good"}}); err == nil || !strings.Contains(err.Error(), "Bad Name") {
 		t.Errorf("a bad name: %v", err)
 	}
 	if s = p.Observe(t.Context()); len(s.Slots) != 2 {

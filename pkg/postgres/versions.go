@@ -23,7 +23,7 @@ var (
 	// tellsWritten: the WAL receiver tells what it has written; slotTellsWAL: a slot tells its wal_status.
 	tellsWritten = span{from: 130000}
 	slotTellsWAL = span{from: 130000}
-	// syncsSlots: slots with failover belong to the server, which keeps them on its standbys by itself.
+	// syncsSlots: a standby copies the logical slots of its primary that are marked failover, by itself.
 	syncsSlots = span{from: 170000}
 )
 

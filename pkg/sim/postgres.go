@@ -388,10 +388,3 @@ func (p *postgres) Rewind(ctx context.Context, leader cluster.Upstream) error {
 	s.checkpoint = u.checkpoint
 	return nil
 }
-
-// SyncSlots implements agent.Postgres.
-func (p *postgres) SyncSlots(_ context.Context, create, drop []string, _ map[string]cluster.LSN) error {
-	p.s.w.sleep(p.s.w.between(time.Millisecond, 5*time.Millisecond))
-	p.s.syncSlots(create, drop)
-	return nil
-}
