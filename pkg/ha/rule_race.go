@@ -120,7 +120,7 @@ func raceRequest(o *Observation) *Decision {
 	// Who was named for a planned change takes the lock at once, unless the old leader did not get to hand over
 	// and this member lacks what it had: Patroni looks at nothing here. A manual failover is an order.
 	lags := tooFarBehind(o, o.Server.Position(), o.Server.Timeline) || oldTimeline(o, o.Server.Timeline)
-	if req.Candidate == o.Self.Name && (req.Leader == "" || !lags) {
+	if req.Candidate == o.Self.Name && (req.Leader == "" || !lags) && !void(o) {
 		if d := syncStand(o); d != nil {
 			return d
 		}
@@ -137,6 +137,10 @@ func raceRequest(o *Observation) *Decision {
 				until(o.Now.Add(raceRetry))
 		}
 	}
+	if void(o) {
+		return act(ClearFailover{Revision: req.Revision}, "race-void-request", "%s: %s may not take over, and %s has gone",
+			req.Action(), req.Candidate, req.Leader)
+	}
 	if req.Leader == o.Self.Name {
 		names, question := successors(o, req.Candidate, true)
 		switch {
@@ -148,6 +152,16 @@ func raceRequest(o *Observation) *Decision {
 		}
 	}
 	return nil
+}
+
+// void reports whether a switchover can't come about any more: its leader has gone without handing over, and its
+// candidate may not lead as far as /sync tells. Members that run Patroni wait for such a candidate, and if all who may
+// lead are among them, for ever.
+func void(o *Observation) bool {
+	req, key := o.Store.View.Failover, o.Store.View.Sync
+	since := o.Memory.UnlockedSince
+	return req.Leader != "" && req.Candidate != "" && req.ScheduledAt.IsZero() && syncActive(o) && !key.Has(req.Candidate) &&
+		o.Settings.SynchronousMode == cluster.SyncOn && since != 0 && o.Now.Sub(since) > o.Settings.LoopWait
 }
 
 // canTakeOver reports whether the member that was named can be expected to take the lock. If it never will,

@@ -47,6 +47,14 @@ func leads(o *Observation) {
 	o.Store.View.Leader.Name, o.Store.LockProven = "a", o.Now.Add(20*time.Second)
 }
 
+// voidRequest is a switchover from b, which has gone, to a candidate that is not in /sync; nobody has led for a while.
+func voidRequest(candidate string, unlocked time.Duration, more ...change) []change {
+	return append([]change{orphan, on("d", "d"), syncLed("b"), func(o *Observation) {
+		o.Store.View.Failover = cluster.FailoverRequest{Leader: "b", Candidate: candidate, Revision: 7}
+		o.Memory.UnlockedSince, o.Memory.RequestSince = o.Now.Add(-unlocked), o.Now.Add(-time.Minute)
+	}}, more...)
+}
+
 func TestSynchronous(t *testing.T) {
 	blocked := quorum.Blocked().Text()
 	cases := []struct {
@@ -55,6 +63,11 @@ func TestSynchronous(t *testing.T) {
 		want Action
 		line string
 	}{
+		// A switchover whose leader has died, and whose candidate is not synchronous.
+		{"its candidate waits at first", voidRequest("a", time.Second), Wait{}, "not the healthiest node"},
+		{"then it takes the request away", voidRequest("a", 11*time.Second), ClearFailover{Revision: 7}, "a may not take over, and b has gone"},
+		{"so does any other", voidRequest("c", 11*time.Second, answers("c", 1000, voted)), ClearFailover{Revision: 7}, "c may not take over, and b has gone"},
+		{"a manual failover is an order", append(voidRequest("a", 11*time.Second), func(o *Observation) { o.Store.View.Failover.Leader = "" }), AcquireLeader{}, "promoted self"},
 		// The primary.
 		{"turned on", []change{on(""), func(o *Observation) { o.Store.View.Sync = cluster.SyncState{} }}, WriteSync{State: cluster.SyncState{Leader: "a"}}, "Enabled synchronous replication"},
 		{"somebody else's key", []change{on(""), syncLed("b")}, key("a", 0), "Enabled"},

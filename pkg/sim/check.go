@@ -24,6 +24,7 @@ type checker struct {
 	handedAt     time.Duration
 	request      cluster.FailoverRequest
 	requestAt    time.Duration
+	byOrder      *node                    // leads by a manual failover; Patroni takes the order away before it is promoted
 	promises     map[[2]int]time.Duration // failsafe mode: asker and receiver -> until when
 	promised
 
@@ -130,9 +131,13 @@ func (c *checker) acquired(n *node) {
 	if n.tags.NoFailover() {
 		c.violate("%s has taken the lock and must not lead", n.name)
 	}
+	c.byOrder = nil
+	if c.ordered(n) {
+		c.byOrder = n
+	}
 	if c.published.branch != nil && !c.blind && !c.ordered(n) {
 		lost := uint64(c.published.lsn - s.pos.shared(c.published))
-		if lost > c.allowedLag() {
+		if lost > c.allowedLag() && !c.excused(n) {
 			c.violate("%s has taken the lock %d bytes behind the published position", n.name, lost)
 		}
 	}
@@ -165,7 +170,8 @@ func (c *checker) released(n *node) {
 		}
 		return
 	}
-	if s.control == "shut down" && !n.leaving && c.request.Leader == n.name && c.w.now-c.requestAt < time.Minute {
+	planned := !n.leaving && (!n.patroni || c.w.weak(weakHandOver))
+	if s.control == "shut down" && planned && c.request.Leader == n.name && c.w.now-c.requestAt < time.Minute {
 		c.handed, c.handedAt = s.pos, c.w.now
 	}
 }

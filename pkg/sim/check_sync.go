@@ -62,7 +62,9 @@ func (c *checker) survives() {
 	if leader == nil {
 		return
 	}
-	if leader.server.data && c.lacks(leader.server) {
+	if c.unnamed() {
+		key.Standbys = append(slices.Clone(key.Standbys), key.Leader) // it needs the quorum like everybody else
+	} else if leader.server.data && c.lacks(leader.server) {
 		c.violate("/sync names %s as the leader, which lacks an acknowledged commit", key.Leader)
 	}
 	var without []string
@@ -88,7 +90,7 @@ func (c *checker) syncKey() {
 		c.bound = false
 		return
 	}
-	if c.ordered(leader) && key.Leader != c.named {
+	if (c.ordered(leader) || c.byOrder == leader) && key.Leader != c.named {
 		c.bound = false // whatever it lacks
 	}
 	if !c.bound {
@@ -116,7 +118,7 @@ func (c *checker) configKey(raw []byte) {
 
 // begins: with synchronous replication a server that begins to write is the one that /sync names.
 func (c *checker) begins(s *server) {
-	if !c.bound || c.w.paused {
+	if !c.bound || c.w.paused || c.unnamed() {
 		return
 	}
 	if key := c.sync; key.Leader != s.n.name {

@@ -61,7 +61,7 @@ func (p *peers) askFailsafe(name string, q cluster.FailsafeQuestion, then func(c
 func (p *peers) deliver(other *node, q cluster.FailsafeQuestion, then func(cluster.FailsafeAnswer)) {
 	w, a := p.n.w, other.agent
 	a.p.run(func() {
-		lsn, err := a.agent.Failsafe(q)
+		lsn, err := a.failsafe(q)
 		w.check.answered(p.n, other, q, err == nil)
 		s := cluster.FailsafeAnswer{Name: other.name, Accepted: err == nil, Refused: err != nil, LSN: lsn}
 		if err != nil {
@@ -73,6 +73,19 @@ func (p *peers) deliver(other *node, q cluster.FailsafeQuestion, then func(clust
 	})
 }
 
+// failsafe puts a question to what runs on a node.
+func (r *runner) failsafe(q cluster.FailsafeQuestion) (cluster.LSN, error) {
+	if r.patroni != nil {
+		return 0, r.patroni.answer(q)
+	}
+	return r.agent.Failsafe(q)
+}
+
+// promoting reports whether a promotion runs. Patroni promises nothing about that.
+func (r *runner) promoting() bool {
+	return r.patroni == nil && r.agent.Snapshot().Job == string(ha.JobPromote)
+}
+
 // answered takes down what a member has promised: for the TTL of the question from now on it makes no primary
 // of its server.
 func (c *checker) answered(asker, other *node, q cluster.FailsafeQuestion, accepted bool) {
@@ -82,7 +95,7 @@ func (c *checker) answered(asker, other *node, q cluster.FailsafeQuestion, accep
 		return
 	}
 	c.w.mark("failsafe: accepted")
-	if other.server.canAck() || other.agent.agent.Snapshot().Job == string(ha.JobPromote) {
+	if other.server.canAck() || other.agent.promoting() {
 		c.violate("%s is a primary, or about to be one, and lets %s go on without etcd", other.name, asker.name)
 	}
 	if c.promises == nil {

@@ -76,7 +76,10 @@ func (n *node) guarded() bool {
 }
 
 // fenced reports whether any one of the two may fail: a member without a guard has nobody who fences it then.
-func (n *node) fenced() bool { return n.guarded() && !n.patroni }
+func (n *node) fenced() bool { return n.guarded() && n.watched() }
+
+// watched reports whether somebody else looks after what a process of the node leaves undone.
+func (n *node) watched() bool { return !n.patroni || n.w.weak(weakFence) }
 
 func (w *world) crashAgent(n *node) {
 	if n.fenced() {
@@ -106,7 +109,7 @@ func (w *world) crashServer(n *node) {
 }
 
 func (w *world) freezeServer(n *node) {
-	if n.dead || n.server.phase == phaseDown || n.server.frozen {
+	if n.dead || n.server.phase == phaseDown || n.server.frozen || !n.watched() {
 		return
 	}
 	life := n.server.life

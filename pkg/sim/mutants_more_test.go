@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/agent"
+	"github.com/hathi-ha/hathi/pkg/clock"
 	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/dcs"
 	"github.com/hathi-ha/hathi/pkg/ha"
@@ -111,3 +112,15 @@ func (p fewer) SetSynchronousNames(ctx context.Context, names *string) error {
 	}
 	return p.Postgres.SetSynchronousNames(ctx, names)
 }
+
+// noGuard says yes and does nothing.
+type noGuard struct{}
+
+// Arm implements agent.Guard.
+func (noGuard) Arm(context.Context, func() agent.Charge) error { return nil }
+
+// Extend implements agent.Guard.
+func (noGuard) Extend(func() clock.Instant) {}
+
+// Disarm implements agent.Guard.
+func (noGuard) Disarm(context.Context) error { return nil }

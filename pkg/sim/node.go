@@ -26,7 +26,7 @@ type node struct {
 	frozen  bool // everything on it stands still
 	dead    bool // switched off
 	leaving bool // the agent was told to end for good
-	patroni bool // it decides as Patroni does, and has no guard
+	patroni bool // it runs the model of Patroni, and has no guard
 	life    int  // counts agents and switch-offs
 }
 
@@ -34,10 +34,12 @@ type node struct {
 type runner struct {
 	n     *node
 	p     *process
-	agent *agent.Agent
+	agent *agent.Agent // nil: it is the model of Patroni
 	guard *client
-	woken bool
-	rest  *waiter // the loop waits here; nil while it turns
+	// patroni is the model of Patroni; nil: it is an agent of hathi.
+	patroni *patroni
+	woken   bool
+	rest    *waiter // the loop waits here; nil while it turns
 }
 
 // startAgent begins a new life of the agent, which remembers nothing.
@@ -46,15 +48,16 @@ func (n *node) startAgent() {
 	p := &process{s: n.w.sched, name: n.name}
 	r := &runner{n: n, p: p, guard: &client{n: n}}
 	n.agent, n.store = r, newStore(n, p)
+	if n.patroni {
+		n.startPatroni(r)
+		return
+	}
 	o := agent.Options{
 		Scope: "demo", Name: n.name, Tags: n.tags, CanBootstrap: true, Version: "sim", QuietHeartbeat: true,
 		ConnURL: "postgres://" + n.name + ":5432/postgres", APIURL: "http://" + n.name + ":8008/patroni",
 		InitialConfig: func() []byte { return n.w.doc.text() }, Settings: n.w.settings,
 		Store: n.store, Postgres: &postgres{s: n.server}, Peers: &peers{n: n}, Guard: r.guard,
 		Clock: n.clock, Runtime: r, Log: slog.New(&handler{n: n}), Wake: r.wake, Decide: ha.Decide,
-	}
-	if n.patroni {
-		patroni(&o)
 	}
 	if n.w.plant != nil {
 		n.w.plant(&o)
@@ -101,6 +104,9 @@ func (r *runner) keep() {
 
 // wake is the agent's Options.Wake.
 func (r *runner) wake() {
+	if r.patroni != nil && !r.patroni.news() {
+		return
+	}
 	r.woken = true
 	if rest := r.rest; rest != nil && !rest.fired {
 		if rest.timer != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/hathi-ha/hathi/pkg/agent"
 	"github.com/hathi-ha/hathi/pkg/cluster"
 )
 
@@ -62,13 +61,16 @@ func (p *peers) ask(name string, then func(cluster.PeerStatus)) {
 			return
 		}
 		a := other.agent
-		a.p.run(func() { a.p.spawn("answer", func() { reply(told(a.agent)) }) })
+		a.p.run(func() { a.p.spawn("answer", func() { reply(a.told()) }) })
 	})
 }
 
 // told is what GET /patroni tells; see package api, documents and client.
-func told(a *agent.Agent) cluster.PeerStatus {
-	s := a.Look(context.Background())
+func (r *runner) told() cluster.PeerStatus {
+	if r.patroni != nil {
+		return r.patroni.told()
+	}
+	s := r.agent.Look(context.Background())
 	position := s.Server.Position()
 	switch s.State {
 	case cluster.StateRunning, cluster.StateRestarting, cluster.StateStarting:

@@ -42,7 +42,7 @@ func (s *server) shown() position {
 // startReplay: a standby accepts queries when it is consistent, which may be long before its last record.
 func (s *server) startReplay() {
 	s.replayUntil = 0
-	if s.w.doc.Mode == cluster.SyncOff || s.w.modes.IntN(3) > 0 {
+	if s.w.doc.Mode == cluster.SyncOff || s.w.modes.IntN(3) > 0 || s.n.patroni && !s.w.weak(weakReplay) {
 		return
 	}
 	s.replayed = s.pos.until(max(s.pos.lsn-cluster.LSN(s.w.modes.IntN(1<<18)), 0x3000000))
@@ -87,6 +87,11 @@ func (s *server) reread(text string) {
 	s.session = text
 	s.rules = append(s.rules, names)
 	s.reloads++
+	if s.n.patroni && !s.w.weak(weakReload) {
+		s.rules, s.waits = []quorum.Names{names}, text != ""
+		s.acknowledge()
+		return
+	}
 	this := s.reloads
 	s.later(s.w.between(0, 200*time.Millisecond), func() {
 		// The last of them has read these names, or newer ones.
@@ -116,6 +121,11 @@ func (s *server) acknowledge() {
 func (s *server) done(p position) bool {
 	return !s.waits || slices.ContainsFunc(s.rules, func(n quorum.Names) bool {
 		have := 0
+		if slices.Contains(n.Standbys, "*") {
+			return slices.ContainsFunc(s.w.nodes, func(m *node) bool {
+				return m.server.connected && m.server.source() == s && p.within(m.server.pos)
+			})
+		}
 		for _, name := range n.Standbys {
 			if m := s.w.node(name); m != nil && m.server.connected && m.server.source() == s && p.within(m.server.pos) {
 				have++

@@ -61,8 +61,18 @@ func (w *world) stopAgent(n *node) {
 	w.check.moment(n)
 	w.mark("user: stop")
 	n.leaving = true
-	n.agent.agent.Stop()
+	n.agent.stop()
 	w.after(w.between(5*time.Second, 90*time.Second), n.bootAgain)
+}
+
+// stop asks what runs on a node to end.
+func (r *runner) stop() {
+	if r.patroni == nil {
+		r.agent.Stop()
+		return
+	}
+	r.patroni.stopping = true
+	r.n.wake()
 }
 
 // bootAgain starts an agent that was told to end, once it has.

@@ -27,8 +27,10 @@ type Options struct {
 	Failsafe *bool
 	// Standby makes it a standby cluster, or not; nil: it is one in the last forty of 240 runs.
 	Standby *bool
-	// Mixed lets every second member decide as Patroni does, and users do no more than usual.
+	// Mixed lets every second member run the model of Patroni, and users do no more than usual.
 	Mixed bool
+	// Weak lets one known weakness of Patroni show in a mixed cluster; empty: what it may break is not looked at.
+	Weak string
 	// Plant may change what an agent is made of before it starts: the place for planted mistakes.
 	Plant func(*agent.Options)
 }
@@ -50,13 +52,14 @@ type Result struct {
 // world is one simulated cluster.
 type world struct {
 	*sched
-	rand  *rand.Rand
-	net   *network
-	etcd  *etcd
-	nodes []*node
-	check *checker
-	base  cluster.Settings
-	plant func(*agent.Options)
+	rand     *rand.Rand
+	net      *network
+	etcd     *etcd
+	nodes    []*node
+	check    *checker
+	base     cluster.Settings
+	plant    func(*agent.Options)
+	weakness string
 
 	modes *rand.Rand // what synchronous replication draws from
 	doc   document   // what is in /config
@@ -119,7 +122,7 @@ func Run(o Options) Result {
 func newWorld(o Options) *world {
 	r := rand.New(rand.NewPCG(o.Seed, 0x68617468692d6861))
 	w := &world{
-		sched: &sched{}, rand: r, net: newNetwork(r), plant: o.Plant, tracing: o.Trace,
+		sched: &sched{}, rand: r, net: newNetwork(r), plant: o.Plant, weakness: o.Weak, tracing: o.Trace,
 		rules: map[string]int{}, marks: map[string]int{}, base: chooseSettings(r),
 	}
 	w.modes = rand.New(rand.NewPCG(o.Seed, 0x73796e6368726f6e))

@@ -1,0 +1,49 @@
+package sim
+
+import (
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/dcs"
+)
+
+// Known weaknesses of Patroni, by which a mixed cluster can break promises that hathi alone keeps; docs/safety.md
+// explains each. A run keeps out of their way unless Options.Weak names one.
+const (
+	// weakFence: nothing fences a primary whose agent, or whose postmaster, is frozen or killed.
+	weakFence = "nothing fences"
+	// weakReload: a standby is listed although the checkpointer has not read the names, so that commits do not wait yet.
+	weakReload = "names are believed before they count"
+	// weakBranch: positions are compared without their timelines, unless check_timeline is on.
+	weakBranch = "WAL of a branch that the cluster has left counts"
+	// weakRequest: a request that is pending when the leader dies switches the lag check off.
+	weakRequest = "a request makes any lag good"
+	// weakCopy: with an unchanged lease a renewal of the lock believes a copy of the key that may be stale.
+	weakCopy = "a stale copy proves the lock"
+	// weakHandOver: a planned handover releases the lock whether or not anybody has the shutdown checkpoint.
+	weakHandOver = "a handover waits for nobody"
+	// weakReplay: a standby that has just started shows less than it has.
+	weakReplay = "a position is believed while WAL is replayed"
+)
+
+// weak reports whether a run lets a weakness show.
+func (w *world) weak(what string) bool { return w.weakness == what }
+
+// excused reports whether a member may take the lock further behind than maximum_lag_on_failover says.
+func (c *checker) excused(n *node) bool {
+	if !n.patroni {
+		return false
+	}
+	other := n.server.pos.branch != c.published.branch && uint64(c.published.lsn-min(c.published.lsn, n.server.pos.lsn)) <= c.allowedLag()
+	return other && !c.w.weak(weakBranch) || c.pending() && !c.w.weak(weakRequest)
+}
+
+// unnamed reports whether the holder of the lock leads without being named in /sync: Patroni in quorum mode, from its
+// promotion to its first look at /sync after that.
+func (c *checker) unnamed() bool {
+	holder := c.w.node(c.w.etcd.text(dcs.KeyLeader))
+	return holder != nil && holder.patroni && c.mode.Mode == cluster.SyncQuorum && c.sync.Leader != holder.name
+}
+
+// pending reports whether somebody waits for a change of the leader.
+func (c *checker) pending() bool {
+	return dcs.DecodeFailover([]byte(c.w.etcd.text(dcs.KeyFailover))).Pending()
+}
