@@ -1,6 +1,7 @@
 package events
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,7 @@ func TestEvents(t *testing.T) {
 		}, promise{lossless: true}},
 		{"guard killed", func(c *testcluster.Cluster, l *testcluster.Node) {
 			postmaster, guard, before := l.Postmaster(), l.Guard(), replacements(l)
+			mend := halfEdited(c, l) // the next guard must not need the configuration
 			testcluster.Kill(guard)
 			c.WaitFor(enough, "another guard", func() bool { return replacements(l) > before })
 			if now := l.Guard(); now == 0 || now == guard {
@@ -61,6 +63,7 @@ func TestEvents(t *testing.T) {
 			if l.Postmaster() != postmaster {
 				c.T.Errorf("the death of the guard ended PostgreSQL")
 			}
+			mend()
 			away(c, l)
 		}, promise{moves: false}},
 		{"guard frozen, then agent killed", func(c *testcluster.Cluster, l *testcluster.Node) {
@@ -139,4 +142,19 @@ func away(c *testcluster.Cluster, l *testcluster.Node) {
 	l.Destroy()
 	c.WaitFor(enough, "new leader", func() bool { n := c.Leader(); return n != nil && n != l })
 	l.Run()
+}
+
+// halfEdited makes the configuration of a node unreadable, and gives what mends it.
+func halfEdited(c *testcluster.Cluster, n *testcluster.Node) (mend func()) {
+	put := func(text []byte) {
+		if err := os.WriteFile(n.Config, text, 0o644); err != nil {
+			c.T.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(n.Config)
+	if err != nil {
+		c.T.Fatal(err)
+	}
+	put(append([]byte("scope: {\n"), text...))
+	return func() { put(text) }
 }

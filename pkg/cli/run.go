@@ -5,21 +5,16 @@ import (
 	"fmt"
 	"os"
 	"os/user"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/hathi-ha/hathi/pkg/clock"
 	"github.com/hathi-ha/hathi/pkg/config"
-	"github.com/hathi-ha/hathi/pkg/dcs/etcd"
 	"github.com/hathi-ha/hathi/pkg/guard"
 	hathilog "github.com/hathi-ha/hathi/pkg/log"
 	"github.com/hathi-ha/hathi/pkg/privilege"
-	"github.com/hathi-ha/hathi/pkg/process"
 )
 
 // exited ends the process with a code and without a further word.
@@ -44,7 +39,14 @@ func newRun(e *env) *cobra.Command {
 			if done, err := modes.run(cmd.Context(), path); done {
 				return err
 			}
-			o, closeLog, err := guardOptions(path)
+			in, err := loadNode(path) // so that mistakes end the node before anything is started; the agent logs the warnings
+			if err != nil {
+				return err
+			}
+			if err := dropRoot(in.Config); err != nil {
+				return err
+			}
+			o, closeLog, err := briefOf(in.Config).options()
 			if err != nil {
 				return err
 			}
@@ -83,7 +85,7 @@ func newAgent(e *env) *cobra.Command {
 			for _, conflict := range cfg.TagConflicts {
 				log.Warn(conflict)
 			}
-			client, err := guard.Connect(log.Logger, []string{self, "hathi", "guard", args[0]})
+			client, err := guard.Connect(log.Logger, []string{self, "hathi", "guard", args[0]}, briefOf(cfg).encode())
 			if err != nil {
 				return err
 			}
@@ -96,69 +98,6 @@ func newAgent(e *env) *cobra.Command {
 			return nil
 		},
 	}
-}
-
-// newGuard is the guard that an agent starts when it has lost its own.
-func newGuard(e *env) *cobra.Command {
-	return &cobra.Command{
-		Use: "guard CONFIG PID", Hidden: true, Args: cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			pid, err := strconv.Atoi(args[1])
-			if err != nil {
-				return fmt.Errorf("process id of the agent: %w", err)
-			}
-			o, closeLog, err := guardOptions(args[0])
-			if err != nil {
-				return err
-			}
-			defer closeLog()
-			o.Agent = []string{self, "hathi", "agent", args[0]}
-			const sock = 3 // see guard.Client
-			code, err := guard.Adopt(context.WithoutCancel(cmd.Context()), o, pid, sock)
-			if err != nil {
-				return err
-			}
-			return exited(code)
-		},
-	}
-}
-
-// guardOptions reads the configuration, so that mistakes end the node before anything is started, gives up
-// root, and says what there is to guard.
-func guardOptions(path string) (o guard.Options, closeLog func() error, err error) {
-	in, err := loadNode(path) // the agent logs the warnings
-	if err != nil {
-		return o, nil, err
-	}
-	cfg := in.Config
-	// A file is the agent's: two processes can't both rotate it.
-	options := logOptions(cfg.Log)
-	options.Dir = ""
-	log, err := hathilog.New(options)
-	if err != nil {
-		return o, nil, err
-	}
-	if err := dropRoot(cfg); err != nil {
-		return o, nil, err
-	}
-	// The guard lives for a long time with very little.
-	debug.SetGCPercent(10)
-	debug.FreeOSMemory()
-	// What the start needs of the program is over a little later; no event tells when.
-	time.AfterFunc(5*time.Second, process.TrimText)
-	store := etcdOptions(cfg)
-	return guard.Options{
-		DataDir: absolute(cfg.Postgres.DataDir), Program: cfg.Postgres.BinNames["postgres"],
-		PersonCode: personCode, Clock: clock.System{}, Log: log.Logger,
-		Release: func(ctx context.Context, lease int64) error {
-			client, err := etcd.Open(ctx, store)
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			return client.RevokeLease(ctx, lease)
-		},
-	}, log.Close, nil
 }
 
 // dropRoot becomes the user that owns the data directory, or postgres if there is none yet: PostgreSQL does

@@ -49,8 +49,11 @@ const (
 type Client struct {
 	log *slog.Logger
 	// command starts another guard: the path of the program, then its arguments, its name first. The agent's
-	// process id is added as the last. The new guard finds its socket as file descriptor 3.
+	// process id is added as the last. The new guard finds its socket as file descriptor 3, and the end of a pipe
+	// with the briefing as 4.
 	command []string
+	// briefing is what the next guard is to know besides the charge.
+	briefing []byte
 
 	mu   sync.Mutex
 	link *link // to the guard in use
@@ -65,8 +68,9 @@ type Client struct {
 	closed    bool
 }
 
-// Connect takes up the socket that the guard has passed to its child, which is this process.
-func Connect(log *slog.Logger, command []string) (*Client, error) {
+// Connect takes up the socket that the guard has passed to its child, which is this process. briefing is what another
+// guard that is started can read with Briefing; it has to fit into a pipe.
+func Connect(log *slog.Logger, command []string, briefing []byte) (*Client, error) {
 	const sock = 3
 	guard, err := unix.GetsockoptUcred(sock, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {
@@ -79,7 +83,7 @@ func Connect(log *slog.Logger, command []string) (*Client, error) {
 		h.Close()
 		h = nil
 	}
-	c := &Client{log: log, command: command}
+	c := &Client{log: log, command: command, briefing: briefing}
 	c.use(newLink(sock, h))
 	return c, nil
 }

@@ -58,7 +58,7 @@ func nodeProcess(kind, dir string, args []string) int {
 		err = note(dir, "agents", os.Getpid())
 		var c *Client
 		if err == nil {
-			c, err = Connect(log.With("pid", os.Getpid()), []string{"/proc/self/exe", "hathi", "node", "guard", dir})
+			c, err = Connect(log.With("pid", os.Getpid()), []string{"/proc/self/exe", "hathi", "node", "guard", dir}, []byte("brief"))
 		}
 		if err == nil {
 			code = fakeAgent(dir, c)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"slices"
@@ -78,10 +79,15 @@ func (c *Client) brief(l *link, former []*link) (<-chan message, error) {
 
 // start starts the process of another guard as our child.
 func (c *Client) start(sock *os.File) (*process.Handle, error) {
+	briefing, err := pipeWith(c.briefing)
+	if err != nil {
+		return nil, fmt.Errorf("start another guard: %w", err)
+	}
+	defer briefing.Close()
 	cmd := exec.Command(c.command[0])
 	cmd.Args = append(append([]string{}, c.command[1:]...), strconv.Itoa(os.Getpid()))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.ExtraFiles = []*os.File{sock}
+	cmd.ExtraFiles = []*os.File{sock, briefing}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // it outlives us
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start another guard: %w", err)
@@ -138,4 +144,34 @@ func (c *Client) dismiss(f, by *link) {
 	if err := send(f.sock, message{Op: opReplaced, PID: by.guard.PID(), Ticks: by.guard.StartTicks()}); err != nil && !errors.Is(err, unix.EPIPE) {
 		c.log.Warn("could not tell the former guard that it was replaced", "error", err)
 	}
+}
+
+// pipeWith gives the end of a pipe from which a text can be read.
+func pipeWith(text []byte) (*os.File, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("make a pipe: %w", err)
+	}
+	defer w.Close()
+	const room = 64 << 10 // source: pipe(7); more would wait for a reader that is not there yet
+	if len(text) > room {
+		r.Close()
+		return nil, fmt.Errorf("a briefing of %d bytes does not fit into a pipe", len(text))
+	}
+	if _, err := w.Write(text); err != nil {
+		r.Close()
+		return nil, fmt.Errorf("write to a pipe: %w", err)
+	}
+	return r, nil
+}
+
+// Briefing reads what the agent that has started this guard has to say besides the charge. It is called once.
+func Briefing() ([]byte, error) {
+	f := os.NewFile(4, "briefing") // see Client.start
+	defer f.Close()
+	text, err := io.ReadAll(f)
+	if err != nil {
+		return nil, fmt.Errorf("read the briefing; this command is started by hathi, start hathi run instead: %w", err)
+	}
+	return text, nil
 }
