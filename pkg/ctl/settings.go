@@ -3,7 +3,6 @@ package ctl
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 
@@ -58,11 +57,18 @@ func syncMode(v any) cluster.SynchronousMode {
 	return cluster.SyncOff
 }
 
-// given reports whether a value is neither absent nor null, empty, false or zero.
+// given reports whether a value is neither absent nor null, empty, false or zero. The text "false" is a command like
+// any other, and "0" a host.
 func given(v any) bool {
-	switch fmt.Sprint(v) {
-	case "<nil>", "", "false", "0":
+	switch v := v.(type) {
+	case nil:
 		return false
+	case bool:
+		return v
+	case string:
+		return v != ""
+	case json.Number:
+		return v.String() != "0"
 	}
 	return true
 }

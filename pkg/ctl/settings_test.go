@@ -1,0 +1,27 @@
+package ctl
+
+import (
+	"testing"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+)
+
+// TestStandbyCluster: what makes a standby cluster is that something is given, whatever it says.
+func TestStandbyCluster(t *testing.T) {
+	for doc, want := range map[string]bool{
+		`{"standby_cluster": {"restore_command": "false"}}`:               true,
+		`{"standby_cluster": {"restore_command": "0"}}`:                   true,
+		`{"standby_cluster": {"host": "192.0.2.1"}}`:                      true,
+		`{"standby_cluster": {"port": 5432}}`:                             true,
+		`{"standby_cluster": {"port": 0, "host": "", "x": "y"}}`:          false,
+		`{"standby_cluster": {"host": false, "restore_command": null}}`:   false,
+		`{"standby_cluster": {"create_replica_methods": ["basebackup"]}}`: false,
+		`{"standby_cluster": null}`:                                       false,
+		`{}`:                                                              false,
+	} {
+		v := &cluster.View{Config: cluster.Document{Present: true, Raw: []byte(doc)}}
+		if got := StandbyCluster(v); got != want {
+			t.Errorf("%s: %t, want %t", doc, got, want)
+		}
+	}
+}
