@@ -4,21 +4,8 @@ import (
 	"github.com/hathi-ha/hathi/integration/testcluster"
 )
 
-// settled waits until everybody streams and has published that it has everything: then the lag is zero in each run.
-func settled(c *testcluster.Cluster) {
-	c.T.Helper()
-	leader := c.WaitHealthy(enough)
-	c.WaitFor(enough, "no lag", func() bool {
-		v := c.View()
-		for _, n := range c.Replicas(leader) {
-			m, ok := v.Member(n.Name)
-			if !ok || m.ReceiveLSN < v.Status.Optime || m.ReplayLSN < v.Status.Optime {
-				return false
-			}
-		}
-		return true
-	})
-}
+// settled waits until everybody has everything: then the lag is zero in each run.
+func settled(c *testcluster.Cluster) { c.T.Helper(); c.WaitSettled(enough) }
 
 // steps are all of them, in their order.
 func steps() []step {

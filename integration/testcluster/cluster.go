@@ -179,6 +179,23 @@ func (c *Cluster) unhealthy() string {
 	return ""
 }
 
+// WaitSettled waits until everybody streams and has published that it has everything.
+func (c *Cluster) WaitSettled(limit time.Duration) *Node {
+	c.T.Helper()
+	leader := c.WaitHealthy(limit)
+	c.WaitFor(limit, "no lag", func() bool {
+		v := c.View()
+		for _, n := range c.Replicas(leader) {
+			m, ok := v.Member(n.Name)
+			if !ok || m.ReceiveLSN < v.Status.Optime || m.ReplayLSN < v.Status.Optime {
+				return false
+			}
+		}
+		return true
+	})
+	return leader
+}
+
 // ReadOnly reports whether no node accepts writes.
 func (c *Cluster) ReadOnly() bool {
 	for _, n := range c.Nodes {
@@ -269,19 +286,44 @@ func (c *Cluster) newNode(i, pgPort, restPort int) *Node {
 // its exit code; env is added to the environment.
 func (c *Cluster) RunAs(program, stdin string, env []string, args ...string) (string, int) {
 	c.T.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, c.bin)
+	var out bytes.Buffer
+	code := c.run(c.command(program, stdin, env, args), &out, &out)
+	return out.String(), code
+}
+
+// Streams is RunAs with each stream for itself. A path is the program itself, not a name for hathi.
+func (c *Cluster) Streams(program, stdin string, env []string, args ...string) (stdout, stderr string, code int) {
+	c.T.Helper()
+	var out, wrong bytes.Buffer
+	code = c.run(c.command(program, stdin, env, args), &out, &wrong)
+	return out.String(), wrong.String(), code
+}
+
+func (c *Cluster) command(program, stdin string, env, args []string) *exec.Cmd {
+	cmd := exec.Command(c.bin)
+	if filepath.IsAbs(program) {
+		cmd = exec.Command(program)
+	}
 	cmd.Args = append([]string{program, "-c", c.Nodes[0].Config}, args...)
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdin = strings.NewReader(stdin)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	var exit *exec.ExitError
-	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
-		c.T.Fatalf("run %s %q: %v\n%s", program, args, err, out.String())
+	return cmd
+}
+
+// run gives the exit code of a command, which it ends when it takes too long.
+func (c *Cluster) run(cmd *exec.Cmd, stdout, stderr *bytes.Buffer) int {
+	c.T.Helper()
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	if err := cmd.Start(); err != nil {
+		c.T.Fatalf("run %q: %v", cmd.Args, err)
 	}
-	return out.String(), cmd.ProcessState.ExitCode()
+	limit := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
+	defer limit.Stop()
+	var exit *exec.ExitError
+	if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
+		c.T.Fatalf("run %q: %v\n%s", cmd.Args, err, stdout.String())
+	}
+	return cmd.ProcessState.ExitCode()
 }
 
 // Binary is the path of the hathi that the nodes run.

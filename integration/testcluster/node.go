@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -15,7 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Node is one node: hathi run with its guard, agent and PostgreSQL.
+// Node is one node: hathi run with its guard, agent and PostgreSQL, or Patroni with its PostgreSQL.
 type Node struct {
 	Name, Dir, Data, Config string
 	Port, RESTPort          int
@@ -23,6 +24,8 @@ type Node struct {
 	Listen string
 	// Wrap is put before the command that starts the node, such as "ip netns exec x".
 	Wrap []string
+	// Patroni is whether Patroni runs the node, not hathi; it may change while the node is down.
+	Patroni bool
 
 	c    *Cluster
 	cred *syscall.Credential
@@ -119,7 +122,7 @@ func (n *Node) Run() {
 		n.c.T.Fatal(err)
 	}
 	defer log.Close()
-	args := append(append([]string{}, n.Wrap...), n.bin, "run", n.Config)
+	args := append(slices.Clone(n.Wrap), n.program()...)
 	n.cmd = exec.Command(args[0], args[1:]...)
 	n.cmd.Stdout, n.cmd.Stderr, n.cmd.Dir = log, log, n.Dir
 	n.cmd.Env = append(os.Environ(), "HOME="+n.Dir)
@@ -137,11 +140,22 @@ func (n *Node) Run() {
 	}(n.cmd, n.done)
 }
 
+// program is the command that runs the node.
+func (n *Node) program() []string {
+	if n.Patroni {
+		return []string{"/usr/bin/patroni", n.Config}
+	}
+	return []string{n.bin, "run", n.Config}
+}
+
 func (n *Node) logPath() string { return filepath.Join(n.c.Dir, n.Name+".log") }
 
 // Guard is the process id of the guard, zero if there is none at this moment: the process that hathi run
-// started as, or the one that has taken its place.
+// started as, or the one that has taken its place. Patroni's only process is its guard and its agent.
 func (n *Node) Guard() int {
+	if n.Patroni {
+		return n.patroni()
+	}
 	if pid := n.hathi("guard"); pid != 0 {
 		return pid
 	}
@@ -149,7 +163,22 @@ func (n *Node) Guard() int {
 }
 
 // Agent is the process id of the agent, zero if there is none at this moment.
-func (n *Node) Agent() int { return n.hathi("agent") }
+func (n *Node) Agent() int {
+	if n.Patroni {
+		return n.patroni()
+	}
+	return n.hathi("agent")
+}
+
+// patroni finds the process of Patroni that runs the node.
+func (n *Node) patroni() int {
+	for _, p := range processes() {
+		if len(p.args) > 2 && filepath.Base(p.args[1]) == "patroni" && p.args[2] == n.Config && p.state != "Z" {
+			return p.pid
+		}
+	}
+	return 0
+}
 
 // hathi finds the newest process of the node that runs a command of hathi.
 func (n *Node) hathi(command string) int {

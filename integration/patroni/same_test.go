@@ -1,0 +1,112 @@
+//go:build patroni
+
+package patroni
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/hathi-ha/hathi/integration/testcluster"
+)
+
+// step is one command line, given to both programs called patronictl, which must print the same.
+type step struct {
+	args, input string // arguments are separated by blanks; 'quotes' keep them together
+	// passing: the table is of a cluster in the middle of a change, so only that there is one is held.
+	passing bool
+	before  func(c *testcluster.Cluster) // makes the state that the command finds, before each of the two
+	after   func(c *testcluster.Cluster) // looks at what the command has done, after each of the two
+}
+
+// both runs the steps with each program.
+func both(t *testing.T, c *testcluster.Cluster, steps []step) {
+	for _, s := range steps {
+		t.Run(strings.ReplaceAll(s.args, "/", "_"), func(t *testing.T) {
+			c.T = t
+			want := s.run(c, theirs)
+			if got := s.run(c, ours); got != want {
+				t.Errorf("hathi's patronictl:\n%s\nPatroni's:\n%s", got, want)
+			}
+		})
+	}
+	c.T = t
+}
+
+func (s step) run(c *testcluster.Cluster, program string) string {
+	c.T.Helper()
+	if s.before != nil {
+		s.before(c)
+	}
+	env := []string{
+		"TZ=UTC", "LANG=C.UTF-8", "PGPASSWORD=secret-super", "PGUSER=postgres", "PGSSLMODE=disable", "PGDATABASE=postgres",
+		"EDITOR=true",
+	}
+	out, wrong, code := c.Streams(program, s.input, env, words(s.args)...)
+	if s.after != nil {
+		s.after(c)
+	}
+	text := "stdout:\n" + out + "stderr:\n" + wrong + "exit code " + string(rune('0'+code))
+	if s.passing {
+		text = withoutTables(text)
+	}
+	return steady(text)
+}
+
+// What differs between two runs of a command, replaced by something of the same width, so that tables keep their shape.
+var unsteady = []struct {
+	what *regexp.Regexp
+	by   string
+}{
+	{regexp.MustCompile(` *\b[0-9A-F]+/[0-9A-F]+\b`), "L"},                                          // LSN
+	{regexp.MustCompile(`\b20[0-9]{2}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9.,]+)?`), "time"}, // a moment
+	{regexp.MustCompile(`reinitialize \[[a-z0-9, ]+\]`), "reinitialize [any order]"},
+	{regexp.MustCompile(`ctl version [0-9.]+`), "ctl version"}, // the release that is spoken of
+}
+
+// steady leaves out what differs from run to run, but for times of the test's own choice, in 2030.
+func steady(text string) string {
+	for _, u := range unsteady {
+		text = u.what.ReplaceAllStringFunc(text, func(s string) string {
+			switch {
+			case strings.HasPrefix(s, "2030"):
+				return s
+			case u.by == "L":
+				return strings.Repeat(u.by, len(s))
+			}
+			return u.by
+		})
+	}
+	return text
+}
+
+// withoutTables leaves one line of each table, and none of what tells how far a change is.
+func withoutTables(text string) string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, " cluster is unlocked: ") {
+			continue
+		}
+		if strings.HasPrefix(line, "+") || strings.HasPrefix(line, "|") {
+			if lines[len(lines)-1] != "…\n" {
+				lines = append(lines, "…\n")
+			}
+			continue
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "")
+}
+
+// words splits a line at blanks, but not within single quotes; a tilde there stands for one.
+func words(line string) []string {
+	var list []string
+	for i, part := range strings.Split(line, "'") {
+		if i%2 == 0 {
+			list = append(list, strings.Fields(part)...)
+		} else {
+			list = append(list, strings.ReplaceAll(part, "~", "'"))
+		}
+	}
+	return list
+}
