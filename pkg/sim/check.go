@@ -89,6 +89,7 @@ func (c *checker) gaveUp(n *node, message string) { c.violate("%s gave up: %s", 
 func (c *checker) key(kv dcs.KV, deleted bool) {
 	switch kv.Key {
 	case dcs.KeyLeader:
+		c.w.worst()
 		if deleted {
 			c.vacated()
 		}
@@ -122,13 +123,16 @@ func (c *checker) key(kv dcs.KV, deleted bool) {
 // acquired: who takes the lock lacks no more of what the last leader published than the settings allow, and
 // nothing at all after a planned handover that nothing has disturbed.
 func (c *checker) acquired(n *node) {
+	if n == nil {
+		return // a member that has left, whose last message was on its way
+	}
 	s := n.server
 	c.led(n)
 	if !s.data {
 		c.violate("%s has taken the lock without data", n.name)
 		return
 	}
-	if n.tags.NoFailover() {
+	if n.tags.NoFailover() && c.w.now-n.tagged > time.Minute {
 		c.violate("%s has taken the lock and must not lead", n.name)
 	}
 	c.byOrder = nil

@@ -98,6 +98,9 @@ func (c *checker) syncKey() {
 		c.bound = true
 		c.acked = slices.DeleteFunc(c.acked, func(p position) bool { return !p.within(leader.server.pos) })
 	}
+	if key.Leader != c.named {
+		c.w.worst()
+	}
 	if key.Leader != c.named && c.w.faulty && len(c.w.nodes) > 2 && c.w.modes.IntN(3) == 0 {
 		c.w.aiming = true // a young reign, in which the leader before may not have come back yet
 	}

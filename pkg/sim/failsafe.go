@@ -42,6 +42,9 @@ func (p *peers) AskFailsafe(ctx context.Context, members map[string]string, q cl
 func (p *peers) askFailsafe(name string, q cluster.FailsafeQuestion, then func(cluster.FailsafeAnswer)) {
 	w := p.n.w
 	other := w.node(name)
+	if other == nil {
+		return // it has left
+	}
 	there, ok := w.net.carry(p.n.number, other.number)
 	if !ok {
 		return
@@ -112,8 +115,13 @@ func (c *checker) assured(n *node) time.Duration {
 	}
 	until := c.w.now + time.Hour // for who is alone in the list
 	for name := range view.Failsafe {
-		if name != n.name {
-			until = min(until, c.promises[[2]int{n.number, c.w.node(name).number}])
+		other := c.w.node(name)
+		switch {
+		case name == n.name:
+		case other == nil:
+			return 0 // who has left promises nothing
+		default:
+			until = min(until, c.promises[[2]int{n.number, other.number}])
 		}
 	}
 	return until
@@ -121,7 +129,10 @@ func (c *checker) assured(n *node) time.Duration {
 
 // stray lets a question of a former primary arrive late: just when a member has taken the lock.
 func (w *world) stray(to *node) {
-	from := w.nodes[(to.number+1)%len(w.nodes)]
+	if to == nil {
+		return
+	}
+	from := w.nodes[(slices.Index(w.nodes, to)+1)%len(w.nodes)]
 	w.after(w.between(0, 400*time.Millisecond), func() {
 		if w.faulty && to.agent != nil && !to.dead {
 			(&peers{n: from}).deliver(to, cluster.FailsafeQuestion{Name: from.name, TTL: w.base.TTL}, nil)

@@ -204,24 +204,27 @@ func (w *world) cut(n *node, what string, pairs ...[2]int) {
 func (w *world) cutEtcd(n *node) { w.cut(n, "cut off from etcd", [2]int{n.number, w.etcdHost()}) }
 
 func (w *world) cutPeer(n *node) {
-	other := w.rand.IntN(len(w.nodes))
-	if other != n.number {
-		w.cut(n, "cut off from "+w.nodes[other].name, [2]int{n.number, other})
+	other := w.nodes[w.rand.IntN(len(w.nodes))]
+	if other != n {
+		w.cut(n, "cut off from "+other.name, [2]int{n.number, other.number})
 	}
 }
 
 func (w *world) isolate(n *node) {
 	var pairs [][2]int
-	for other := range len(w.nodes) + 1 {
-		if other != n.number {
-			pairs = append(pairs, [2]int{n.number, other})
+	for _, other := range w.nodes {
+		if other != n {
+			pairs = append(pairs, [2]int{n.number, other.number})
 		}
 	}
-	w.cut(n, "cut off from everybody", pairs...)
+	w.cut(n, "cut off from everybody", append(pairs, [2]int{n.number, w.etcdHost()})...)
 }
 
 func (w *world) slowLink(n *node) {
-	to := w.rand.IntN(len(w.nodes) + 1)
+	to := w.etcdHost()
+	if i := w.rand.IntN(len(w.nodes) + 1); i < len(w.nodes) {
+		to = w.nodes[i].number
+	}
 	if to == n.number {
 		return
 	}
@@ -267,7 +270,7 @@ func (w *world) heal() {
 	}
 	w.resume()
 	for _, n := range w.nodes {
-		n.server.frozen = false
+		n.server.frozen, n.server.slow = false, 0
 		n.thaw()
 		n.fence.p.thaw()
 		if n.agent != nil {

@@ -26,7 +26,7 @@ var shownBy = map[string]uint64{
 	"commits wait for one standby less":                          19,
 	"positions on different timelines are compared":              32,
 	"the lag check is forgotten":                                 23,
-	"WAL on a branch that the cluster has left counts":           926,
+	"WAL on a branch that the cluster has left counts":           60,
 	"who is not listed stands for the lock":                      29,
 	"who was asked to go is not asked whether it has gone":       1744,
 }

@@ -17,6 +17,7 @@ type node struct {
 	number int
 	name   string
 	tags   cluster.Tags
+	tagged time.Duration // when its tags were changed
 	clock  *nodeClock
 	server *server
 	store  *store
@@ -25,6 +26,7 @@ type node struct {
 	fence   *fence
 	frozen  bool // everything on it stands still
 	dead    bool // switched off
+	gone    bool // the machine has left the cluster for good
 	leaving bool // the agent was told to end for good
 	patroni bool // it runs the model of Patroni, and has no guard
 	life    int  // counts agents and switch-offs
@@ -54,10 +56,14 @@ func (n *node) startAgent() {
 	}
 	o := agent.Options{
 		Scope: "demo", Name: n.name, Tags: n.tags, CanBootstrap: true, Version: "sim", QuietHeartbeat: true,
-		ConnURL: "postgres://" + n.name + ":5432/postgres", APIURL: "http://" + n.name + ":8008/patroni",
+		ConnURL: n.connURL(), APIURL: n.apiURL(),
 		InitialConfig: func() []byte { return n.w.doc.text() }, Settings: n.w.settings,
 		Store: n.store, Postgres: &postgres{s: n.server}, Peers: &peers{n: n}, Guard: r.guard,
 		Clock: n.clock, Runtime: r, Log: slog.New(&handler{n: n}), Wake: r.wake, Decide: ha.Decide,
+		Reload: func(context.Context) error {
+			r.agent.Publish(agent.Published{Tags: n.tags, ConnURL: n.connURL(), APIURL: n.apiURL(), QuietHeartbeat: true})
+			return nil
+		},
 	}
 	if n.w.plant != nil {
 		n.w.plant(&o)
@@ -73,6 +79,9 @@ func (n *node) startAgent() {
 	p.spawn("loop", r.loop)
 	p.spawn("keeper", r.keep)
 }
+
+func (n *node) connURL() string { return "postgres://" + n.name + ":5432/postgres" }
+func (n *node) apiURL() string  { return "http://" + n.name + ":8008/patroni" }
 
 // loop turns the agent as Agent.Run does.
 func (r *runner) loop() {
@@ -197,6 +206,9 @@ func (n *node) guardStartsAgent() {
 
 // boot brings a machine up: a guard, and the agent that it starts.
 func (n *node) boot() {
+	if n.gone {
+		return
+	}
 	n.dead, n.leaving = false, false
 	n.newGuard()
 	n.startAgent()
@@ -261,6 +273,14 @@ func (w *world) settings(v *cluster.View) cluster.Settings {
 	}
 	if d.MaximumLag > 0 {
 		s.MaximumLagOnFailover = d.MaximumLag
+	}
+	if d.StartTimeout > 0 {
+		s.PrimaryStartTimeout = time.Duration(d.StartTimeout-1) * time.Second // zero is one of them
+	}
+	s.FailsafeMode = s.FailsafeMode && !d.NoFailsafe
+	s.CheckTimeline = s.CheckTimeline != d.OtherTimeline
+	if d.SyncLag > 0 {
+		s.MaximumLagOnSyncnode = d.SyncLag
 	}
 	if d.Standby {
 		s.StandbyCluster = &cluster.StandbyCluster{Host: outside}

@@ -43,6 +43,9 @@ func (p *peers) Ask(_ context.Context, members []cluster.Member) []cluster.PeerS
 func (p *peers) ask(name string, then func(cluster.PeerStatus)) {
 	w := p.n.w
 	other := w.node(name)
+	if other == nil {
+		return // it has left
+	}
 	there, ok := w.net.carry(p.n.number, other.number)
 	if !ok {
 		return

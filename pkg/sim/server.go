@@ -47,7 +47,8 @@ type server struct {
 	started time.Time
 	life    int // counts starts and ends; what was planned for another life does not happen
 	acking  bool
-	loads   int // how often its files were read
+	loads   int           // how often its files were read
+	slow    time.Duration // added to each step of what it receives
 
 	// What the controlling side makes of it.
 	state  cluster.State
@@ -223,6 +224,7 @@ func (s *server) fastStop() {
 	s.changed()
 	if s.primary {
 		s.pos.lsn += 120 // the shutdown checkpoint
+		s.w.worst()
 	}
 	var try func()
 	try = func() {
@@ -261,6 +263,7 @@ func (s *server) promote() {
 	s.w.tracef(s.n, "pg", "promoted to timeline %d at %s", t, s.pos.branch.fork)
 	s.w.check.writes(s)
 	s.w.check.begins(s)
+	s.w.worst()
 	s.changed()
 }
 
@@ -300,7 +303,7 @@ func (s *server) stream() time.Duration {
 	}
 	s.connected, s.inFlight = true, u.pos
 	way := [2]int{u.n.number, s.n.number}
-	return s.w.between(20*time.Millisecond, 120*time.Millisecond) + s.w.net.slow[way]
+	return s.w.between(20*time.Millisecond, 120*time.Millisecond) + s.w.net.slow[way] + s.slow
 }
 
 // syncSlots creates and drops replication slots.

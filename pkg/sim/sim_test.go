@@ -66,7 +66,7 @@ func checkCoverage(t *testing.T, taken map[string]int) {
 		switch {
 		case taken[name] == 0 && !excused:
 			t.Errorf("rule %q was never taken", name)
-		case taken[name] > 0 && excused:
+		case taken[name] > 0 && excused && !strings.HasPrefix(why, "seldom"):
 			t.Logf("rule %q is taken, so it needs no excuse: %s", name, why)
 		}
 		delete(taken, name)
@@ -90,7 +90,8 @@ var reachedMarks = []string{
 	"user: PostgreSQL stopped by hand", "user: switchover in pause",
 	"guard: clean stop", "guard: kill", "guard: release", "guard: replaced", "guard: retire agent",
 	"fault: agent crashes", "fault: agent frozen", "fault: postmaster killed", "fault: postmaster frozen",
-	"fault: guard killed", "fault: guard frozen", "fault: node down", "fault: machine replaced", "fault: node frozen", "fault: etcd down",
+	"fault: guard killed", "fault: guard frozen", "fault: node down", "fault: machine replaced", "fault: machine replaced by another name",
+	"fault: machine leaves for good", "fault: machine joins", "fault: slow replica", "user: settings changed at the worst moment", "user: tags changed", "fault: node frozen", "fault: etcd down",
 	"fault: cut off from etcd", "fault: cut off from etcd (one way)", "fault: cut off from everybody",
 	"fault: cut off from node1", "fault: slow link", "fault: messages lost",
 }

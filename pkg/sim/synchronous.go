@@ -153,6 +153,12 @@ type document struct {
 
 	Times      int    `json:"times,omitempty"` // one more than the index in times; zero: those of the run
 	MaximumLag uint64 `json:"maximum_lag_on_failover,omitempty"`
+	SyncLag    int64  `json:"maximum_lag_on_syncnode,omitempty"`
+	// StartTimeout is primary_start_timeout in seconds, and one more; zero: that of the run.
+	StartTimeout int `json:"start_timeout,omitempty"`
+	// NoFailsafe turns failsafe mode off where the run has it, OtherTimeline turns check_timeline to what it is not.
+	NoFailsafe    bool `json:"no_failsafe,omitempty"`
+	OtherTimeline bool `json:"other_timeline,omitempty"`
 	// Standby: the cluster follows the server outside.
 	Standby bool `json:"standby,omitempty"`
 }

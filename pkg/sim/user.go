@@ -78,6 +78,7 @@ func (r *runner) stop() {
 // bootAgain starts an agent that was told to end, once it has.
 func (n *node) bootAgain() {
 	switch {
+	case n.gone:
 	case n.agent != nil && !n.leaving, n.agent == nil && !n.dead && !n.leaving:
 	case n.agent != nil || n.frozen:
 		n.w.after(time.Second, n.bootAgain)

@@ -80,6 +80,10 @@ type world struct {
 	remote *node      // the server that a standby cluster follows; nil: it is none
 	far    *rand.Rand // what a standby cluster draws from
 	swaps  *rand.Rand // what the exchange of members draws from; nil: they stay
+	// moments is what changes of the configuration at the worst moment and slow replicas draw from; nil: there are none.
+	moments *rand.Rand
+	// members is how many there have been: the number in the name of the newest.
+	members int
 
 	faulty  bool // faults may happen
 	paused  bool // a user has paused the cluster
@@ -140,6 +144,7 @@ func newWorld(o Options) *world {
 	w.check.mode = w.doc
 	w.etcd = &etcd{w: w, up: true, skew: w.skew(), leases: map[int64]*lease{}}
 	count := []int{2, 3, 3, 3, 3, 4, 5}[r.IntN(7)]
+	w.members = count
 	for i := range count {
 		w.nodes = append(w.nodes, w.newNode(i, count))
 		w.nodes[i].patroni = o.Mixed && i%2 == 1
@@ -148,6 +153,7 @@ func newWorld(o Options) *world {
 		w.standbyCluster(o.Seed)
 	}
 	w.swapsMembers(o.Seed)
+	w.changesSettings(o)
 	w.tracef(nil, "sim", "synchronous_mode %q, strict %v, count %d, live %v", w.doc.Mode, w.doc.Strict, w.doc.Count, w.live)
 	w.tracef(nil, "sim", "seed %d: %d nodes, ttl %s, loop_wait %s, retry_timeout %s, primary_start_timeout %s",
 		o.Seed, count, w.base.TTL, w.base.LoopWait, w.base.RetryTimeout, w.base.PrimaryStartTimeout)
@@ -229,6 +235,9 @@ func (w *world) play(faulty time.Duration) {
 	if w.swaps != nil {
 		w.swap(end)
 	}
+	if w.moments != nil {
+		w.slowReplicas(end)
+	}
 	for w.check.violation == "" && w.step(end) {
 	}
 	w.faulty = false
@@ -293,7 +302,8 @@ func (w *world) clients(s *server) {
 // guards lets the guard of a node look, after a moment.
 func (w *world) guards(n *node) { w.after(w.between(0, time.Millisecond), n.fence.judge) }
 
-func (w *world) etcdHost() int { return len(w.nodes) }
+// etcdHost is the number of etcd's machine; those of members are smaller.
+func (w *world) etcdHost() int { return 1000 }
 
 func (w *world) node(name string) *node {
 	for _, n := range w.nodes {
