@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -33,27 +34,43 @@ func TestMixed(t *testing.T) {
 }
 
 // TestPatroniWeakness: what docs/safety.md says that a mixed cluster can't promise is broken by the model, if a run
-// lets it. The seeds are in that list.
+// lets it, and not otherwise. Those that show once in hundreds of runs are looked for if SIM_WEAKNESS is set.
 func TestPatroniWeakness(t *testing.T) {
-	const twoPrimaries, lost = "two servers accept writes", "lack an acknowledged commit"
-	both := []cluster.SynchronousMode{cluster.SyncOff, cluster.SyncOn}
+	const twoPrimaries, lost, lags = "two servers accept writes", "lack an acknowledged commit", "behind the published position"
+	off, on := cluster.SyncOff, cluster.SyncOn
 	for _, c := range []struct {
 		weak, want string
-		seed       uint64
-		modes      []cluster.SynchronousMode
+		rare       bool
+		mode       cluster.SynchronousMode
 	}{
-		{weakFence, twoPrimaries, 2, both},
-		{weakReload, lost, 4, both},
-		{weakBranch, "behind the published position", 1522, both[:1]},
-		{weakRequest, "behind the published position", 196, both[:1]},
-		{weakHandOver, "lacks what was handed over", 45, both[:1]},
-		{weakCopy, twoPrimaries, 1761, both[:1]},
+		{weakFence, twoPrimaries, false, off},
+		{weakReload, lost, false, on},
+		{weakBranch, lags, true, off},
+		{weakRequest, lags, true, off},
+		{weakHandOver, "lacks what was handed over", true, off},
+		{weakCopy, twoPrimaries, true, off},
 	} {
-		if r := Run(mixed(c.seed, c.weak, c.modes...)); !strings.Contains(r.Violation, c.want) {
-			t.Errorf("%s: seed %d gives %q, not %q", c.weak, c.seed, r.Violation, c.want)
+		if c.rare && os.Getenv("SIM_WEAKNESS") == "" {
+			continue
 		}
-		if r := Run(mixed(c.seed, "", c.modes...)); r.Violation != "" {
-			t.Errorf("%s: seed %d without it: %s", c.weak, c.seed, r.Violation)
-		}
+		t.Run(c.weak, func(t *testing.T) {
+			t.Parallel()
+			limit := uint64(200)
+			if c.rare {
+				limit = 20000
+			}
+			for seed := range limit {
+				r := Run(mixed(seed, c.weak, c.mode))
+				if !strings.Contains(r.Violation, c.want) {
+					continue
+				}
+				t.Logf("seed %d: %s", seed, r.Violation)
+				if r := Run(mixed(seed, "", c.mode)); r.Violation != "" {
+					t.Errorf("seed %d without it: %s", seed, r.Violation)
+				}
+				return
+			}
+			t.Errorf("%d runs don't show it", limit)
+		})
 	}
 }
