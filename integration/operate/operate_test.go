@@ -44,6 +44,8 @@ func TestOperate(t *testing.T) {
 			// The key hangs on no lease now: it stays until a person removes it.
 			c.Delete("leader")
 		}, true},
+		{"etcd is restored to an earlier state", restored, false},
+		{"etcd is restored to a state in which another member led", restoredToOther, false},
 		{"reinitialize", reinitialize, false},
 		{"restart", restart, false},
 		{"change the configuration", configure, false},

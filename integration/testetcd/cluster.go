@@ -237,6 +237,26 @@ func (c *Cluster) Wipe(i int) {
 	}
 }
 
+// Save copies the data of a member that does not run, and gives what puts the copy back, as somebody does who
+// restores a backup. The member must not run then either.
+func (c *Cluster) Save(i int) (restore func()) {
+	c.t.Helper()
+	m, copied := c.members[i], filepath.Join(c.t.TempDir(), "backup")
+	if m.cmd != nil {
+		c.t.Fatalf("testetcd: %s runs; stop it before its data is copied", m.name)
+	}
+	if err := os.CopyFS(copied, os.DirFS(m.dir)); err != nil {
+		c.t.Fatalf("testetcd: copy data: %v", err)
+	}
+	return func() {
+		c.t.Helper()
+		c.Wipe(i)
+		if err := os.CopyFS(m.dir, os.DirFS(copied)); err != nil {
+			c.t.Fatalf("testetcd: restore data: %v", err)
+		}
+	}
+}
+
 // Log gives what a member has logged, for failure messages.
 func (c *Cluster) Log(i int) string { return c.members[i].log() }
 
