@@ -22,6 +22,23 @@ func unplanned(c *testcluster.Cluster) {
 	c.Hathi("flush", "demo", "switchover")
 }
 
+// anotherLeads and restarted wait until what was asked for has happened.
+func anotherLeads(c *testcluster.Cluster) {
+	c.T.Helper()
+	c.WaitFor(enough, "another leader", func() bool { l := c.Leader(); return l != nil && l != c.Nodes[0] })
+}
+
+func restarted(c *testcluster.Cluster) {
+	c.T.Helper()
+	began := func() string {
+		at, _ := c.Nodes[1].SQL("SELECT pg_postmaster_start_time()")
+		return at
+	}
+	before := began()
+	c.WaitFor(enough, "a restart of node2", func() bool { now := began(); return now != "" && now != before })
+	c.WaitFor(enough, "no restart in any member key", func() bool { return !strings.Contains(c.Hathi("list"), "Scheduled") })
+}
+
 func leaders() []step {
 	return []step{
 		{args: "switchover --force --scheduled " + later, before: unplanned},
@@ -36,6 +53,9 @@ func leaders() []step {
 		{args: "switchover", before: firstLeads},
 		{args: "switchover", input: "\nnode2\n\nmaybe\ny\n", before: firstLeads, passing: true, after: leads(2)},
 		{args: "switchover --leader node1 --candidate node3 --force", before: firstLeads, passing: true, after: leads(3)},
+		{args: "switchover --force", before: firstLeads, passing: true, after: anotherLeads},
+		{args: "switchover --force --candidate node2 --scheduled {soon}", before: unplanned, passing: true, after: leads(2)},
+		{args: "restart demo node2 --force --scheduled {soon}", before: firstLeads, after: restarted},
 		{args: "failover", input: "node2\ny\n", before: firstLeads, passing: true, after: leads(2)},
 		{args: "failover --candidate node3 --force", before: firstLeads, passing: true, after: leads(3)},
 		{args: "failover --force", before: firstLeads},
