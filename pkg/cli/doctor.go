@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,7 +24,7 @@ type doctorOptions struct {
 func newDoctor(e *env) *cobra.Command {
 	o := &doctorOptions{env: e}
 	cmd := &cobra.Command{
-		Use: "doctor [OPTIONS] CONFIG...", Short: "Find mistakes in the files of one or more nodes, and in the running cluster", Args: positional(-1, "CONFIG"),
+		Use: "doctor [OPTIONS] CONFIG...", Short: "Find mistakes in the files of one or more nodes, and in the running cluster", Args: positional(-1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	toggle(cmd, &o.offline, "Look at the files only", "--offline")
@@ -33,10 +35,21 @@ func newDoctor(e *env) *cobra.Command {
 }
 
 func (o *doctorOptions) run(ctx context.Context, paths []string) error {
+	environ := os.Environ()
+	switch {
+	case len(paths) == 0 && !slices.ContainsFunc(environ, func(v string) bool { return strings.HasPrefix(v, "PATRONI_") }):
+		return usageError{text: "Missing argument 'CONFIG'."}
+	case len(paths) == 0:
+		paths = []string{""} // a node may be configured by variables alone
+	case len(paths) > 1:
+		var leftOut []string
+		if environ, leftOut = config.SharedVariables(environ); len(leftOut) > 0 {
+			o.hint("Not laid over several files, for they are of one node: %s", strings.Join(leftOut, ", "))
+		}
+	}
 	var files []config.Inspection
 	for _, path := range paths {
-		// The variables of this shell are not those of the nodes.
-		in, err := config.Inspect(path, nil)
+		in, err := config.Inspect(path, environ)
 		if err != nil {
 			return err
 		}

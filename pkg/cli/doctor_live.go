@@ -108,9 +108,13 @@ func askSQL(ctx context.Context, cfg *config.Config, m cluster.Member, l *doctor
 		return fmt.Errorf("its key in etcd has no address")
 	}
 	user := cfg.Postgres.Superuser
+	options := map[string]string{}
+	for _, p := range user.Options {
+		options[p.Name] = p.Value
+	}
 	before := time.Now()
 	rows, err := query.Run(ctx, query.Target{
-		Host: host, Port: port, User: user.Username, Password: user.Password.Reveal(), Database: cfg.Postgres.Database,
+		Host: host, Port: port, User: user.Username, Password: user.Password.Reveal(), Database: cfg.Postgres.Database, Options: options,
 	}, query.Any, identity)
 	spent := time.Since(before)
 	if err != nil {

@@ -226,6 +226,25 @@ func (n *Node) set(path []string, value *Node) *Node {
 	return n.with(path[0], child.set(path[1:], value))
 }
 
+// ofOneNode are the variables, without prefix, that no two nodes have in common.
+var ofOneNode = []string{
+	"CONFIGURATION", "NAME", "LOG_DIR", "RESTAPI_LISTEN", "RESTAPI_CONNECT_ADDRESS", "RESTAPI_CERTFILE", "RESTAPI_KEYFILE",
+	"POSTGRESQL_LISTEN", "POSTGRESQL_CONNECT_ADDRESS", "POSTGRESQL_PROXY_ADDRESS", "POSTGRESQL_DATA_DIR", "POSTGRESQL_CONFIG_DIR", "POSTGRESQL_PGPASS",
+}
+
+// SharedVariables leaves out of an environment the PATRONI_ variables that belong to one node, and names them.
+func SharedVariables(environ []string) (shared, leftOut []string) {
+	for _, pair := range environ {
+		name, _, _ := strings.Cut(pair, "=")
+		if short, ours := strings.CutPrefix(name, envPrefix); ours && slices.Contains(ofOneNode, short) {
+			leftOut = append(leftOut, name)
+			continue
+		}
+		shared = append(shared, pair)
+	}
+	return shared, leftOut
+}
+
 // ChildEnviron gives the environment for PostgreSQL and other children: without the PATRONI_ variables, which
 // hold passwords, and without those of Kubernetes. Source: Patroni 4.1, config.py and postmaster.py.
 func ChildEnviron(environ []string) []string {

@@ -209,3 +209,35 @@ func TestBeyond(t *testing.T) {
 		t.Errorf("found %v, want the one about pg_hba on one line", found)
 	}
 }
+
+// Variables are laid over a file as at the start of a node, and what is wrong with them is told by their names.
+func TestVariables(t *testing.T) {
+	in := write(t, "a.yml", strings.Replace(sound, "{username: postgres, password: a}", "{username: postgres}", 1))
+	if err := os.Chmod(in.Path, 0o644); err != nil { // the passwords are not in there
+		t.Fatal(err)
+	}
+	see := func(environ ...string) (list []string) {
+		t.Helper()
+		again, err := config.Inspect(in.Path, environ)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range Files([]config.Inspection{again}) {
+			list = append(list, f.Where+" "+string(f.Level)+" "+f.Key)
+		}
+		return list
+	}
+	for variable, want := range map[string]string{
+		"PATRONI_SUPERUSER_PASSWORD=a":                  "",
+		"PATRONI_POSTGRESQL_CONNECT_ADDRESS=0.0.0.0:1":  "PATRONI_POSTGRESQL_CONNECT_ADDRESS mistake postgresql.connect_address",
+		"PATRONI_RESTAPI_VERIFY_CLIENT=sometimes":       "PATRONI_RESTAPI_VERIFY_CLIENT mistake restapi.verify_client",
+		"PATRONI_REPLICATION_USERNAME=postgres":         "PATRONI_REPLICATION_USERNAME risk postgresql.authentication.replication.username",
+		"PATRONI_RESTAPI_CONECT_ADDRESS=192.0.2.1:8008": "PATRONI_RESTAPI_CONECT_ADDRESS mistake ",
+		"PATRONI_LOG_FILE_SIZE=big":                     "PATRONI_LOG_FILE_SIZE risk log.file_size",
+		"UNRELATED=1":                                   "",
+	} {
+		if got := strings.Join(see(variable), ", "); got != want {
+			t.Errorf("%s: %q, want %q", variable, got, want)
+		}
+	}
+}

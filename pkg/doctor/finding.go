@@ -134,7 +134,7 @@ func own(f file) []Finding {
 func reported(level Level, why string, p config.Problem) Finding {
 	what, fix, ok := strings.Cut(p.Text, ";")
 	switch {
-	case strings.HasPrefix(p.Text, "unknown key"):
+	case strings.HasPrefix(p.Text, "unknown "):
 		level, why = Mistake, "nothing reads it, so the default is in force"
 		if !ok {
 			fix = "remove it, or look its name up in the documentation"

@@ -188,7 +188,8 @@ func unreachable(f file) []Finding {
 // readablePasswords looks at the permissions of the file.
 func readablePasswords(f file) []Finding {
 	info, err := os.Stat(f.Path)
-	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o004 == 0 || f.text("postgresql.authentication.superuser.password") == "" {
+	password := f.at("postgresql.authentication.superuser.password")
+	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o004 == 0 || password == nil || !strings.HasPrefix(password.Where(), f.Path+":") {
 		return nil
 	}
 	return []Finding{{
