@@ -75,7 +75,7 @@ func silence(t *testing.T, address string) {
 }
 
 // check makes one health check on a connection of its own.
-func check(address string) (time.Duration, error) {
+func check(address, path string) (time.Duration, error) {
 	began := time.Now()
 	conn, err := net.DialTimeout("tcp", address, 5*time.Second)
 	if err != nil {
@@ -83,7 +83,7 @@ func check(address string) (time.Duration, error) {
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(began.Add(5 * time.Second))
-	if _, err := io.WriteString(conn, "OPTIONS /primary HTTP/1.0\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(conn, "OPTIONS "+path+" HTTP/1.0\r\n\r\n"); err != nil {
 		return 0, err
 	}
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
@@ -95,6 +95,35 @@ func check(address string) (time.Duration, error) {
 		return 0, fmt.Errorf("status %d", resp.StatusCode)
 	}
 	return time.Since(began), nil
+}
+
+// checks are the times that checks of one node took.
+type checks []time.Duration
+
+// one makes a check; that it is answered at all is what every single one must be.
+func (c *checks) one(t *testing.T, n *testcluster.Node, path string) {
+	t.Helper()
+	d, err := check(fmt.Sprintf("127.0.0.1:%d", n.RESTPort), path)
+	if err != nil {
+		t.Fatalf("health check %d of %s: %v", len(*c), n.Name, err)
+	}
+	*c = append(*c, d)
+}
+
+// slower counts the checks that took longer than this.
+func (c checks) slower(limit time.Duration) int {
+	n := 0
+	for _, d := range c {
+		if d > limit {
+			n++
+		}
+	}
+	return n
+}
+
+func (c checks) String() string {
+	sorted := slices.Sorted(slices.Values(c))
+	return fmt.Sprintf("%d: half within %s, 99 in 100 within %s, all within %s", len(c), sorted[len(c)/2], sorted[len(c)*99/100], sorted[len(c)-1])
 }
 
 // margin is what the node says of its lease, as a part of ttl.
@@ -113,38 +142,43 @@ func margin(t *testing.T, address string) float64 {
 	return families["hathi_lease_margin_ratio"].GetMetric()[0].GetGauge().GetValue()
 }
 
+// promised is what a health check may take beside silent connections.
+const promised = 50 * time.Millisecond
+
+// The leader has the silent clients; its replica has none and tells how long a check takes on this machine, with whatever
+// else is going on there. The first check comes when the kernel's queue is full of silent connections that were made, and
+// not yet accepted: it is the worst of all.
 func TestSilentConnections(t *testing.T) {
 	raiseLimit(t)
 	const ttl = 10
-	c := testcluster.Start(t, testcluster.Options{Nodes: 1, TTL: ttl, LoopWait: 2, Retry: 3})
-	node := c.Nodes[0]
+	c := testcluster.Start(t, testcluster.Options{Nodes: 2, TTL: ttl, LoopWait: 2, Retry: 3})
+	node := c.WaitHealthy(time.Minute)
+	replica := c.Replicas(node)[0]
 	address := fmt.Sprintf("127.0.0.1:%d", node.RESTPort)
 	before := c.View().Leader
 
 	began := time.Now()
 	silence(t, address)
-	t.Logf("%d silent connections within %s", silentClients, time.Since(began).Round(time.Millisecond))
+	var beside, without checks
+	beside.one(t, node, "/primary")
+	t.Logf("%d silent connections within %s, the next check %s", silentClients, time.Since(began).Round(time.Millisecond), beside[0])
 
 	// For longer than a lease lives: had one renewal been kept waiting, the lock would be gone.
-	var took []time.Duration
 	least := 1.0
 	for end := time.Now().Add((ttl + 3) * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) { // a check every now and then is the test
-		d, err := check(address)
-		if err != nil {
-			t.Fatalf("health check %d beside silent connections: %v", len(took), err)
-		}
-		took = append(took, d)
+		beside.one(t, node, "/primary")
+		without.one(t, replica, "/replica")
 		least = min(least, margin(t, address))
 	}
-	slices.Sort(took)
-	middle, worst := took[len(took)/2], took[len(took)-1]
-	t.Logf("%d health checks: half within %s, all within %s; the lease never had less than %.0f%% of its ttl", len(took), middle, worst, least*100)
-	// The machine may be busy with other tests, so a single check may wait for a processor; half of them may not.
-	if middle > 50*time.Millisecond {
-		t.Errorf("half of the health checks took longer than 50ms: %s", middle)
+	t.Logf("health checks beside silent connections %s", beside)
+	t.Logf("health checks without                   %s", without)
+	t.Logf("the lease never had less than %.0f%% of its ttl", least*100)
+	// A machine that is busy lets some checks wait for a processor, with or without silent connections.
+	if slow, anyway := beside.slower(promised), without.slower(promised); slow > anyway+len(beside)/100 {
+		t.Errorf("%d health checks beside silent connections took longer than %s, and %d without", slow, promised, anyway)
 	}
-	if worst > time.Second {
-		t.Errorf("a health check took %s", worst)
+	if slow := beside.slower(20 * promised); slow > 0 {
+		t.Errorf("%d health checks took longer than %s", slow, 20*promised)
 	}
 	if least < 1./3 {
 		t.Errorf("the lease came down to %.0f%% of its ttl: a renewal was kept waiting", least*100)

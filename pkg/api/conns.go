@@ -1,10 +1,10 @@
 package api
 
 import (
+	"container/list"
 	"net"
 	"net/http"
 	"sync"
-	"time"
 )
 
 // maxConns bounds the connections that are open at a time, and with them the memory they cost (about 20
@@ -13,22 +13,28 @@ const maxConns = 256
 
 // conns closes the connection that has been idle for longest when there are too many, so that clients that
 // connect and stay silent never keep a health check out. It is safe for concurrent use.
+//
+// Connections are accepted one after the other (see gate), so nothing here takes longer with more of them, and the closing is
+// left to another goroutine.
 type conns struct {
 	limit int
 
 	mu   sync.Mutex
-	open map[net.Conn]connState
+	open map[net.Conn]*list.Element // nil: a request is being answered
+	idle list.List                  // of net.Conn; who is idle for longest comes first
 }
 
-type connState struct {
-	idle  bool
-	since time.Time
+func newConns(limit int) *conns {
+	return &conns{limit: limit, open: map[net.Conn]*list.Element{}}
 }
 
 // note is the ConnState hook of an http.Server.
 func (c *conns) note(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if e := c.open[conn]; e != nil {
+		c.idle.Remove(e)
+	}
 	switch state {
 	case http.StateClosed, http.StateHijacked:
 		delete(c.open, conn)
@@ -36,21 +42,28 @@ func (c *conns) note(conn net.Conn, state http.ConnState) {
 		if len(c.open) >= c.limit {
 			c.evict(conn)
 		}
-		c.open[conn] = connState{idle: true, since: time.Now()}
+		c.open[conn] = c.idle.PushBack(conn)
+	case http.StateIdle:
+		c.open[conn] = c.idle.PushBack(conn)
 	default:
-		c.open[conn] = connState{idle: state == http.StateIdle, since: time.Now()}
+		c.open[conn] = nil
 	}
+}
+
+// full reports whether another connection makes one too many.
+func (c *conns) full() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.open) >= c.limit
 }
 
 // evict closes the longest idle connection, or the new one if none is idle. The server notices the end of
 // it by itself and calls note.
 func (c *conns) evict(newest net.Conn) {
-	victim, oldest := newest, time.Time{}
-	for conn, s := range c.open {
-		if s.idle && (oldest.IsZero() || s.since.Before(oldest)) {
-			victim, oldest = conn, s.since
-		}
+	victim := newest
+	if e := c.idle.Front(); e != nil {
+		victim = c.idle.Remove(e).(net.Conn)
 	}
 	delete(c.open, victim)
-	_ = victim.Close()
+	go func() { _ = victim.Close() }()
 }

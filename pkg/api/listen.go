@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,11 +21,9 @@ func Listen(ctx context.Context, address string, backlog int) (net.Listener, err
 	if host == "*" {
 		host = ""
 	}
-	config := net.ListenConfig{
-		// Source: Patroni 4.1, utils.py, keepalive_socket_options, as used by api.py.
-		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 3 * time.Second, Interval: 2 * time.Second, Count: 3},
-		Control:         userTimeout,
-	}
+	// What Go would set on each accepted connection, in four calls of the kernel, those inherit from the socket: a health
+	// check waits for all connections that came before it.
+	config := net.ListenConfig{KeepAlive: -1, Control: inherited}
 	l, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, port))
 	switch {
 	case err == nil:
@@ -63,12 +60,21 @@ func setBacklog(l net.Listener, backlog int) error {
 	return nil
 }
 
-// userTimeout makes answers to a client that vanished fail after ten seconds; accepted connections inherit
-// it from the listening socket.
-func userTimeout(_, _ string, c syscall.RawConn) error {
+// inherited sets what accepted connections have from the listening socket: the kernel asks silent clients whether they are
+// still there, and answers to one that vanished fail after ten seconds. Source: Patroni 4.1, utils.py,
+// keepalive_socket_options, as used by api.py.
+func inherited(_, _ string, c syscall.RawConn) error {
 	var failed error
 	err := c.Control(func(fd uintptr) {
-		failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 10_000)
+		for _, o := range []struct{ level, name, value int }{
+			{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+			{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 3},
+			{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 2},
+			{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 3},
+			{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 10_000},
+		} {
+			failed = errors.Join(failed, unix.SetsockoptInt(int(fd), o.level, o.name, o.value))
+		}
 	})
 	return errors.Join(err, failed)
 }

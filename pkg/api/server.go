@@ -101,7 +101,7 @@ func (s *Server) Configure(ctx context.Context, settings Settings) error {
 // after that.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	s.warnIfOpen(l)
-	open := conns{limit: maxConns, open: map[net.Conn]connState{}}
+	open := newConns(maxConns)
 	server := http.Server{
 		Handler:                      s,
 		ReadHeaderTimeout:            headTimeout,
@@ -116,7 +116,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
-	err := server.Serve(hostListener{tlsListener{l, s}})
+	secure := func() bool { return s.settings.Load().tls != nil }
+	entry := &gate{Listener: l, open: open, secure: secure, patience: patience, seen: make([]byte, 4096)}
+	err := server.Serve(hostListener{tlsListener{entry, s}})
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
