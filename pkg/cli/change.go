@@ -58,19 +58,20 @@ func changeCommand(o *changeOptions, short string) *cobra.Command {
 }
 
 func (o *changeOptions) run(ctx context.Context, args []string) error {
-	s, v, err := o.beginLooking(ctx, args, o.group)
+	o.group.asked = true
+	s, err := o.begin(ctx, args, o.group)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	if err := o.topology(s, v); err != nil {
+	if err := o.grouped(ctx, s, o.force || o.dry); err != nil {
 		return err
 	}
-	asked, err := o.grouped(ctx, s, o.force || o.dry)
-	if err == nil && asked {
-		v, err = s.snapshot(ctx)
-	}
+	v, err := s.snapshot(ctx)
 	if err != nil {
+		return err
+	}
+	if err := o.topology(s, v); err != nil {
 		return err
 	}
 	ch, err := o.plan(ctx, s, v)

@@ -91,6 +91,8 @@ type integer struct {
 	value *int
 	// configured: the group of the configuration's citus section is the default.
 	configured bool
+	// asked: the command itself asks for a group that is missing.
+	asked bool
 }
 
 func (i *integer) String() string { return "" }
@@ -161,6 +163,16 @@ func forceOption(cmd *cobra.Command, force *bool) {
 
 func formatOption(cmd *cobra.Command, c *choice) {
 	*c = choice{value: "pretty", allowed: formats}
+	option(cmd, c, "["+strings.Join(c.allowed, "|")+"]", "Output format", "--format", "-f")
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(c.allowed, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// machineOption adds --format, for programs, to a command that has one form of output by contract.
+func machineOption(e *env, cmd *cobra.Command, c *choice, usual string) {
+	*c = choice{value: usual, allowed: []string{usual, "json"}}
+	if e.contract() {
+		return
+	}
 	option(cmd, c, "["+strings.Join(c.allowed, "|")+"]", "Output format", "--format", "-f")
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(c.allowed, cobra.ShellCompDirectiveNoFileComp))
 }

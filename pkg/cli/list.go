@@ -59,6 +59,9 @@ func (o *listOptions) run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer s.close()
+	if err := s.needsGroup(o.group); err != nil {
+		return err
+	}
 	switch {
 	case o.all:
 		if args, err = s.scopes(ctx); err != nil || len(args) == 0 {

@@ -34,9 +34,6 @@ func (o *removeOptions) run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer s.close()
-	if _, err := o.grouped(ctx, s, true); err != nil {
-		return err
-	}
 	v, err := s.snapshot(ctx)
 	if err != nil {
 		return err

@@ -45,7 +45,22 @@ func (e *env) subject(ctx context.Context, args []string, group integer) (*subje
 	if group.value == nil && group.configured {
 		group.value = s.citus
 	}
+	if err := s.needsGroup(group); err != nil {
+		s.close()
+		return nil, err
+	}
 	return &subject{session: s, name: name, group: group.value}, nil
+}
+
+// errNoGroup is in the contract's words, misspelling included.
+var errNoGroup = ctl.Refusal{Text: "For Citus clusters the --group must me specified"}
+
+// needsGroup refuses a command that would be about all groups of a Citus cluster at once.
+func (s *session) needsGroup(group integer) error {
+	if s.citus != nil && group.value == nil && !group.asked {
+		return errNoGroup
+	}
+	return nil
 }
 
 // look finds the cluster of a command as subject does, and reads it. The caller closes it unless there is an error.
@@ -68,20 +83,17 @@ func (s *subject) viewed(ctx context.Context) (*subject, *cluster.View, error) {
 }
 
 // grouped makes sure that a group is known where the cluster has several: it asks, or refuses if nothing may be
-// asked. The views read before are of no use then.
-func (e *env) grouped(ctx context.Context, s *subject, unasked bool) (changed bool, err error) {
+// asked.
+func (e *env) grouped(ctx context.Context, s *subject, unasked bool) error {
 	if s.citus == nil || s.group != nil {
-		return false, nil
+		return nil
 	}
 	if unasked {
-		return false, ctl.Refusal{Text: "For Citus clusters the --group must me specified"}
+		return errNoGroup
 	}
 	n, err := e.ask.Int(ctx, "Citus group")
-	if err != nil {
-		return false, err
-	}
 	s.group = &n
-	return true, nil
+	return err
 }
 
 // key is the cluster's path below the namespace.

@@ -10,7 +10,8 @@ import (
 
 type showConfigOptions struct {
 	*env
-	group integer
+	group  integer
+	format choice
 }
 
 func newShowConfig(e *env) *cobra.Command {
@@ -21,6 +22,7 @@ func newShowConfig(e *env) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	configuredGroup(cmd, &o.group)
+	machineOption(e, cmd, &o.format, "yaml")
 	return cmd
 }
 
@@ -30,6 +32,6 @@ func (o *showConfigOptions) run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer s.close()
-	_, err = o.out.Write(view.Document(v.Config))
+	_, err = o.out.Write(view.Document(v.Config, shown(o.format)))
 	return err
 }

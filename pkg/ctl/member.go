@@ -66,7 +66,7 @@ func (c *Control) Reinitialize(ctx context.Context, m cluster.Member, force, fro
 	return c.call(ctx, askTimeout, http.MethodPost, m.APIURL, "reinitialize", b.String())
 }
 
-// AwaitReinitialize waits until none of the members is being copied any more; waiting is told the names
+// AwaitReinitialize waits until none of the members is being copied, or stops for that, any more; waiting is told the names
 // whenever their list changes, done each one that is over. A member that does not answer is asked again.
 // Source: Patroni 4.1, patronictl, wait_until_reinit_done.
 func (c *Control) AwaitReinitialize(ctx context.Context, members []cluster.Member, waiting func([]string), done func(string)) error {
@@ -77,7 +77,7 @@ func (c *Control) AwaitReinitialize(ctx context.Context, members []cluster.Membe
 			told = len(members)
 		}
 		if err := rest(ctx, reinitPause); err != nil {
-			return err
+			return c.unfinished(err, Names(members))
 		}
 		members = slices.DeleteFunc(members, func(m cluster.Member) bool {
 			over := c.copied(ctx, m)
@@ -96,29 +96,40 @@ func (c *Control) copied(ctx context.Context, m cluster.Member) bool {
 	if err != nil || json.Unmarshal([]byte(answer.Body), &status) != nil || status.State == "" {
 		return false
 	}
-	return status.State != string(cluster.StateCreatingReplica)
+	return status.State != string(cluster.StateCreatingReplica) && status.State != string(cluster.StateStopping)
 }
 
-// Version asks a member for its versions and gives them as one phrase.
-func (c *Control) Version(ctx context.Context, m cluster.Member) (string, error) {
+// Versions are those of what runs on a member; PostgreSQL is empty if the server does not run.
+type Versions struct{ Patroni, PostgreSQL string }
+
+func (v Versions) String() string {
+	text := "Patroni " + v.Patroni
+	if v.PostgreSQL != "" {
+		text += " PostgreSQL " + v.PostgreSQL
+	}
+	return text
+}
+
+// Version asks a member for its versions.
+func (c *Control) Version(ctx context.Context, m cluster.Member) (Versions, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	answer, err := c.REST.Do(ctx, http.MethodGet, m.APIURL, nil)
 	if err != nil {
-		return "", err
+		return Versions{}, err
 	}
 	var status struct {
 		ServerVersion int `json:"server_version"`
 		Patroni       struct{ Version string }
 	}
 	if err := json.Unmarshal([]byte(answer.Body), &status); err != nil {
-		return "", fmt.Errorf("answer of %s is not JSON: %w", m.APIURL, err)
+		return Versions{}, fmt.Errorf("answer of %s is not JSON: %w", m.APIURL, err)
 	}
-	text := "Patroni " + status.Patroni.Version
+	v := Versions{Patroni: status.Patroni.Version}
 	if n := status.ServerVersion; n > 0 {
-		text += " PostgreSQL " + release(n)
+		v.PostgreSQL = release(n)
 	}
-	return text, nil
+	return v, nil
 }
 
 // release turns a version number into the release's name: 160010 is 16.10, 90624 is 9.6.24.

@@ -7,9 +7,9 @@ import (
 	"github.com/hathi-ha/hathi/pkg/cluster"
 )
 
-// Document writes the dynamic configuration as YAML and an empty line; nothing if there is none, {} if it
+// Document writes the dynamic configuration as YAML and an empty line, or as JSON; nothing if there is none, {} if it
 // is not JSON.
-func Document(doc cluster.Document) []byte {
+func Document(doc cluster.Document, f Format) []byte {
 	if !doc.Present {
 		return nil
 	}
@@ -18,6 +18,9 @@ func Document(doc cluster.Document) []byte {
 	dec.UseNumber()
 	if dec.Decode(&v) != nil {
 		v = map[string]any{}
+	}
+	if f == FormatJSON {
+		return JSON(v)
 	}
 	return append(YAML(v), '\n')
 }

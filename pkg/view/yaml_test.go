@@ -63,7 +63,7 @@ func TestDocument(t *testing.T) {
 			"'10': {}\n'9':\n- 1\n- - 2\n  - 3\n- x: 1\n  y: []\nB: null\na10: 2.0\na2: 1\nz:\n  k: 1.0e+20\n  'on': 'on'\n  s: 1.0e-07\n\n",
 		},
 	} {
-		if got := string(view.Document(c.doc)); got != c.want {
+		if got := string(view.Document(c.doc, view.FormatYAML)); got != c.want {
 			t.Errorf("%s: got\n%s\nwant\n%s", name, got, c.want)
 		}
 	}
