@@ -2,6 +2,8 @@ package commands
 
 import (
 	"strings"
+	"syscall"
+	"testing"
 
 	"github.com/hathi-ha/hathi/integration/testcluster"
 )
@@ -14,15 +16,25 @@ func dryRuns() []step {
 		{name: "dry-switchover", args: "hathi switchover --dry-run --candidate node2"},
 		{name: "dry-switchover-json", args: "hathi switchover --dry-run --format json"},
 		{name: "dry-failover", args: "hathi failover --dry-run --candidate node3"},
+		{name: "dry-failover-json", args: "hathi failover --dry-run --candidate node3 --format json"},
 		{name: "dry-refused", args: "hathi switchover --dry-run --candidate node1"},
 		{name: "dry-pause", args: "hathi pause --dry-run"},
+		{name: "dry-pause-json", args: "hathi pause --dry-run --format json"},
+		{name: "dry-resume", args: "hathi resume --dry-run"},
 		{name: "dry-restart", args: "hathi restart demo --dry-run -r replica"},
 		{name: "dry-restart-json", args: "hathi restart demo node2 --dry-run --scheduled " + later + " --format json"},
 		{name: "dry-reload", args: "hathi reload demo node2 --dry-run"},
+		{name: "dry-reload-json", args: "hathi reload demo node2 --dry-run --format json"},
 		{name: "dry-reinit", args: "hathi reinit demo node2 --dry-run"},
+		{name: "dry-reinit-json", args: "hathi reinit demo node2 --from-leader --dry-run --format json"},
+		{name: "dry-flush-restart", args: "hathi flush demo restart --dry-run"},
 		{name: "dry-edit-config", args: "hathi edit-config --dry-run -s ttl=7"},
+		{name: "dry-edit-config-json", args: "hathi edit-config --dry-run -q -s ttl=7 --format json"},
 		{name: "dry-remove", args: "hathi remove demo --dry-run"},
+		{name: "dry-remove-json", args: "hathi remove demo --dry-run -f json"},
 		{name: "dry-demote", args: "hathi demote-cluster --dry-run --host 192.0.2.4"},
+		{name: "dry-demote-json", args: "hathi demote-cluster --dry-run --restore-command 'cp /a/%f %p' --format json"},
+		{name: "dry-promote", args: "hathi promote-cluster --dry-run"},
 	}
 }
 
@@ -34,6 +46,11 @@ func maintenance() []step {
 		{name: "switchover-paused", args: "patronictl switchover --force --scheduled " + later},
 		{name: "resume-json", args: "hathi resume --wait --format json"},
 		{name: "resume-again", args: "hathi resume --format json"},
+		{name: "pause-json", args: "hathi pause --wait --format json", before: settled},
+		{name: "topology-paused", args: "patronictl topology", before: settled},
+		{name: "dry-resume-paused", args: "hathi resume --dry-run --format json"},
+		{name: "restart-paused", args: "patronictl restart demo node2 --force --scheduled " + later, before: settled},
+		{name: "resume", args: "patronictl resume"},
 		{name: "reload", args: "patronictl reload demo --force", before: settled},
 		{name: "reload-asked", args: "patronictl reload demo node2", input: "y\n", before: settled},
 		{name: "reload-json", args: "hathi reload demo node3 node2 --format json", input: "y\n"},
@@ -42,6 +59,8 @@ func maintenance() []step {
 		{name: "reload-no-answer", args: "hathi reload demo --format json"},
 		{name: "edit-config", args: "patronictl edit-config -p max_files_per_process=900 -s maximum_lag_on_failover=2097152", input: "y\n"},
 		{name: "edit-config-same", args: "patronictl edit-config -s maximum_lag_on_failover=2097152 --force"},
+		{name: "edit-config-apply", args: "patronictl edit-config --apply -", input: "retry_timeout: 3\n"},
+		{name: "edit-config-replace", args: "hathi edit-config --replace - --force --dry-run", input: "ttl: 6\nloop_wait: 2\nretry_timeout: 2\n"},
 		{name: "edit-config-mistake", args: "hathi edit-config -s ttl=soon --force --format json"},
 		{name: "edit-config-json", args: "hathi edit-config -s maximum_lag_on_failover=1048576 --force -q --format json"},
 		{name: "list-pending", args: "patronictl list", before: pendingEverywhere},
@@ -51,14 +70,26 @@ func maintenance() []step {
 		{name: "restart-pending", args: "patronictl restart demo --pending", input: "\ny\n\n", before: settled, passing: true},
 		{name: "restart-scheduled", args: "patronictl restart demo node2 --scheduled " + later, input: "y\n\n", before: settled},
 		{name: "restart-scheduled-twice", args: "hathi restart demo node2 --scheduled " + later + " --pg-version 99.1 --format json", input: "y\n"},
-		{name: "list-restart", args: "patronictl list", before: settled},
+		{name: "list-restart", args: "patronictl list", before: restartScheduled},
 		{name: "flush-restart", args: "patronictl flush demo node1 node2 restart", input: "y\n", before: settled},
 		{name: "flush-restart-json", args: "hathi flush demo restart --force --format json"},
 		{name: "restart-wait-json", args: "hathi restart demo node3 --force --wait --format json", before: settled, passing: true},
 		{name: "restart-condition", args: "hathi restart demo node2 --force --pg-version 9.5.3", before: settled},
 		{name: "restart-version", args: "patronictl restart demo node2 --pg-version 9.6", input: "\ny\n", before: settled},
+		{name: "restart-timeout", args: "hathi restart demo node2 --force --timeout never", before: settled},
+		{name: "restart-stranger", args: "hathi restart node2 --force"},
 		{name: "restart-time", args: "patronictl restart demo node2 --scheduled soon", before: settled},
 	}
+}
+
+// restartScheduled waits until the member shows it, which it does with its next turn.
+func restartScheduled(c *testcluster.Cluster) {
+	c.T.Helper()
+	c.WaitFor(enough, "a scheduled restart", func() bool {
+		m, ok := c.View().Member("node2")
+		return ok && m.ScheduledRestart != nil
+	})
+	settled(c)
 }
 
 // pendingEverywhere waits until all members show what waits for their restart. It is a parameter that a replica need
@@ -75,6 +106,9 @@ func leaders() []step {
 		{name: "switchover-scheduled", args: "patronictl switchover --force --scheduled " + later, before: settled},
 		{name: "list-scheduled", args: "patronictl list"},
 		{name: "flush-switchover", args: "patronictl flush demo switchover"},
+		{name: "switchover-scheduled-json", args: "hathi switchover --candidate node3 --force --scheduled " + later + " --format json"},
+		{name: "dry-flush-switchover", args: "hathi flush demo switchover --dry-run"},
+		{name: "flush-switchover-json", args: "hathi flush demo switchover --format json"},
 		{name: "flush-switchover-none", args: "hathi flush demo switchover --format json"},
 		{name: "switchover-past", args: "hathi switchover --force --scheduled 2020-01-01T00:00Z", before: settled},
 		{name: "switchover-wrong-leader", args: "patronictl switchover --leader node2 --force", before: settled},
@@ -85,13 +119,16 @@ func leaders() []step {
 		{name: "switchover-json", args: "hathi switchover --candidate node3 --force --wait --format json", before: settled, passing: true},
 		{name: "switchover-wait", args: "hathi switchover --candidate node2 --force --wait", before: settled, passing: true},
 		{name: "failover-asked", args: "patronictl failover", input: "node1\ny\n", before: settled, passing: true},
+		{name: "failover-json", args: "hathi failover --candidate node2 --force --wait --format json", before: settled, passing: true},
+		{name: "failover-wait", args: "hathi failover --candidate node1 --force --wait --timeout 60", before: settled, passing: true},
 		{name: "failover-nobody", args: "patronictl failover --force", before: settled},
 		{name: "history", args: "patronictl history", before: settled},
 		{name: "history-tsv", args: "patronictl history -f tsv"},
 		{name: "history-json", args: "patronictl history -f json"},
 		{name: "history-yaml", args: "patronictl history -f yaml"},
+		{name: "reinit-timeout", args: "hathi reinit demo node2 --force --wait --timeout 0.1", before: followed},
 		{name: "reinit-asked", args: "patronictl reinit demo --wait", input: "node2\ny\n", before: settled},
-		{name: "reinit-json", args: "hathi reinit demo node3 --force --wait --timeout 60 --format json", before: settled},
+		{name: "reinit-json", args: "hathi reinit demo node3 --force --wait --timeout 60 --format json", before: settled, passing: true},
 		{name: "reinit-leader", args: "patronictl reinit demo node1 --force", before: settled},
 		{name: "reinit-nobody", args: "patronictl reinit demo --force", before: settled},
 		{name: "list-all", args: "hathi list --all -f tsv"},
@@ -105,11 +142,47 @@ func endings() []step {
 		{name: "demote-nowhere", args: "patronictl demote-cluster"},
 		{name: "demote-refused", args: "patronictl demote-cluster --restore-command false", input: "n\n", before: settled},
 		{name: "demote", args: "patronictl demote-cluster --restore-command false", input: "y\n", before: settled, passing: true},
+		{name: "dry-promote-standby", args: "hathi promote-cluster --dry-run --format json"},
 		{name: "promote", args: "patronictl promote-cluster --force", passing: true},
 		{name: "demote-json", args: "hathi demote-cluster --restore-command false --timeout 60 --format json", input: "y\n", before: settled, passing: true},
 		{name: "promote-json", args: "hathi promote-cluster --force --timeout 60 --format json", passing: true},
+		{name: "remove-wrong-tsv", args: "patronictl remove demo -f tsv", input: "other\n", before: settled},
+		{name: "remove-wrong-json", args: "patronictl remove demo -f json", input: "other\n"},
+		{name: "remove-wrong-yaml", args: "patronictl remove demo --format yaml", input: "other\n"},
+		{name: "remove-no-answer-json", args: "hathi remove demo --format json"},
 		{name: "remove-wrong", args: "patronictl remove demo", input: "demo\nyes\n", before: settled},
 		{name: "remove-json", args: "hathi remove demo -f json", input: "demo\nYes I am aware\nnode1\n", before: stopped},
+	}
+}
+
+// followed changes the leader there and back, and restarts a member, in front of a person, who is told how it goes. The
+// restart lasts as long as a process of the server is frozen.
+func followed(c *testcluster.Cluster) {
+	c.T.Helper()
+	settled(c)
+	t := c.T.(*testing.T)
+	var receiver int
+	for _, e := range []struct{ args, told string }{
+		{"switchover --candidate node2 --force --wait", "Waiting: node1 "},
+		{"switchover --candidate node1 --force --wait", "Waiting: node2 "},
+		{"restart demo node3 --force --wait", "  node3: Replica, "},
+	} {
+		if strings.HasPrefix(e.args, "restart") {
+			receiver = c.Nodes[2].Receiver()
+			_ = syscall.Kill(receiver, syscall.SIGSTOP)
+		}
+		d := talk(t, c, "hathi", nil, strings.Fields(e.args)...)
+		shown := d.expect(e.told)
+		if receiver != 0 {
+			_ = syscall.Kill(receiver, syscall.SIGCONT)
+			if strings.Contains(shown, "Success: restart") {
+				t.Errorf("the restart was over before anything was told of it: %q", shown)
+			}
+		}
+		if code := d.ends(); code != 0 {
+			t.Errorf("%s: exit code %d", e.args, code)
+		}
+		settled(c)
 	}
 }
 

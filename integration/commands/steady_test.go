@@ -19,6 +19,7 @@ var unsteady = []struct {
 	{regexp.MustCompile(`\b20[0-9]{2}-[0-9]{2}-[0-9]{2}[T ][0-9:]{8}([.,][0-9]+)?`), "2"}, // a moment
 	{regexp.MustCompile(`\(e\.g\. 20[-0-9]{8}T[0-9:]{5}`), "2"},                           // the same in a question
 	{regexp.MustCompile(`PostgreSQL [0-9]+\.[0-9]+`), "1"},
+	{regexp.MustCompile(`"postgresql": "[0-9]+\.[0-9]+"`), "1"},
 }
 
 var digit = regexp.MustCompile(`[0-9A-F]`)

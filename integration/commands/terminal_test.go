@@ -135,6 +135,7 @@ func inTerminal(t *testing.T, c *testcluster.Cluster) {
 			t.Errorf("the password is shown, or was wrong: %q", shown)
 		}
 	})
+	t.Run("watch", func(t *testing.T) { watch(t, c) })
 	t.Run("difference", func(t *testing.T) { difference(t, c) })
 	t.Run("progress", func(t *testing.T) { progress(t, c) })
 }
