@@ -117,8 +117,9 @@ func exactRule(path string) rule {
 	return never
 }
 
-// health answers the check of a path: the status document with the code that tells the result.
-func (s *Server) health(path string, query url.Values) reply {
+// health answers the check of a path: the status document with the code that tells the result. HEAD and OPTIONS get the
+// code alone, and the document is not even made: load balancers send thousands of those.
+func (s *Server) health(method, path string, query url.Values) reply {
 	p, rule := s.picture(), ruleOf(path)
 	var q limits
 	if rule.usesLag {
@@ -128,11 +129,11 @@ func (s *Server) health(path string, query url.Values) reply {
 		}
 	}
 	ok := rule.holds(p, q) && (!rule.needsView || p.view != nil) && (!rule.usesTags || tagsMatch(p.Tags, query))
-	code := http.StatusServiceUnavailable
-	if ok {
-		code = http.StatusOK
+	answer := statusOnly(ok)
+	if method != http.MethodGet {
+		return answer
 	}
-	return jsonReply(code, encode(p.document(s.o.Version)))
+	return jsonReply(answer.status, encode(p.document(s.o.Version)))
 }
 
 // lookLimit bounds the look at the server for a status document; whoever asks waits two seconds for it.

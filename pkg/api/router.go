@@ -47,7 +47,7 @@ func (s *Server) read(r *http.Request, segment, path string) reply {
 	case "explain":
 		return s.explain(r)
 	}
-	return s.health(strings.TrimRight(path, "/"), r.URL.Query())
+	return s.health(r.Method, strings.TrimRight(path, "/"), r.URL.Query())
 }
 
 // change answers a request that changes something, after the checks of access.
