@@ -37,6 +37,7 @@ type world struct {
 	peers      map[string]cluster.PeerStatus
 	onFailover func(w *world, req cluster.FailoverRequest)
 	look       func(*cluster.Server) // how the server has gone on since the snapshot
+	hang       chan struct{}         // if not nil, the server and etcd answer when it is closed
 }
 
 func newWorld() *world {
@@ -95,6 +96,9 @@ func (w *world) Snapshot() *Snapshot {
 // Look sees a server that has gone on since the loop last looked.
 func (w *world) Look(context.Context) *Snapshot {
 	s := w.Snapshot()
+	if w.hang != nil {
+		<-w.hang
+	}
 	if w.look != nil {
 		w.look(&s.Server)
 	}
@@ -168,6 +172,9 @@ func (w *world) Latest() (*cluster.View, dcs.Health) {
 }
 
 func (w *world) Refresh(context.Context) (*cluster.View, error) {
+	if w.hang != nil {
+		<-w.hang
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.view, w.storeErr
