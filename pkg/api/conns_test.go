@@ -122,6 +122,7 @@ func TestGate(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(2 * time.Second)) // who has sent nothing is the wrong one
 		got := make([]byte, len(want))
 		if _, err := io.ReadFull(conn, got); err != nil || string(got) != want {
 			t.Errorf("let in who has sent %q, %v; want %q", got, err, want)

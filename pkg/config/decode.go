@@ -66,7 +66,12 @@ func decodeNode(root *section, cfg *Config) {
 	cfg.Postgres = decodePostgres(root.c.enter(pg, "postgresql"), true)
 	cfg.Bootstrap = decodeBootstrap(root.sub("bootstrap"), cfg)
 	root.ignore("thread_pool_size", "thread_stack_size")
-	for _, key := range []string{"ttl", "loop_wait", "retry_timeout", "standby_cluster", "synchronous_mode", "maximum_lag_on_failover"} {
+	var before string
+	for _, key := range DynamicKeys() { // sorted
+		if key, _, _ = strings.Cut(key, "."); key == "postgresql" || key == before {
+			continue
+		}
+		before = key
 		if n := root.get(key); n != nil {
 			root.c.warn(n, key, "has no effect here; it belongs to the cluster: set it with PATCH /config (or under bootstrap.dcs before the first start)")
 		}

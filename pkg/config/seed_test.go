@@ -86,3 +86,26 @@ func write(t *testing.T, dir, name, text string) string {
 	}
 	return path
 }
+
+// Keys of the cluster in a node's file are told of, whichever they are, each once.
+func TestKeysOfTheCluster(t *testing.T) {
+	_, warnings, err := Load("", []string{"PATRONI_CONFIGURATION=" + small + "failsafe_mode: on\nslots: {a: {}}\nstandby_cluster: {host: x, port: 5}\nttl: 40\nfailsave_mode: on\n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]string{}
+	for _, w := range warnings {
+		if told[w.Key] != "" {
+			t.Errorf("told twice: %s", w)
+		}
+		told[w.Key] = w.Text
+	}
+	for _, key := range []string{"failsafe_mode", "slots", "standby_cluster", "ttl"} {
+		if !strings.Contains(told[key], "belongs to the cluster") {
+			t.Errorf("%s: %q", key, told[key])
+		}
+	}
+	if text := told["failsave_mode"]; !strings.HasSuffix(text, "did you mean failsafe_mode?") {
+		t.Errorf("failsave_mode: %q", text)
+	}
+}
