@@ -56,9 +56,10 @@ func TestCallbacks(t *testing.T) {
 	must(t, p, err)
 	told("on_reload primary test")
 
-	eventually(t, r, "streaming again", func(s cluster.Server) bool { return s.ReceiverStatus == "streaming" })
-	_, err = p.Stop(t.Context(), cluster.StopFast, true)
+	eventually(t, p, "streaming again", func(s cluster.Server) bool { return len(s.Senders) == 1 && s.Senders[0].State == "streaming" })
+	lsn, err := p.Stop(t.Context(), cluster.StopFast, true)
 	must(t, p, err)
+	eventually(t, r, "the shutdown record", func(s cluster.Server) bool { return s.Position() > lsn })
 	told("on_stop demoted test")
 	must(t, r, r.Promote(t.Context()))
 	told2("on_role_change primary test")

@@ -37,8 +37,7 @@ func archived(t *testing.T) (p *Instance, archive, backup, between string) {
 		t.Fatal(err)
 	}
 	cfg.Parameters = append(cfg.Parameters, Parameter{"archive_mode", "on"}, Parameter{"archive_command", "cp %p " + archive + "/%f"})
-	p = newInstance(t, cfg)
-	must(t, p, p.Bootstrap(t.Context()))
+	p = primaryWith(t, cfg)
 	sql(t, p, "CREATE TABLE public.rows (n int)")
 	sql(t, p, "CREATE ROLE of_before SUPERUSER LOGIN")
 	_, err := p.run(t.Context(), command{

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 	"github.com/hathi-ha/hathi/pkg/process"
 )
 
-func TestMain(m *testing.M) { privtest.Main(m) }
+func TestMain(m *testing.M) { privtest.Main(m, func() { os.RemoveAll(founded.dir) }) }
 
 // binDir gives the newest PostgreSQL of the machine; without one the tests fail.
 func binDir(t *testing.T) string {
@@ -94,6 +95,7 @@ func newConfig(t *testing.T, name string) Config {
 			{"shared_buffers", "16MB"},
 			{"logging_collector", "on"},
 			{"log_statement", "all"},
+			{"wal_retrieve_retry_interval", "100ms"}, // the default of 5 s is what most tests would wait for
 		},
 		HBA: []string{
 			"local all all scram-sha-256",
@@ -117,12 +119,42 @@ func newInstance(t *testing.T, cfg Config) *Instance {
 	return i
 }
 
-// primary gives a freshly bootstrapped server.
+// primary gives a server as Bootstrap leaves it.
 func primary(t *testing.T) *Instance {
 	t.Helper()
-	i := newInstance(t, newConfig(t, "node1"))
-	must(t, i, i.Bootstrap(t.Context()))
+	return primaryWith(t, newConfig(t, "node1"))
+}
+
+// founded is a data directory that Bootstrap has made, for copies of it: initdb takes longer than most tests. TestMain
+// removes it. The copies are one system to PostgreSQL.
+var founded struct {
+	once sync.Once
+	dir  string
+}
+
+// primaryWith gives a server as Bootstrap leaves it that has the users of newConfig and further settings.
+func primaryWith(t *testing.T, cfg Config) *Instance {
+	t.Helper()
+	founded.once.Do(func() {
+		i := newInstance(t, newConfig(t, "node1"))
+		must(t, i, i.Bootstrap(t.Context()))
+		_, err := i.Stop(t.Context(), cluster.StopFast, false)
+		must(t, i, err)
+		founded.dir, err = os.MkdirTemp("", "founded-")
+		must(t, i, err)
+		must(t, i, copyDir(i.cfg.DataDir, founded.dir+"/data"))
+	})
+	i := newInstance(t, cfg)
+	must(t, i, copyDir(founded.dir+"/data", cfg.DataDir))
+	must(t, i, i.StartPrimary(t.Context(), 0, nil))
 	return i
+}
+
+func copyDir(from, to string) error {
+	if out, err := exec.Command("cp", "-a", from, to).CombinedOutput(); err != nil {
+		return fmt.Errorf("copy %s: %w: %s", from, err, out)
+	}
+	return nil
 }
 
 // replicaOf gives a running clone.

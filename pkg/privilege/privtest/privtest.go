@@ -21,9 +21,14 @@ const User = "postgres"
 // Main runs the tests of a package and ends the process; call it from TestMain. When the test binary runs
 // as root, it executes itself again as User, in the same directory, with a HOME and a TMPDIR of its own,
 // and passes output and exit code through. A profile of coverage is not written then: its place belongs to root.
-func Main(m *testing.M) {
+// After the tests it calls after, where they ran.
+func Main(m *testing.M, after ...func()) {
 	if os.Geteuid() != 0 {
-		os.Exit(m.Run())
+		code := m.Run()
+		for _, f := range after {
+			f()
+		}
+		os.Exit(code)
 	}
 	code, err := again()
 	if err != nil {
