@@ -79,7 +79,8 @@ func (a *Agent) member(o ha.Observation) cluster.Member {
 	m := cluster.Member{
 		Name: a.o.Name, ConnURL: a.o.ConnURL, APIURL: a.o.APIURL, ProxyURL: a.o.ProxyURL,
 		State: a.state(s), Role: a.role(o), Version: PatroniVersion, HathiVersion: a.o.Version,
-		Tags: a.tags(), Pause: a.settings.Pause,
+		Progress: s.Progress.String(),
+		Tags:     a.tags(), Pause: a.settings.Pause,
 		CheckpointPending:    a.memory.CheckpointPending && a.holds(o),
 		PendingRestart:       len(s.PendingRestart) > 0,
 		PendingRestartReason: s.PendingRestart,

@@ -38,6 +38,9 @@ func (p picture) document(version string) object {
 	addTrue(&o, "watchdog_failed", p.WatchdogFailed)
 	own := object{{"version", version}}
 	addTrue(&own, "replaying", p.answers() && p.Server.Replaying)
+	if progress := p.Server.Progress.String(); progress != "" {
+		own.add("progress", progress)
+	}
 	o.add("hathi", own)
 	return o
 }

@@ -45,6 +45,7 @@ func (e *env) open(ctx context.Context) (*session, error) {
 		group = &cfg.Citus.Group
 	}
 	return &session{
+		plain: e.contract(),
 		citus: group, scope: cfg.Scope, api: api, scopes: client.Scopes, close: func() { _ = client.Close() },
 		control: &ctl.Control{
 			Store: etcdStore{client},

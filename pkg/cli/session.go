@@ -16,6 +16,8 @@ type session struct {
 	scopes func(ctx context.Context) ([]string, error)
 	// citus is the group of the configuration's citus section, nil without one.
 	citus *int
+	// plain: what patronictl does not show is left out.
+	plain bool
 	// api is the REST API of the node whose configuration this is; empty: it is nobody's.
 	api   string
 	close func()
@@ -111,5 +113,10 @@ func (s *subject) snapshot(ctx context.Context) (*cluster.View, error) {
 func (s *subject) describe(v *cluster.View) ctl.Cluster {
 	c := ctl.Describe(s.name, v)
 	c.Group = s.group
+	for n := range c.Members {
+		if s.plain {
+			c.Members[n].Progress = ""
+		}
+	}
 	return c
 }

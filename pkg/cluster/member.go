@@ -75,6 +75,8 @@ type Member struct {
 	Version string
 	// HathiVersion is empty for a member that runs Patroni.
 	HathiVersion string
+	// Progress is that of the long action behind State, for people; empty: there is none.
+	Progress string
 	// CheckpointPending is published as checkpoint_after_promote:false: the promotion's checkpoint is not
 	// yet done and pg_rewind against this member has to wait. Source: Patroni 4.1, rewind.py.
 	CheckpointPending bool
@@ -290,9 +292,10 @@ func (m Member) Address() (host, port string) {
 	return u.Hostname(), port
 }
 
-// WithoutPositions gives the member without its log positions, which move all the time: what is left tells whether
-// there is news.
+// WithoutPositions gives the member without its log positions and its progress, which move all the time: what is
+// left tells whether there is news.
 func (m Member) WithoutPositions() Member {
 	m.XLogLocation, m.ReplayLSN, m.ReceiveLSN = 0, 0, 0
+	m.Progress = ""
 	return m
 }

@@ -102,6 +102,13 @@ type Server struct {
 	RewindPossible bool
 	// CheckpointTimeline is the timeline of the last checkpoint in the control file; zero: unknown.
 	CheckpointTimeline Timeline
+	// RewindCut: a pg_rewind has begun to change the data and did not come to its end. It must not be started.
+	RewindCut bool
+	// Progress is that of a base backup, a rewind or a recovery.
+	Progress Progress
+	// WALGone is the error of the server that this one follows when it no longer has the WAL that is needed next;
+	// empty: it has it, or that is not known.
+	WALGone string
 }
 
 // IsPrimary reports whether the server is known not to be in recovery.

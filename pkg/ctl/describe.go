@@ -40,6 +40,7 @@ type Member struct {
 	Name, Host string // Host carries the port where the output needs it; empty if unknown
 	Role       Role
 	State      string
+	Progress   string           // of the long action behind State, for people; empty: there is none
 	Timeline   cluster.Timeline // zero: unknown
 	// Leads is set for the holder of the leader key, which has no positions.
 	Leads            bool
@@ -88,7 +89,7 @@ func Describe(name string, v *cluster.View) Cluster {
 
 func describeMember(m cluster.Member, v *cluster.View, s settings, withPort bool) Member {
 	r := Member{
-		Name: m.Name, Host: host(m, withPort), Role: role(m.Name, v, s), State: string(m.State),
+		Name: m.Name, Host: host(m, withPort), Role: role(m.Name, v, s), State: string(m.State), Progress: m.Progress,
 		Timeline: m.Timeline, Leads: m.Name == v.Leader.Name,
 		PendingRestart: m.PendingRestart, PendingReasons: m.PendingRestartReason, Tags: m.Tags,
 	}

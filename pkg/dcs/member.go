@@ -20,6 +20,7 @@ func EncodeMember(m cluster.Member) []byte {
 	o.text("role", string(m.Role))
 	o.text("version", m.Version)
 	o.textIf("hathi", m.HathiVersion)
+	o.textIf("hathi_progress", m.Progress)
 	o.textIf("proxy_url", m.ProxyURL)
 	if m.CheckpointPending {
 		o.raw("checkpoint_after_promote", []byte("false"))
@@ -91,6 +92,7 @@ func DecodeMember(name string, value []byte) cluster.Member {
 	m.Role = readRole(f.text("role"))
 	m.Version = f.text("version")
 	m.HathiVersion = f.text("hathi")
+	m.Progress = f.text("hathi_progress")
 	checkpointDone, told := f.value("checkpoint_after_promote").(bool)
 	m.CheckpointPending = told && !checkpointDone
 	if tags, ok := f.value("tags").(map[string]any); ok && len(tags) > 0 {

@@ -17,6 +17,9 @@ func ruleDown(o *Observation) *Decision {
 			return d
 		}
 	}
+	if o.Server.RewindCut && !o.mine() {
+		return rewindCut(o)
+	}
 	if o.standbyCluster() {
 		return standbyDown(o)
 	}
@@ -99,6 +102,25 @@ func downReplica(o *Observation) *Decision {
 		return d
 	}
 	return act(StartReplica{Upstream: target(o)}, "down-start-replica", "starting as a secondary")
+}
+
+// rewindCut: a pg_rewind has begun to change the data and did not come to its end. Nothing can be done with them; they
+// are removed only where the configuration says so.
+func rewindCut(o *Observation) *Decision {
+	replace := o.Settings.RemoveDataDirOnRewindFailure || o.Settings.RemoveDataDirOnDivergedTimeline
+	if !replace || o.standbyCluster() {
+		return wait("rewind-cut", "an earlier pg_rewind of %s did not come to its end and left its data unusable: run reinit for %s",
+			o.Self.Name, o.Self.Name)
+	}
+	source := cloneSource(o)
+	if !o.locked() || source.ConnURL == "" {
+		return wait("rewind-cut-alone", "waiting for a leader to copy from")
+	}
+	if at, blocked := backoff(o.Now, o.Memory.LastClone, o.Memory.CloneFailures); blocked {
+		return wait("rewind-cut-backoff", "waiting before another attempt to copy '%s'", source.Name).until(at)
+	}
+	return act(Reinitialize{From: source.Name, Diverged: true}, "rewind-cut-reinitialize",
+		"reinitializing because an earlier pg_rewind did not come to its end")
 }
 
 // crashRecovery: a primary that did not shut down cleanly has to reach the end of its WAL before anybody

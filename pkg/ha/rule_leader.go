@@ -196,6 +196,9 @@ func leaderHistory(o *Observation) *Decision {
 	if o.Server.Timeline == 0 || o.Server.InRecovery {
 		return nil
 	}
+	if o.Server.Timeline > 1 && len(o.Server.History) == 0 {
+		return nil // its file is gone or broken; what is stored is better than nothing
+	}
 	want := history(o)
 	if sameHistory(o.Store.View.History, want) {
 		return nil

@@ -21,6 +21,10 @@ func ruleReplica(o *Observation) *Decision {
 		}
 	}
 	d := wait("replica", "no action. I am (%s), a secondary, and following a leader (%s)", o.Self.Name, o.leader().Name)
+	if o.Server.WALGone != "" {
+		d.because("replica-wal-gone", "the WAL that %s needs next is gone (%s), and no restore_command fetches it: run reinit for %s",
+			o.Self.Name, o.Server.WALGone, o.Self.Name)
+	}
 	if o.Server.ReceiverStatus != "streaming" && target(o).Host != "" {
 		d.until(o.Now.Add(time.Second)) // nothing tells when a WAL receiver has found its upstream
 	}

@@ -76,9 +76,10 @@ func (i *Instance) mustBeEmpty(ctx context.Context, dir string) error {
 		return err
 	}
 	kind, why := inspect(dir)
-	if kind != cluster.DataEmpty && kind != cluster.DataUnreadable && exists(fillingMark(dir)) {
+	rest := kind != cluster.DataEmpty && kind != cluster.DataUnreadable && exists(fillingMark(dir))
+	if rest || kind == cluster.DataEmpty && len(marked(fillingMark(dir))) > 0 {
 		i.log.Warn("clearing away the rest of an unfinished copy", "path", dir)
-		return emptyDir(dir, true)
+		return clearCopy(dir, true)
 	}
 	switch kind {
 	case cluster.DataEmpty:

@@ -109,7 +109,7 @@ func (i *Instance) copyBy(ctx context.Context, cfg Config, m Method, from cluste
 		if m.KeepData {
 			return fmt.Errorf("%w (what is in %s stays for the next attempt, as keep_data says)", err, cfg.DataDir)
 		}
-		return errors.Join(err, emptyDir(cfg.DataDir, false))
+		return errors.Join(err, clearCopy(cfg.DataDir, false))
 	}
 	if err := replace(filepath.Join(cfg.DataDir, "standby.signal"), nil, fileMode(cfg.DataDir)); err != nil {
 		return err
@@ -131,7 +131,7 @@ func (i *Instance) prepareCopy(dir string, m Method) error {
 	}
 	if kind, _ := inspect(dir); kind != cluster.DataEmpty {
 		i.log.Info("Removing data directory", "path", dir)
-		if err := emptyDir(dir, true); err != nil {
+		if err := clearCopy(dir, true); err != nil {
 			return err
 		}
 	}
@@ -185,6 +185,11 @@ func (i *Instance) basebackup(ctx context.Context, cfg Config, _ Method, from cl
 	defer remove()
 	dsn := append(cfg.remote(cfg.Replication, from, cfg.Database), Parameter{"application_name", cfg.Name})
 	args := append([]string{"--pgdata=" + cfg.DataDir, "-X", "stream", "--dbname=" + keywords(dsn), "--no-password"}, cfg.BasebackupArgs...)
+	s := &source{cfg: cfg, from: from, roles: []Credentials{cfg.Replication, cfg.Superuser}}
+	if err := setMark(fillingMark(cfg.DataDir), emptyDirs(s.outside(ctx))...); err != nil {
+		i.log.Warn("an interrupted attempt will not be recognised", "error", err)
+	}
+	defer i.progressing(ctx, s.progress)()
 	_, err = i.run(ctx, command{
 		path: cfg.program("pg_basebackup"), args: args,
 		env: append(env, untranslated...),

@@ -33,6 +33,8 @@ type command struct {
 	user bool
 	// free: a command of the user that may outlive the agent.
 	free bool
+	// copy gets what it prints as well; nil: nobody.
+	copy io.Writer
 	// atOnce: it gets no grace when it is cancelled.
 	atOnce bool
 }
@@ -56,6 +58,9 @@ func (i *Instance) run(ctx context.Context, c command) (string, error) {
 		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr // a pipe would break with the agent
 	case c.user:
 		both := io.MultiWriter(&out, os.Stderr)
+		cmd.Stdout, cmd.Stderr = both, both
+	case c.copy != nil:
+		both := io.MultiWriter(&out, c.copy)
 		cmd.Stdout, cmd.Stderr = both, both
 	default:
 		cmd.Stdout, cmd.Stderr = &out, &out

@@ -153,6 +153,9 @@ func (c Config) program(name string) string {
 	return filepath.Join(c.BinDir, name)
 }
 
+// reinit tells people how to get a new copy of the data.
+func (c Config) reinit() string { return "run hathi reinit " + c.Scope + " " + c.Name }
+
 // mainFile is the generated configuration file.
 func (c Config) mainFile() string { return filepath.Join(c.ConfigDir, c.ConfigBaseName+".conf") }
 

@@ -18,6 +18,7 @@ import (
 type controlData struct {
 	cluster.Control
 	SystemID string
+	Redo     cluster.LSN // where recovery from the last checkpoint begins
 	// Limits are the five settings that a standby must not have smaller than its primary had.
 	Limits []Parameter
 }
@@ -68,6 +69,7 @@ func parseControl(b []byte) (*controlData, bool) {
 	}
 	c := &controlData{
 		SystemID: strconv.FormatUint(u64(0), 10),
+		Redo:     cluster.LSN(u64(40)),
 		Control: cluster.Control{
 			State:            controlStates[u32(16)],
 			Checkpoint:       cluster.LSN(u64(32)),
@@ -111,6 +113,7 @@ func parseControlText(out string) (*controlData, error) {
 		n, _ := strconv.ParseUint(label[name], 10, 32)
 		return cluster.Timeline(n)
 	}
+	c.Redo = lsn("Latest checkpoint's REDO location")
 	c.Control = cluster.Control{
 		State:            label["Database cluster state"],
 		Checkpoint:       lsn("Latest checkpoint location"),

@@ -138,6 +138,17 @@ func mustHoldDatabase(dir string) error {
 // linkedDirs are the directories outside that belong to the data directory: WAL and tablespaces.
 func linkedDirs(dir string) []string {
 	var dirs []string
+	for _, link := range links(dir) {
+		if target, err := filepath.EvalSymlinks(link); err == nil {
+			dirs = append(dirs, target)
+		}
+	}
+	return dirs
+}
+
+// links are the symbolic links that lead to them.
+func links(dir string) []string {
+	var found []string
 	candidates := []string{filepath.Join(dir, "pg_wal")}
 	spaces, _ := os.ReadDir(filepath.Join(dir, "pg_tblspc"))
 	for _, s := range spaces {
@@ -145,14 +156,11 @@ func linkedDirs(dir string) []string {
 	}
 	for _, c := range candidates {
 		info, err := os.Lstat(c)
-		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
-			continue
-		}
-		if target, err := filepath.EvalSymlinks(c); err == nil {
-			dirs = append(dirs, target)
+		if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			found = append(found, c)
 		}
 	}
-	return dirs
+	return found
 }
 
 func removeContent(dir string) error {
@@ -168,8 +176,9 @@ func removeContent(dir string) error {
 	return nil
 }
 
-// MoveDataAside renames the data directory to <name>.failed for somebody to look at; an older one of that
-// name is removed. The server must be down. Source: Patroni 4.1, postgresql/__init__.py, move_data_directory.
+// MoveDataAside renames the data directory to <name>.failed for somebody to look at, and WAL and tablespaces that lie
+// elsewhere likewise; older ones of that name are removed. The server must be down.
+// Source: Patroni 4.1, postgresql/__init__.py, move_data_directory.
 func (i *Instance) MoveDataAside(context.Context) error {
 	if err := i.mustBeDown(); err != nil {
 		return err
@@ -178,6 +187,53 @@ func (i *Instance) MoveDataAside(context.Context) error {
 	if !exists(dir) {
 		return clearMark(foundingMark(dir))
 	}
+	for _, link := range links(dir) {
+		if err := i.moveTargetAside(link); err != nil {
+			return err
+		}
+	}
+	if err := i.moveDirAside(dir); err != nil {
+		return fmt.Errorf("rename data directory: %w", err)
+	}
+	i.setState(cluster.StateStopped)
+	return errors.Join(clearMark(fillingMark(dir)), clearMark(foundingMark(dir)))
+}
+
+// moveDirAside moves the data directory. One that is a symbolic link stays one, to an empty directory: the next
+// database must not come to lie somewhere else.
+func (i *Instance) moveDirAside(dir string) error {
+	target, err := filepath.EvalSymlinks(dir)
+	if info, lerr := os.Lstat(dir); err != nil || lerr != nil || info.Mode()&fs.ModeSymlink == 0 {
+		return i.moveAside(dir)
+	}
+	if err := i.moveAside(target); err != nil || exists(target) {
+		return err
+	}
+	return errors.Join(os.Mkdir(target, 0o700), os.RemoveAll(dir+".failed"), os.Symlink(target+".failed", dir+".failed"))
+}
+
+// moveTargetAside moves what a symbolic link of the data directory leads to, and lets the link follow. An empty
+// directory stays in its place: a tablespace is made in one that is there.
+func (i *Instance) moveTargetAside(link string) error {
+	target, err := filepath.EvalSymlinks(link)
+	if err != nil {
+		return nil //nolint:nilerr // it leads nowhere, so nothing is there
+	}
+	info, err := os.Stat(target)
+	if err != nil {
+		return err
+	}
+	if err := i.moveAside(target); err != nil {
+		return fmt.Errorf("rename %s, to which %s leads: %w", target, link, err)
+	}
+	if exists(target) {
+		return nil // it could only be emptied
+	}
+	return errors.Join(os.Mkdir(target, info.Mode().Perm()), os.Remove(link), os.Symlink(target+".failed", link))
+}
+
+// moveAside renames a directory to <name>.failed.
+func (i *Instance) moveAside(dir string) error {
 	aside := dir + ".failed"
 	i.log.Info("renaming data directory", "from", dir, "to", aside)
 	if err := os.RemoveAll(aside); err != nil {
@@ -187,13 +243,9 @@ func (i *Instance) MoveDataAside(context.Context) error {
 	if cannot := errors.Is(err, syscall.EBUSY) || errors.Is(err, fs.ErrPermission); cannot && i.halfFounded() {
 		// A mount point, or in a directory that is not ours. Nobody has ever used what is in it.
 		i.log.Warn("the data directory of the failed bootstrap can't be renamed, so it is emptied", "path", dir, "error", err)
-		err = emptyDir(dir, false)
+		return emptyDir(dir, false)
 	}
-	if err != nil {
-		return fmt.Errorf("rename data directory: %w", err)
-	}
-	i.setState(cluster.StateStopped)
-	return errors.Join(clearMark(fillingMark(dir)), clearMark(foundingMark(dir)))
+	return err
 }
 
 // halfFounded reports whether a bootstrap began to fill the data directory and did not come to its end.
@@ -232,11 +284,18 @@ func fillingMark(dir string) string { return dir + ".hathi-filling" }
 // rewindMark: pg_rewind began to change the directory and has not come to its end.
 func rewindMark(dir string) string { return dir + ".hathi-rewinding" }
 
-func setMark(path string) error {
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
+// setMark makes a mark. It may name directories elsewhere that were empty, and that are filled as well.
+func setMark(path string, outside ...string) error {
+	if err := os.WriteFile(path, []byte(strings.Join(outside, "\n")), 0o600); err != nil {
 		return fmt.Errorf("mark the data directory as unfinished: %w", err)
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// marked gives the directories that a mark names.
+func marked(path string) []string {
+	b, _ := os.ReadFile(path) // without a mark there are none
+	return strings.FieldsFunc(string(b), func(r rune) bool { return r == '\n' })
 }
 
 func clearMark(path string) error {

@@ -57,7 +57,11 @@ func (i *Instance) diverged(ctx context.Context, leader session, own position, t
 	if err != nil || len(out) != 1 || len(out[0]) < 2 {
 		return false, fmt.Errorf("TIMELINE_HISTORY %d on %s:%s: %w", t, leader.to.Host, leader.to.Port, err)
 	}
-	for _, e := range parseHistory(out[0][1]) {
+	entries, err := parseHistory(out[0][1])
+	if err != nil {
+		return false, fmt.Errorf("the history of timeline %d on %s:%s is corrupted: %w", t, leader.to.Host, leader.to.Port, err)
+	}
+	for _, e := range entries {
 		if e.Timeline == own.timeline {
 			return i.beyond(ctx, own, e.LSN), nil
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,43 +20,60 @@ type historyFile struct {
 	written  time.Time
 }
 
-// read gives the lines of a timeline's history file and when it was written; nil if there is none.
-func (h *historyFile) read(dir string, t cluster.Timeline) ([]cluster.HistoryEntry, time.Time) {
+// historyPath is the history file of a timeline.
+func historyPath(dir string, t cluster.Timeline) string {
+	return filepath.Join(dir, "pg_wal", fmt.Sprintf("%08X.history", uint32(t)))
+}
+
+// read gives the lines of a timeline's history file and when it was written; nil if there is none. One that can't be
+// read is none, either: half of a history is wrong.
+func (h *historyFile) read(dir string, t cluster.Timeline) ([]cluster.HistoryEntry, time.Time, error) {
 	if t <= 1 { // the first has none
-		return nil, time.Time{}
+		return nil, time.Time{}, nil
 	}
-	path := filepath.Join(dir, "pg_wal", fmt.Sprintf("%08X.history", uint32(t)))
+	path := historyPath(dir, t)
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, time.Time{}
+		return nil, time.Time{}, nil //nolint:nilerr // it may not have come yet
 	}
 	if h.dir == dir && h.timeline == t && h.written.Equal(info.ModTime()) {
-		return h.entries, h.written
+		return h.entries, h.written, nil // a broken one is reported once
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return nil, time.Time{}
+		return nil, time.Time{}, fmt.Errorf("read timeline history: %w", err)
 	}
-	*h = historyFile{dir: dir, timeline: t, entries: parseHistory(string(b)), written: info.ModTime()}
-	return h.entries, h.written
+	entries, err := parseHistory(string(b))
+	if err != nil {
+		err = fmt.Errorf("timeline history %s is corrupted: %w", path, err)
+	}
+	*h = historyFile{dir: dir, timeline: t, entries: entries, written: info.ModTime()}
+	return h.entries, h.written, err
 }
 
-// parseHistory reads lines of "parent <tab> position <tab> reason"; others are comments.
-// Source: PostgreSQL 17, src/backend/access/transam/timeline.c, readTimeLineHistory.
-func parseHistory(content string) []cluster.HistoryEntry {
+// parseHistory reads lines of "parent <tab> position <tab> reason"; empty ones and those that begin with # are
+// comments. Any other line, or timelines that do not grow, make it useless: a missing line would tell that two
+// servers have nothing in common. Source: PostgreSQL 17, src/backend/access/transam/timeline.c, readTimeLineHistory.
+func parseHistory(content string) ([]cluster.HistoryEntry, error) {
 	var list []cluster.HistoryEntry
+	number := 0
 	for line := range strings.Lines(content) {
-		f := strings.SplitN(strings.TrimSpace(line), "\t", 3)
+		number++
+		text := strings.TrimSpace(line)
+		if text == "" || text[0] == '#' {
+			continue
+		}
+		f := strings.SplitN(text, "\t", 3)
 		if len(f) < 2 {
-			continue
+			return nil, fmt.Errorf("line %d is %q", number, text)
 		}
-		t, err := strconv.ParseUint(f[0], 10, 32)
-		if err != nil {
-			continue
-		}
-		lsn, err := cluster.ParseLSN(f[1])
-		if err != nil {
-			continue
+		t, err1 := strconv.ParseUint(f[0], 10, 32)
+		lsn, err2 := cluster.ParseLSN(f[1])
+		switch {
+		case err1 != nil || err2 != nil:
+			return nil, fmt.Errorf("line %d is %q", number, text)
+		case len(list) > 0 && cluster.Timeline(t) <= list[len(list)-1].Timeline:
+			return nil, fmt.Errorf("line %d: timeline %d comes after %d", number, t, list[len(list)-1].Timeline)
 		}
 		e := cluster.HistoryEntry{Timeline: cluster.Timeline(t), LSN: lsn}
 		if len(f) == 3 {
@@ -63,5 +81,24 @@ func parseHistory(content string) []cluster.HistoryEntry {
 		}
 		list = append(list, e)
 	}
-	return list
+	return list, nil
+}
+
+// brokenHistory explains a start that failed by the history file that PostgreSQL reads then, the newest; empty if
+// that one is not the reason.
+func brokenHistory(dir string) string {
+	files, _ := filepath.Glob(filepath.Join(dir, "pg_wal", "????????.history"))
+	if len(files) == 0 {
+		return ""
+	}
+	newest := slices.Max(files)
+	b, err := os.ReadFile(newest)
+	if err == nil {
+		_, err = parseHistory(string(b))
+	}
+	if err == nil {
+		return ""
+	}
+	return fmt.Sprintf("; the timeline history %s is corrupted (%v): move that file away, and PostgreSQL fetches it again from "+
+		"its primary or the archive", newest, err)
 }

@@ -32,7 +32,8 @@ type Instance struct {
 	// founds: a bootstrap is under way, with or without a call inside of it that is changing the server.
 	founds bool
 	// half: the last bootstrap has failed.
-	half bool
+	half     bool
+	progress cluster.Progress // of a long call
 	// redo: the last copy has failed and has left data that the next one builds upon.
 	redo     bool
 	upstream *cluster.Upstream // what recovery settings are written for; nil: not known

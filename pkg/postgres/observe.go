@@ -20,6 +20,8 @@ type observer struct {
 	lastSeen time.Time // when it last answered, or was first seen
 	timeline lastTimeline
 	history  historyFile
+	recovery recovery
+	wal      walQuestion
 	loaded   string // pg_conf_load_time of the last look at pending restarts
 
 	rewind     string // path of the pg_rewind that was looked for
@@ -63,6 +65,7 @@ func (i *Instance) Observe(ctx context.Context) cluster.Server {
 	}
 	s.StandbySignal = hasStandbySignal(cfg.DataDir)
 	s.BackupLabel = exists(cfg.DataDir, "backup_label")
+	s.RewindCut = exists(rewindMark(cfg.DataDir)) && s.Data == cluster.DataPresent && !i.isActing()
 	s.Version = majorVersion(cfg.DataDir)
 	if h := i.postmaster(); h != nil {
 		s.PostmasterPID, s.PostmasterTicks = h.PID(), h.StartTicks()
@@ -76,9 +79,16 @@ func (i *Instance) Observe(ctx context.Context) cluster.Server {
 		i.watch.pid = 0
 	}
 	i.fromControlFile(ctx, cfg, &s)
-	s.History, s.HistoryTime = i.watch.history.read(cfg.DataDir, s.Timeline)
+	var err error
+	if s.History, s.HistoryTime, err = i.watch.history.read(cfg.DataDir, s.Timeline); err != nil {
+		i.log.Warn("the history of this server's timeline is not known", "error", err)
+	}
 	i.markUnproven(&s)
+	s.WALGone = i.walGone(&s)
 	i.finish(&s)
+	if s.Rejecting && s.Progress.What == "" {
+		s.Progress = i.watch.recovery.look(ctx, i) // another agent has started it
+	}
 	if s.Answered && !i.isActing() {
 		i.fire(i.callbacks.due(s.InRecovery))
 	}
@@ -153,6 +163,9 @@ func (i *Instance) finish(s *cluster.Server) {
 		}
 	}
 	s.State = i.state
+	if i.progress.What != "" {
+		s.Progress = i.progress
+	}
 	s.OwnSynchronousNames = i.names != nil
 	if s.Process != cluster.ProcessNone {
 		s.PendingRestart = append(s.PendingRestart, i.limits...)

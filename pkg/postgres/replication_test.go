@@ -103,7 +103,8 @@ func TestCloneEndsWithItsContext(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- r.Clone(ctx, cluster.Copy{From: address(p)}) }()
 	waitFor(t, "the copy to begin", func() bool { return exists(r.cfg.DataDir, "PG_VERSION") || exists(r.cfg.DataDir, "backup_label") })
-	if s := r.Observe(t.Context()); s.State != cluster.StateCreatingReplica {
+	s := eventually(t, r, "progress", func(s cluster.Server) bool { return s.Progress.Total > 0 })
+	if s.State != cluster.StateCreatingReplica || s.Progress.Done > s.Progress.Total {
 		t.Errorf("copying: %+v", s)
 	}
 	cancel()
@@ -228,8 +229,7 @@ func TestInterruptedRewindIsNotStarted(t *testing.T) {
 	if err := p.StartPrimary(t.Context(), 0, nil); err == nil || !strings.Contains(err.Error(), "reinitialize") {
 		t.Errorf("got %v", err)
 	}
-	other := newInstance(t, newConfig(t, "node2"))
-	must(t, other, other.Bootstrap(t.Context()))
+	other := primaryWith(t, newConfig(t, "node2"))
 	must(t, p, p.Clone(t.Context(), cluster.Copy{From: address(other), Replace: true}))
 	if exists(rewindMark(p.cfg.DataDir)) {
 		t.Error("the mark outlived the data")

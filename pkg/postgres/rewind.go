@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
@@ -19,7 +20,7 @@ func (i *Instance) Rewind(ctx context.Context, leader cluster.Upstream) error {
 	cfg := i.config()
 	if exists(rewindMark(cfg.DataDir)) {
 		// A second run would judge by WAL that the first one may have replaced, and miss what it must repair.
-		return fmt.Errorf("rewind %s: an earlier pg_rewind did not come to its end; reinitialize this member", cfg.DataDir)
+		return fmt.Errorf("rewind %s: an earlier pg_rewind did not come to its end; %s", cfg.DataDir, cfg.reinit())
 	}
 	if err := i.rewindable(ctx, leader); err != nil {
 		return fmt.Errorf("rewind from %s:%s: %w", leader.Host, leader.Port, err)
@@ -67,33 +68,72 @@ func (i *Instance) pgRewind(ctx context.Context, cfg Config, leader cluster.Upst
 		return err
 	}
 	defer remove()
-	args := append(i.restoreArgs(ctx, cfg), "--progress", "-D", cfg.DataDir, "--source-server",
-		keywords(append(cfg.remote(cfg.Rewind, leader, cfg.Database), Parameter{"target_session_attrs", "read-write"})))
-	env = append(append(env, "PGOPTIONS=-c statement_timeout=0"), untranslated...)
 	if err := setMark(rewindMark(cfg.DataDir)); err != nil {
 		i.log.Warn("an interrupted pg_rewind will not be recognised", "error", err)
 	}
 	i.log.Info("running pg_rewind", "from", leader.Host+":"+leader.Port)
-	out, err := i.run(ctx, command{path: cfg.program("pg_rewind"), args: args, env: env})
-	if err != nil && rewindTouched.MatchString(out) {
-		return fmt.Errorf("the data directory is unusable now, reinitialize this member: %w", err)
+	args, fetch := i.restoring(ctx, cfg)
+	return i.runRewind(ctx, cfg, args, fetch, leader, env)
+}
+
+// runRewind runs pg_rewind, again and again if fetch is the command that gets what it misses. env has its password.
+func (i *Instance) runRewind(ctx context.Context, cfg Config, args []string, fetch string, leader cluster.Upstream, env []string) error {
+	args = append(args, "--progress", "-D", cfg.DataDir, "--source-server",
+		keywords(append(cfg.remote(cfg.Rewind, leader, cfg.Database), Parameter{"target_session_attrs", "read-write"})))
+	env = append(append(env, "PGOPTIONS=-c statement_timeout=0"), untranslated...)
+	var progress rewindOutput
+	defer i.progressing(ctx, progress.look)()
+	out, err := i.run(ctx, command{path: cfg.program("pg_rewind"), args: args, env: env, copy: &progress})
+	for fetched := []string{""}; err != nil && fetch != "" && !rewindTouched.MatchString(out); {
+		missing := group(rewindMissing.FindStringSubmatch(out), 1)
+		if slices.Contains(fetched, missing) {
+			break // nothing is missing, or what was fetched is no use
+		}
+		if fetchErr := i.fetchWAL(ctx, cfg, fetch, missing); fetchErr != nil {
+			err = errors.Join(err, fetchErr)
+			break
+		}
+		fetched = append(fetched, missing)
+		out, err = i.run(ctx, command{path: cfg.program("pg_rewind"), args: args, env: env, copy: &progress})
+	}
+	switch {
+	case err != nil && rewindTouched.MatchString(out):
+		return fmt.Errorf("the data directory is unusable now, %s: %w", cfg.reinit(), err)
+	case err != nil:
+		err = fmt.Errorf("the data directory is as it was; to replace it %s: %w", cfg.reinit(), err)
 	}
 	return errors.Join(err, clearMark(rewindMark(cfg.DataDir)))
 }
 
-// restoreArgs lets pg_rewind fetch WAL that is missing here from the archive, where the version can do it.
-func (i *Instance) restoreArgs(ctx context.Context, cfg Config) []string {
+// rewindMissing is how pg_rewind says that a segment of WAL is not there.
+// Source: PostgreSQL 12 to 18, src/bin/pg_rewind/parsexlog.c, SimpleXLogPageRead.
+var rewindMissing = regexp.MustCompile(`could not open file "[^"]*pg_wal/([0-9A-F]{24})"`)
+
+// fetchWAL fetches a segment from the archive, as the server would. A file under its real name is whole.
+func (i *Instance) fetchWAL(ctx context.Context, cfg Config, line, segment string) error {
+	const half = "pg_wal/RECOVERYXLOG"
+	cmd := strings.NewReplacer("%p", half, "%f", segment, "%r", "000000010000000000000001", "%%", "%").Replace(line)
+	i.log.Info("fetching missing WAL from the archive", "segment", segment)
+	if _, err := i.run(ctx, command{path: "/bin/sh", args: []string{"-c", cmd}, dir: cfg.DataDir}); err != nil {
+		return fmt.Errorf("restore_command for %s: %w", segment, err)
+	}
+	return os.Rename(filepath.Join(cfg.DataDir, half), filepath.Join(cfg.DataDir, "pg_wal", segment))
+}
+
+// restoring lets pg_rewind fetch WAL that is missing here from the archive, by its arguments where the version can do
+// it; else fetch is the command to do it with.
+func (i *Instance) restoring(ctx context.Context, cfg Config) (args []string, fetch string) {
 	version := majorVersion(cfg.DataDir)
-	if i.fileSetting(ctx, cfg, "restore_command") == "" {
-		return nil
-	}
+	line := i.fileSetting(ctx, cfg, "restore_command")
 	switch {
+	case line == "":
+		return nil, ""
 	case rewindFindsConfig.has(version) && cfg.ConfigDir != cfg.DataDir:
-		return []string{"--restore-target-wal", "--config-file=" + cfg.mainFile()}
+		return []string{"--restore-target-wal", "--config-file=" + cfg.mainFile()}, ""
 	case rewindRestores.has(version) && cfg.ConfigDir == cfg.DataDir:
-		return []string{"--restore-target-wal"}
+		return []string{"--restore-target-wal"}, ""
 	}
-	return nil
+	return nil, line
 }
 
 // fileSetting asks postgres what a setting would be after a start; empty if it can't tell.
@@ -149,6 +189,9 @@ func (i *Instance) CrashRecovery(ctx context.Context) error {
 		return errors.New("crash recovery: postgres runs")
 	}
 	cfg := i.config()
+	if exists(rewindMark(cfg.DataDir)) {
+		return fmt.Errorf("crash recovery: an earlier pg_rewind of %s did not come to its end; %s", cfg.DataDir, cfg.reinit())
+	}
 	if err := i.killRest(ctx); err != nil {
 		return fmt.Errorf("crash recovery: %w", err)
 	}
@@ -168,6 +211,8 @@ func (i *Instance) CrashRecovery(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("crash recovery: %w", err)
 	}
+	replay := &recovery{}
+	defer i.progressing(ctx, func(ctx context.Context) cluster.Progress { return replay.look(ctx, i) })()
 	out, err := i.run(ctx, command{path: cfg.program("postgres"), args: args, env: past})
 	if err != nil {
 		return fmt.Errorf("crash recovery in single-user mode: %w", err)

@@ -82,7 +82,10 @@ func (i *Instance) boot(ctx context.Context, r role, timeout time.Duration, stat
 	if timeout <= 0 {
 		timeout = i.config().StartTimeout
 	}
+	replay := &recovery{}
+	end := i.progressing(ctx, func(ctx context.Context) cluster.Progress { return replay.look(ctx, i) })
 	err = i.awaitReady(ctx, h, timeout)
+	end()
 	switch {
 	case err == nil:
 		i.setState(cluster.StateRunning)
@@ -103,10 +106,10 @@ func (i *Instance) boot(ctx context.Context, r role, timeout time.Duration, stat
 func (i *Instance) prepareStart(ctx context.Context, r role) error {
 	cfg := i.config()
 	if exists(rewindMark(cfg.DataDir)) {
-		return fmt.Errorf("an earlier pg_rewind of %s did not come to its end and left it unusable; reinitialize this member", cfg.DataDir)
+		return fmt.Errorf("an earlier pg_rewind of %s did not come to its end and left it unusable: %s", cfg.DataDir, cfg.reinit())
 	}
 	if exists(fillingMark(cfg.DataDir)) {
-		return fmt.Errorf("an earlier copy into %s did not come to its end; reinitialize this member", cfg.DataDir)
+		return fmt.Errorf("an earlier copy into %s did not come to its end: %s", cfg.DataDir, cfg.reinit())
 	}
 	if exists(foundingMark(cfg.DataDir)) && !i.isFounding() {
 		return fmt.Errorf("an earlier bootstrap of %s did not come to its end; it will be moved aside when the cluster is founded anew", cfg.DataDir)
@@ -272,7 +275,8 @@ func (i *Instance) awaitReady(ctx context.Context, h *process.Handle, timeout ti
 		}
 		select {
 		case <-h.Done():
-			return fmt.Errorf("start postgres: it ended (pid %d) before it accepted connections; see its log for the reason", h.PID())
+			return fmt.Errorf("start postgres: it ended (pid %d) before it accepted connections; see its log for the reason%s",
+				h.PID(), brokenHistory(i.config().DataDir))
 		case <-ctx.Done():
 			return fmt.Errorf("start postgres: %w", context.Cause(ctx))
 		case <-limit.C:

@@ -117,6 +117,9 @@ func memberObject(c ctl.Cluster, m ctl.Member) Object {
 		if v := col.value(m); v != "" {
 			o = append(o, Pair{col.name, v})
 		}
+		if col.name == "State" && m.Progress != "" {
+			o = append(o, Pair{"Progress", m.Progress})
+		}
 	}
 	return o
 }
@@ -189,6 +192,8 @@ func memberTable(c ctl.Cluster, f Format, extended bool) ([]byte, error) {
 			switch {
 			case col.name == "Member" && names != nil:
 				text = names[i]
+			case col.name == "State" && m.Progress != "":
+				text += ", " + m.Progress // the state first, which scripts look for
 			case col.name == "Pending restart reason":
 				text = shorten(text)
 			}

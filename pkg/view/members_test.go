@@ -128,6 +128,7 @@ func TestMembers(t *testing.T) {
 			stopped(v)
 			v.Members = []cluster.Member{v.Members[0], v.Members[2]}
 		})},
+		"progress.pretty": {view: demo(copying)}, "progress.json": {view: demo(copying)}, "progress.tsv": {view: demo(copying)},
 		"pending.yaml": {view: demo(func(v *cluster.View) {
 			v.Members = v.Members[:1]
 			v.Members[0].PendingRestart = true
@@ -154,6 +155,14 @@ func TestMembers(t *testing.T) {
 			compare(t, golden, got, err)
 		})
 	}
+}
+
+// copying is a cluster one member of which is being copied.
+func copying(v *cluster.View) {
+	v.Members = v.Members[:2]
+	m := &v.Members[1]
+	m.State, m.ReplicationState, m.ReceiveLSN, m.ReplayLSN, m.XLogLocation, m.Timeline = cluster.StateCreatingReplica, "", 0, 0, 0, 0
+	m.Progress = "base backup: 12 MB of 340 MB (3%)"
 }
 
 func TestHistory(t *testing.T) {
