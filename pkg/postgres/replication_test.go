@@ -226,7 +226,7 @@ func TestInterruptedRewindIsNotStarted(t *testing.T) {
 	_, err := p.Stop(t.Context(), cluster.StopFast, false)
 	must(t, p, err)
 	must(t, p, setMark(rewindMark(p.cfg.DataDir)))
-	if err := p.StartPrimary(t.Context(), 0, nil); err == nil || !strings.Contains(err.Error(), "reinitialize") {
+	if err := p.StartPrimary(t.Context(), 0, nil); err == nil || !strings.Contains(err.Error(), "run hathi reinit test node1") {
 		t.Errorf("got %v", err)
 	}
 	other := primaryWith(t, newConfig(t, "node2"))
@@ -275,7 +275,7 @@ func TestStarting(t *testing.T) {
 	r.cfg.StartTimeout = 200 * time.Millisecond
 	must(t, r, r.Clone(t.Context(), cluster.Copy{From: address(p)}))
 	must(t, r, r.StartReplica(t.Context(), address(p)))
-	s := r.Observe(t.Context())
+	s := eventually(t, r, "its pid file", func(s cluster.Server) bool { return s.Rejecting })
 	if s.Answered || !s.Rejecting || s.State != cluster.StateStarting || s.Process != cluster.ProcessRunning || s.SilentFor != 0 || s.SystemID == "" {
 		t.Errorf("starting: %+v", s)
 	}
