@@ -7,7 +7,7 @@ LDFLAGS  = -s -w -X github.com/hathi-ha/hathi/pkg/cli.Version=$(VERSION)
 GOFUMPT     = go run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build completions test lint bench test-versions test-patroni soak sim-report chaos playground setup clean docker-image docker-test
+.PHONY: killed help build completions test lint bench test-versions test-patroni soak sim-report chaos playground setup clean docker-image docker-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -32,18 +32,22 @@ test: setup lint ## everything CI checks, on real etcd and PostgreSQL
 
 lint: ## gofumpt, go vet, staticcheck
 	@unformatted=$$($(GOFUMPT) -l cmd pkg integration); if [ -n "$$unformatted" ]; then echo "not gofumpt-clean:"; echo "$$unformatted"; exit 1; fi
-	go vet ./... && go vet -tags bench ./integration/bench && go vet -tags drift ./pkg/clock
+	go vet ./... && go vet -tags bench ./integration/bench ./pkg/postgres && go vet -tags drift ./pkg/clock
 	go vet -tags patroni ./integration/patroni
 	$(STATICCHECK) ./...
 
 bench: setup ## how long clients wait when something happens (about 11 minutes)
 	go test -v -tags bench -count=1 -timeout 90m -run TestBench ./integration/bench
+	go test -v -tags bench -count=1 -run 'TestBench|TestObserveIsCheap' ./pkg/postgres
 
 test-versions: ## the tests of PostgreSQL on versions 13, 17 and 18, from other Debian releases (root; VERSIONS, TESTS)
 	scripts/test-versions $(VERSIONS)
 
 test-patroni: ## beside the real Patroni 4.1, from the newest Debian release (root; RUN chooses tests; about 30 minutes)
 	scripts/test-patroni $(if $(RUN),-test.run '$(RUN)')
+
+killed: setup ## kill an agent at every step of a bootstrap, a clone, a promotion and a rewind (make test takes some)
+	TEST_KILLED=all go test -v -count=1 -timeout 60m -run TestKilledIn ./pkg/postgres
 
 soak: ## simulate until told to stop
 	go run ./pkg/sim/cmd/soak

@@ -71,6 +71,8 @@ func (i *Instance) run(ctx context.Context, c command) (string, error) {
 		defer runtime.UnlockOSThread()
 		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	}
+	i.log.Debug("running " + name)
+	defer i.log.Debug(name + " is over")
 	if err := cmd.Start(); err != nil {
 		return "", fmt.Errorf("run %s: %w", cmd.Path, err)
 	}

@@ -49,13 +49,12 @@ func (i *Instance) Promote(ctx context.Context) error {
 	case out[0][0] != "t":
 		return errors.New("promote: pg_promote() refused; see the log of postgres")
 	}
+	i.log.Debug("asked postgres to end its recovery")
 	if err := awaitPrimary(ctx, c); err != nil {
 		return fmt.Errorf("promote: wait for the end of recovery: %w", err)
 	}
-	i.mu.Lock()
-	i.upstream = nil
-	i.limits = nil
-	i.mu.Unlock()
+	i.log.Debug("postgres has ended its recovery")
+	i.dropUpstream()
 	i.notify()
 	i.callbacks.become(cluster.RolePrimary, "")
 	i.fire(onRoleChange)

@@ -33,8 +33,7 @@ func (i *Instance) Rewind(ctx context.Context, leader cluster.Upstream) error {
 		return fmt.Errorf("rewind from %s:%s: %w", leader.Host, leader.Port, err)
 	}
 	i.dropUpstream()
-	// pg_rewind has copied the leader's files, a missing standby.signal included: it is a standby from now on.
-	return replace(filepath.Join(cfg.DataDir, "standby.signal"), nil, fileMode(cfg.DataDir))
+	return nil
 }
 
 // rewindable makes sure that the leader is a primary and that its control file, which pg_rewind reads,
@@ -101,8 +100,14 @@ func (i *Instance) runRewind(ctx context.Context, cfg Config, args []string, fet
 		return fmt.Errorf("the data directory is unusable now, %s: %w", cfg.reinit(), err)
 	case err != nil:
 		err = fmt.Errorf("the data directory is as it was; to replace it %s: %w", cfg.reinit(), err)
+		return errors.Join(err, clearMark(rewindMark(cfg.DataDir)))
 	}
-	return errors.Join(err, clearMark(rewindMark(cfg.DataDir)))
+	// pg_rewind has copied the leader's files, a missing standby.signal included: it is a standby from now on.
+	if err := replace(filepath.Join(cfg.DataDir, "standby.signal"), nil, fileMode(cfg.DataDir)); err != nil {
+		return err
+	}
+	i.log.Debug("the data directory is rewound")
+	return clearMark(rewindMark(cfg.DataDir))
 }
 
 // rewindMissing is how pg_rewind says that a segment of WAL is not there.
