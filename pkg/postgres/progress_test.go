@@ -144,3 +144,42 @@ func TestRewindKeepsData(t *testing.T) {
 		t.Errorf("after: %+v", s)
 	}
 }
+
+// TestRewindCantWrite: pg_rewind fails in the middle of its work, as on a full disk (here by a limit on the size of
+// files). The data are of no use then: they are kept, never started, and the message has the command that helps.
+func TestRewindCantWrite(t *testing.T) {
+	p := primary(t)
+	r := replicaOf(t, p, "node2")
+	eventually(t, r, "caught up", caughtUp(p))
+	must(t, r, r.Promote(t.Context()))
+	must(t, r, r.Checkpoint(t.Context()))
+	sql(t, r, "CREATE TABLE public.kept AS SELECT generate_series(1, 200000) AS n")
+	sql(t, p, "CREATE TABLE public.lost (n int)")
+	_, err := p.Stop(t.Context(), cluster.StopFast, true)
+	must(t, p, err)
+	small := script(t, p.cfg, "trap '' XFSZ; ulimit -f 3000\nexec "+p.cfg.program("pg_rewind")+" \"$@\"")
+	path, err := filepath.Rel(p.cfg.BinDir, small)
+	must(t, p, err)
+	p.cfg.BinNames = map[string]string{"pg_rewind": path}
+	err = p.Rewind(t.Context(), address(r))
+	if err == nil || !strings.Contains(err.Error(), "unusable now, run hathi reinit test node1") || !strings.Contains(err.Error(), "File too large") {
+		t.Errorf("got %v", err)
+	}
+	if s := p.Observe(t.Context()); !s.RewindCut || s.Data != cluster.DataPresent {
+		t.Errorf("after: %+v", s)
+	}
+	for what, call := range map[string]func() error{
+		"start":          func() error { return p.StartReplica(t.Context(), address(r)) },
+		"crash recovery": func() error { return p.CrashRecovery(t.Context()) },
+		"rewind":         func() error { return p.Rewind(t.Context(), address(r)) },
+	} {
+		if err := call(); err == nil || !strings.Contains(err.Error(), "run hathi reinit test node1") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	must(t, p, p.Clone(t.Context(), cluster.Copy{From: address(r), Replace: true}))
+	must(t, p, p.StartReplica(t.Context(), address(r)))
+	if s := eventually(t, p, "caught up", caughtUp(r)); s.RewindCut {
+		t.Errorf("the mark outlived the data: %+v", s)
+	}
+}
