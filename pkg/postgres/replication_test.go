@@ -336,3 +336,33 @@ func TestFollowAgainConnectsAtOnce(t *testing.T) {
 		t.Error("the observation does not tell that the files were read")
 	}
 }
+
+// TestRewindOfKilledReplica: a replica has replayed what the new leader never got, and its server was killed.
+func TestRewindOfKilledReplica(t *testing.T) {
+	p := primary(t)
+	ahead, leader := replicaOf(t, p, "node2"), replicaOf(t, p, "node3")
+	eventually(t, leader, "caught up", caughtUp(p))
+	must(t, leader, leader.Follow(t.Context(), cluster.Upstream{}))
+	eventually(t, leader, "cut off", func(s cluster.Server) bool { return s.Answered && s.ReceiverStatus == "" })
+	sql(t, p, "CREATE TABLE public.lost AS SELECT generate_series(1, 1000) AS n")
+	must(t, p, p.Checkpoint(t.Context()))
+	eventually(t, ahead, "caught up", caughtUp(p))
+	must(t, ahead, ahead.Checkpoint(t.Context()))
+	for _, i := range []*Instance{ahead, p} {
+		_, err := i.Stop(t.Context(), cluster.StopKill, false)
+		must(t, i, err)
+	}
+	must(t, leader, leader.Promote(t.Context()))
+	must(t, leader, leader.Checkpoint(t.Context()))
+	d, err := ahead.CheckDivergence(t.Context(), address(leader))
+	must(t, ahead, err)
+	if s := ahead.Observe(t.Context()); !d.Needed || s.Control == nil || s.Control.State != "in archive recovery" {
+		t.Fatalf("this tests nothing: %+v, %+v", d, s.Control)
+	}
+	must(t, ahead, ahead.Rewind(t.Context(), address(leader)))
+	must(t, ahead, ahead.StartReplica(t.Context(), address(leader)))
+	eventually(t, ahead, "caught up with the new leader", caughtUp(leader))
+	if got := sql(t, ahead, "SELECT to_regclass('public.lost') IS NULL"); got != "t" {
+		t.Errorf("not rewound: %s", got)
+	}
+}

@@ -28,6 +28,13 @@ func (i *Instance) Rewind(ctx context.Context, leader cluster.Upstream) error {
 	if _, err := i.Stop(ctx, cluster.StopFast, false); err != nil {
 		return fmt.Errorf("rewind from %s:%s: %w", leader.Host, leader.Port, err)
 	}
+	if c, err := i.readControl(ctx); err == nil && c.State == "in archive recovery" {
+		// A replica that was killed. pg_rewind wants a clean shutdown, and the single-user server that it would run for
+		// that does not start beside a standby.signal. Source: Patroni 4.1, postgresql/rewind.py, execute.
+		if err := i.CrashRecovery(ctx); err != nil {
+			return fmt.Errorf("rewind from %s:%s: %w", leader.Host, leader.Port, err)
+		}
+	}
 	i.archiveReady(ctx, cfg)
 	if err := i.pgRewind(ctx, cfg, leader); err != nil {
 		return fmt.Errorf("rewind from %s:%s: %w", leader.Host, leader.Port, err)
