@@ -262,6 +262,8 @@ func TestKilledInRejoin(t *testing.T) {
 	eventually(t, r, "caught up", caughtUp(p))
 	must(t, r, r.Promote(t.Context()))
 	must(t, r, r.Checkpoint(t.Context()))
+	// Every copy below begins a segment of WAL, and a rewound server needs all of it since the fork.
+	sql(t, r, "SELECT pg_create_physical_replication_slot('keeper', true)")
 	sql(t, r, "CREATE TABLE public.kept AS SELECT generate_series(1, 10000) AS n")
 	sql(t, p, "CREATE TABLE public.lost AS SELECT generate_series(1, 10000) AS n")
 	_, err := p.Stop(t.Context(), cluster.StopKill, false)
