@@ -125,6 +125,23 @@ func TestChildrenWithoutPostmaster(t *testing.T) {
 	n.fenced()
 }
 
+// TestChildElsewhere: a child that has left the data directory ends with the others.
+func TestChildElsewhere(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, "arm", false, func(dir string) { _ = note(dir, "wanders", 1) })
+	n.await("the guard is armed", func() bool { return len(n.noted("deadline")) == 1 })
+	n.await("two children are somewhere else", func() bool { return len(n.noted("wanderers")) == 2 })
+	if err := syscall.Kill(n.noted("agents")[0], syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	n.fenced()
+	for _, pid := range n.noted("wanderers") {
+		if alive(pid) {
+			t.Errorf("process %d of the server is alive after the lock was given up", pid)
+		}
+	}
+}
+
 // TestServerOfAnotherName: what is configured as the server's program may be a script that runs another. The
 // guard knows the process that it was told, and its children by what that one runs.
 func TestServerOfAnotherName(t *testing.T) {

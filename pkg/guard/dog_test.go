@@ -101,4 +101,10 @@ func TestWatchdogRequired(t *testing.T) {
 	if got := g.arm(message{Watchdog: d, Deadline: deadline}); got != "" || !g.armed {
 		t.Errorf("automatic: refused %q, armed %t", got, g.armed)
 	}
+	g.disarm()
+	d.Mode, d.Device = watchdog.Off, filepath.Join(t.TempDir(), "watchdog")
+	written := device(t, d.Device)
+	if got := g.arm(message{Watchdog: d, Deadline: deadline}); got != "" || !g.armed || g.dog != nil || written() != "" {
+		t.Errorf("off: refused %q, armed %t, device %v, written %q", got, g.armed, g.dog, written())
+	}
 }

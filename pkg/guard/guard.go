@@ -258,7 +258,10 @@ func (g *guard) message(m message) {
 // succeed ends the guard in whose place this one was started. It must not wake up with an old deadline, and must
 // not start a second agent.
 func (g *guard) succeed(m message) {
-	h := m.process()
+	h, err := m.process()
+	if err != nil {
+		g.o.Log.Error("could not take hold of the former guard", "pid", m.PID, "error", err)
+	}
 	if h == nil {
 		return
 	}
@@ -279,7 +282,10 @@ func (g *guard) succeed(m message) {
 
 // retreat makes this process the mere parent of others: another guard watches over the server now.
 func (g *guard) retreat(m message) {
-	h := m.process()
+	h, err := m.process()
+	if err != nil {
+		g.o.Log.Error("could not take hold of the guard that replaces this one", "pid", m.PID, "error", err)
+	}
 	if h == nil {
 		return // it has ended; whoever sent this sees it, too, and starts the next, which tells us
 	}
@@ -298,10 +304,21 @@ func (g *guard) arm(m message) (refused string) {
 	if !g.o.Clock.Now().Before(m.Deadline) && !m.TakeOver {
 		return notProven
 	}
+	postmaster, err := m.process()
+	if err != nil {
+		// A server that is taken for dead and lives would write on after the lock was given up.
+		g.o.Log.Error("could not take hold of the server", "pid", m.PID, "error", err)
+		if !m.TakeOver { // else its processes are found by their directory
+			return notHeld
+		}
+	}
 	if err := g.mind(m.Watchdog); err != nil && m.Watchdog.Mode == watchdog.Required && !m.TakeOver {
+		if postmaster != nil {
+			postmaster.Close()
+		}
 		return noWatchdog
 	}
-	g.hold(m.process())
+	g.hold(postmaster)
 	g.armed = true
 	g.charge = charge{Deadline: m.Deadline, Lease: m.Lease, Window: max(0, m.Deadline.Sub(g.o.Clock.Now()))}
 	return ""

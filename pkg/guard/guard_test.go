@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/hathi-ha/hathi/pkg/clock"
 	"github.com/hathi-ha/hathi/pkg/process"
 	"github.com/hathi-ha/hathi/pkg/watchdog"
@@ -155,6 +157,42 @@ func TestRefusedArm(t *testing.T) {
 	if c.charge == nil || c.charge.LeaseID != 1 {
 		t.Errorf("charge %+v, want the first", c.charge)
 	}
+}
+
+// TestServerThatCanNotBeHeld: a server that can't be watched, for want of a file descriptor, is not taken for one that
+// has ended: the guard refuses it, and so it is no primary.
+func TestServerThatCanNotBeHeld(t *testing.T) {
+	g, _ := newTestGuard(t, clock.System{})
+	ticks, err := process.StartTicks(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	arm := message{PID: os.Getpid(), Ticks: ticks, Deadline: g.o.Clock.Now().Add(time.Hour)}
+	h, err := process.Open(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	none := limit
+	none.Cur = 0 // no further one
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	refused, alive := g.arm(arm), h.Alive()
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if refused != notHeld || g.armed || !alive {
+		t.Errorf("refused %q, armed %t; the process counts as alive: %t", refused, g.armed, alive)
+	}
+	if refused := g.arm(arm); refused != "" || g.serverDead() {
+		t.Errorf("with file descriptors again: refused %q", refused)
+	}
+	g.disarm()
 }
 
 // TestGivenUpIsHeard by whoever asks the client to be told, also if he asks late.

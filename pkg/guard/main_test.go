@@ -80,6 +80,12 @@ func fakeServer(dir string, args []string) error {
 		return err
 	}
 	children, _ := strconv.Atoi(strings.Join(args, ""))
+	if _, err := os.Stat(filepath.Join(dir, "wanders")); err == nil && children == 0 {
+		if err := os.Chdir("/"); err != nil {
+			return err
+		}
+		_ = note(dir, "wanderers", os.Getpid())
+	}
 	for range children {
 		if err := exec.Command(os.Args[0], "node", "server", dir).Start(); err != nil {
 			return err

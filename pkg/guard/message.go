@@ -2,6 +2,7 @@ package guard
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -55,6 +56,7 @@ type message struct {
 // Why a guard refuses to be armed.
 const (
 	leaseGivenUp = "the lease was given up"
+	notHeld      = "the process of the server could not be taken hold of"
 	notProven    = "the leader lock is not proven to be ours"
 	noWatchdog   = "Configuration requires watchdog, but watchdog could not be configured."
 )
@@ -66,17 +68,20 @@ func armMessage(c Charge) message {
 }
 
 // process takes hold of the process that a message names; nil if it has ended, and its number is perhaps somebody
-// else's.
-func (m message) process() *process.Handle {
+// else's. The error says that it could not be taken hold of, and may live.
+func (m message) process() (*process.Handle, error) {
 	h, err := process.Open(m.PID)
+	if errors.Is(err, process.ErrGone) {
+		return nil, nil
+	}
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	if h.StartTicks() != m.Ticks {
 		h.Close()
-		return nil
+		return nil, nil
 	}
-	return h
+	return h, nil
 }
 
 const maxMessage = 8192 // a path may be 4096 bytes long

@@ -56,7 +56,11 @@ func (g *guard) killServer(ctx context.Context, grace time.Duration) error {
 		case <-t.C:
 		}
 	}
+	children := process.ChildrenOf(h)
 	_ = h.Signal(syscall.SIGKILL) // gone already is as good
+	if err := children.Kill(ctx); err != nil {
+		return err
+	}
 	if err := process.KillDirectory(ctx, g.o.DataDir, g.programs...); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -46,6 +47,38 @@ func TestBootstrap(t *testing.T) {
 	}
 	if exists(fillingMark(cfg.DataDir)) {
 		t.Error("the mark is still there")
+	}
+}
+
+// TestStopWithAFrozenProcess: a fast stop waits for every process of the server, so none of them may stay frozen.
+func TestStopWithAFrozenProcess(t *testing.T) {
+	i := primary(t)
+	for _, who := range []string{"SELECT pg_backend_pid()", "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'", "postmaster"} {
+		c, err := i.local("frozen", 0).open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		pid := i.postmaster().PID()
+		if who != "postmaster" {
+			out, err := rows(t.Context(), c, who)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if pid, err = strconv.Atoi(out[0][0]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		lsn, err := i.Stop(ctx, cluster.StopFast, false)
+		cancel()
+		if err != nil || lsn == 0 {
+			t.Errorf("%s frozen: stopped at %s, %v; want a clean stop", who, lsn, err)
+		}
+		closeConn(c)
+		must(t, i, i.StartPrimary(t.Context(), 0, nil))
 	}
 }
 

@@ -87,12 +87,10 @@ func (i *Instance) endPostmaster(ctx context.Context, h *process.Handle, mode cl
 		if err := signal(h, syscall.SIGINT); err != nil {
 			return err
 		}
-		select {
-		case <-h.Done():
+		if i.awaitStop(ctx, h) {
 			return nil
-		case <-ctx.Done():
-			i.log.Warn("Timeout during postmaster stop, aborting Postgres.", "pid", h.PID())
 		}
+		i.log.Warn("Timeout during postmaster stop, aborting Postgres.", "pid", h.PID())
 	}
 	if mode != cluster.StopKill {
 		// A frozen process takes no signal but SIGKILL until it goes on.
@@ -111,13 +109,51 @@ func (i *Instance) endPostmaster(ctx context.Context, h *process.Handle, mode cl
 	return i.kill(ctx, h)
 }
 
+// awaitStop waits for the end of a fast stop; false: ctx has ended before. A fast stop ends when every process of the
+// server has, so one that was frozen by a signal would keep it from that for ever, while nobody can write: the
+// handover that the stop is for, or the end of the node, would never come. It goes on and hears the request to end.
+func (i *Instance) awaitStop(ctx context.Context, h *process.Handle) bool {
+	tick := time.NewTicker(stopGrace) // nothing tells that a process is frozen
+	defer tick.Stop()
+	for {
+		select {
+		case <-h.Done():
+			return true
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+			i.thaw()
+		}
+	}
+}
+
+// thaw lets the frozen processes of the server go on.
+func (i *Instance) thaw() {
+	pids, _ := i.leftovers() // those that can't be told are not ours to signal
+	for _, pid := range pids {
+		h, err := process.Open(pid)
+		if err != nil {
+			continue // it has ended
+		}
+		if h.Frozen() {
+			err = h.Signal(syscall.SIGCONT)
+			i.log.Warn("a process of postgres was frozen and held up the stop, letting it go on", "pid", pid, "error", err)
+		}
+		h.Close()
+	}
+}
+
 // kill kills the postmaster and all that works in its data directory.
 func (i *Instance) kill(ctx context.Context, h *process.Handle) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*stopGrace)
 	defer cancel()
 	programs := i.serverPrograms() // while it lives
+	children := process.ChildrenOf(h)
 	// The postmaster first: it must not answer the death of its children by starting others.
 	if err := signal(h, syscall.SIGKILL); err != nil {
+		return err
+	}
+	if err := children.Kill(ctx); err != nil {
 		return err
 	}
 	if err := process.KillDirectory(ctx, i.config().DataDir, programs...); err != nil {

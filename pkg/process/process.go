@@ -38,9 +38,12 @@ func Open(pid int) (*Handle, error) {
 	}
 	// Read after the pidfd is held: if the process lives now, both are about the same one.
 	st, err := readStat(pid)
-	if err != nil || st.state == 'Z' || st.state == 'X' {
+	if err == nil && (st.state == 'Z' || st.state == 'X') {
+		err = ErrGone
+	}
+	if err != nil {
 		unix.Close(fd)
-		return nil, fmt.Errorf("open process %d: %w", pid, ErrGone)
+		return nil, fmt.Errorf("open process %d: %w", pid, err)
 	}
 	// A file that does not block is waited for by the runtime, without a thread of its own.
 	if err := unix.SetNonblock(fd, true); err != nil {
@@ -115,7 +118,10 @@ func (h *Handle) Alive() bool {
 	default:
 	}
 	st, err := readStat(h.pid)
-	return err == nil && st.ticks == h.ticks && st.state != 'Z' && st.state != 'X'
+	if err != nil { // that it could not be looked at, for want of a file descriptor, is no news of its end
+		return !errors.Is(err, ErrGone)
+	}
+	return st.ticks == h.ticks && st.state != 'Z' && st.state != 'X'
 }
 
 // Frozen reports whether the process is stopped by a signal or a debugger.
@@ -182,7 +188,10 @@ type stat struct {
 func readStat(pid int) (stat, error) {
 	raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		return stat{}, fmt.Errorf("read state of process %d: %w", pid, ErrGone)
+		if gone(err) {
+			err = ErrGone
+		}
+		return stat{}, fmt.Errorf("read state of process %d: %w", pid, err)
 	}
 	end := bytes.LastIndexByte(raw, ')')
 	if end < 0 {
