@@ -31,6 +31,8 @@ type Instance struct {
 	acting bool
 	// founds: a bootstrap is under way, with or without a call inside of it that is changing the server.
 	founds bool
+	// recovers: a single-user server of ours works on the data directory.
+	recovers bool
 	// half: the last bootstrap has failed.
 	half     bool
 	progress cluster.Progress // of a long call
@@ -93,6 +95,12 @@ func (i *Instance) setState(s cluster.State) {
 	i.state = s
 }
 
+func (i *Instance) setRecovers(r bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.recovers = r
+}
+
 // act marks the time in which a call of ours says what state the server is in. The caller defers the result.
 func (i *Instance) act(s cluster.State) (done func()) {
 	i.mu.Lock()
@@ -119,7 +127,8 @@ func (i *Instance) postmaster() *process.Handle {
 		}
 	}
 	h, f, err := findPostmaster(i.cfg)
-	if err != nil && !errors.Is(err, errStranger) && !i.acting { // initdb runs a single-user server
+	ours := i.acting || i.recovers // initdb runs a single-user server, too
+	if err != nil && !errors.Is(err, errStranger) && !ours {
 		i.log.Warn("looking for a running postmaster", "error", err)
 	}
 	if h == nil {

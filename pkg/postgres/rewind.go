@@ -219,6 +219,8 @@ func (i *Instance) CrashRecovery(ctx context.Context) error {
 	}
 	args = append(args, "-c", "archive_mode=on", "-c", "archive_command=false", "template1")
 	i.log.Info("doing crash recovery in a single user mode")
+	i.setRecovers(true)
+	defer i.setRecovers(false)
 	past, err := pastStranger(cfg)
 	if err != nil {
 		return fmt.Errorf("crash recovery: %w", err)
