@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/hathi-ha/hathi/pkg/clock"
 	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/ha"
 )
@@ -196,9 +195,10 @@ func (a *Agent) shutDown(ctx context.Context, s cluster.Settings) outcome {
 // that it can be read. It has until the guard would do it.
 func (a *Agent) goOffline(ctx context.Context) outcome {
 	stop := ctx
-	if left := a.lockProven().Sub(a.o.Clock.Now()) - guardTakesOver; a.lockProven() != clock.Instant(0) {
+	if until := a.lockProven(); until != 0 {
 		var cancel context.CancelFunc
-		stop, cancel = a.within(ctx, max(left, 0))
+		left := max(until.Sub(a.o.Clock.Now()), 0)
+		stop, cancel = a.within(ctx, left-min(forcedStop, left/2))
 		defer cancel()
 	}
 	if _, err := a.o.Postgres.Stop(stop, StopFast, false); err != nil {
@@ -215,6 +215,8 @@ func (a *Agent) goOffline(ctx context.Context) outcome {
 	}
 }
 
-// guardTakesOver is how long before the lock's end a clean stop is given up at the latest. The guard does not wait
-// for it: it kills a margin before the end, which is more than this where the TTL is long.
-const guardTakesOver = time.Second
+// forcedStop is how long before the lock's end a clean stop is given up: the immediate stop that follows gives the
+// processes two seconds to end before it kills them, and nothing may be left by then, also where there is no guard
+// that sees to it. If less than twice of that is left, half of it is for the clean stop: a server that was asked to end
+// at once acknowledges nothing more, so the rest is for what does not hear.
+const forcedStop = 3 * time.Second

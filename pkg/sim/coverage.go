@@ -131,6 +131,7 @@ var Unreached = map[string]string{
 	"race-pre-promote":          "no script stands before a promotion",
 	"race-primary-alive":        "the leader key does not go while a primary can be asked",
 	"race-sync-primary":         "needs a primary without a lock that /sync does not name; the fence ends it first",
+	"race-void-request":         "seldom: the member that a failover names must not lead, and the leader goes before it has looked",
 	"race-watchdog":             "there are no watchdog devices",
 	"replica-paused-primary":    "the leader key is not overwritten in pause",
 	"request-called-off":        "seldom: the command and a later turn remove the request first",
