@@ -138,6 +138,7 @@ func newWorld(t *testing.T, dcs string, o options) *world {
 	w.etcd = testetcd.StartOn(t, hosts...)
 	w.c = testcluster.Start(t, testcluster.Options{
 		Nodes: len(disks), TTL: 6, LoopWait: 2, Retry: 2, EtcdAt: w.etcd.Addresses(), DCS: dcs,
+		Postgres: "remove_data_directory_on_rewind_failure: true", // or a rewind that a fault cuts off waits for a person
 		Place: func(i int, n *testcluster.Node) {
 			n.Listen, w.hosts[n.Name] = w.net.Host(n.Name)
 			w.drifts[n.Name], drift = drift, -drift // a fast one and a slow one in each run

@@ -126,6 +126,10 @@ func raceRequest(o *Observation) *Decision {
 		}
 		return act(AcquireLeader{}, "race-candidate", "promoted self to leader by acquiring session lock")
 	}
+	if void(o) {
+		return act(ClearFailover{Revision: req.Revision}, "race-void-request", "%s: %s may not take over, and %s has gone",
+			req.Action(), req.Candidate, req.Leader)
+	}
 	if m, ok := view.Member(req.Candidate); ok && m.Name != o.Self.Name {
 		answers, question := ask(o, []cluster.Member{m}, "race-ask-candidate", "asking the candidate "+m.Name)
 		if question != nil {
@@ -136,10 +140,6 @@ func raceRequest(o *Observation) *Decision {
 				because("race-other-candidate", "%s: to %s, i am %s", req.Action(), m.Name, o.Self.Name).
 				until(o.Now.Add(raceRetry))
 		}
-	}
-	if void(o) {
-		return act(ClearFailover{Revision: req.Revision}, "race-void-request", "%s: %s may not take over, and %s has gone",
-			req.Action(), req.Candidate, req.Leader)
 	}
 	if req.Leader == o.Self.Name {
 		names, question := successors(o, req.Candidate, true)
@@ -155,13 +155,13 @@ func raceRequest(o *Observation) *Decision {
 }
 
 // void reports whether a switchover can't come about any more: its leader has gone without handing over, and its
-// candidate may not lead as far as /sync tells. Members that run Patroni wait for such a candidate, and if all who may
-// lead are among them, for ever.
+// candidate is not in /sync and has not found the votes of others by now. Members that run Patroni wait for such a
+// candidate, and as one they wait for others although with a quorum they could lead; so it might be for ever.
 func void(o *Observation) bool {
 	req, key := o.Store.View.Failover, o.Store.View.Sync
 	since := o.Memory.UnlockedSince
 	return req.Leader != "" && req.Candidate != "" && req.ScheduledAt.IsZero() && syncActive(o) && !key.Has(req.Candidate) &&
-		o.Settings.SynchronousMode == cluster.SyncOn && since != 0 && o.Now.Sub(since) > o.Settings.LoopWait
+		since != 0 && o.Now.Sub(since) > o.Settings.LoopWait
 }
 
 // canTakeOver reports whether the member that was named can be expected to take the lock. If it never will,

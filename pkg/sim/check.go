@@ -136,7 +136,7 @@ func (c *checker) acquired(n *node) {
 		c.violate("%s has taken the lock and must not lead", n.name)
 	}
 	c.byOrder = nil
-	if c.ordered(n) {
+	if c.ordered(n) || c.namedOnly(n) {
 		c.byOrder = n
 	}
 	if c.published.branch != nil && !c.blind && !c.ordered(n) {

@@ -38,6 +38,8 @@ func (a *patroni) keepQuorum() {
 			switch {
 			case t.restart:
 				again = true
+			case t.key && a.lagging(t.set) && !a.w.weak(weakRemoval):
+				return
 			case t.key:
 				if !a.putSync(cluster.SyncState{Leader: t.leader, Quorum: t.n, Standbys: t.set}) {
 					return
@@ -52,6 +54,13 @@ func (a *patroni) keepQuorum() {
 		a.sleep(patroniSecond)
 		a.look()
 	}
+}
+
+// lagging reports whether a member of a set streams and has not come to where the names were last set.
+func (a *patroni) lagging(set []string) bool {
+	return slices.ContainsFunc(a.server.Senders, func(s cluster.Sender) bool {
+		return slices.Contains(set, s.ApplicationName) && s.FlushLSN < a.sync.mark
+	})
 }
 
 // quorumNames is the text of a step; strict mode never lets commits through alone.

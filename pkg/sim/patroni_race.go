@@ -157,6 +157,7 @@ func (a *patroni) healthiest(set []cluster.Member, lag bool) bool {
 			}
 		}
 	}
+	a.w.tracef(a.n, "patroni", "at %s: %d votes, %d ahead, sync %+v", mine, votes, ahead, v.Sync)
 	if !a.quorumActive() {
 		return true
 	}

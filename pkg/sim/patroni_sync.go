@@ -124,6 +124,9 @@ func (a *patroni) current() (active, confirmed []string) {
 	})
 	count := max(1, a.settings.SynchronousNodeCount)
 	for _, c := range all {
+		if any && c.listed && c.lsn < a.sync.mark && !a.w.weak(weakTakeOver) {
+			continue
+		}
 		if len(active) >= count && (!any || c.tags.NoFailover()) {
 			continue
 		}

@@ -12,15 +12,21 @@ const (
 	weakFence = "nothing fences"
 	// weakReload: a standby is listed although the checkpointer has not read the names, so that commits do not wait yet.
 	weakReload = "names are believed before they count"
-	// weakBranch: positions are compared without their timelines, unless check_timeline is on.
+	// weakBranch: positions are compared without their timelines, unless check_timeline is on; so it is in quorum mode.
 	weakBranch = "WAL of a branch that the cluster has left counts"
 	// weakRequest: a request that is pending when the leader dies switches the lag check off.
 	weakRequest = "a request makes any lag good"
 	// weakCopy: with an unchanged lease a renewal of the lock believes a copy of the key that may be stale.
 	weakCopy = "a stale copy proves the lock"
+	// weakTakeOver: after a promotion in quorum mode a voter counts as soon as it streams, whatever it lacks.
+	weakTakeOver = "a voter counts before it has caught up"
+	// weakCandidate: in quorum mode the candidate of a switchover whose leader has died takes over without a vote.
+	weakCandidate = "a candidate needs no votes"
+	// weakRemoval: in quorum mode a voter is removed before the others have what only it had.
+	weakRemoval = "a voter leaves with what only it has"
 	// weakHandOver: a planned handover releases the lock whether or not anybody has the shutdown checkpoint.
 	weakHandOver = "a handover waits for nobody"
-	// weakReplay: a standby that has just started shows less than it has.
+	// weakReplay: a standby that has just started, hathi's too, shows less than it has, and gives its vote by that.
 	weakReplay = "a position is believed while WAL is replayed"
 )
 
@@ -34,6 +40,12 @@ func (c *checker) excused(n *node) bool {
 	}
 	other := n.server.pos.branch != c.published.branch && uint64(c.published.lsn-min(c.published.lsn, n.server.pos.lsn)) <= c.allowedLag()
 	return other && !c.w.weak(weakBranch) || c.pending() && !c.w.weak(weakRequest)
+}
+
+// namedOnly reports whether a member leads because a switchover names it, and nobody has counted votes.
+func (c *checker) namedOnly(n *node) bool {
+	r := dcs.DecodeFailover([]byte(c.w.etcd.text(dcs.KeyFailover)))
+	return n.patroni && c.mode.Mode == cluster.SyncQuorum && r.Candidate == n.name && !c.w.weak(weakCandidate)
 }
 
 // unnamed reports whether the holder of the lock leads without being named in /sync: Patroni in quorum mode, from its

@@ -59,7 +59,8 @@ type world struct {
 	check    *checker
 	base     cluster.Settings
 	plant    func(*agent.Options)
-	weakness string
+	mixed    bool   // every second member runs the model of Patroni
+	weakness string // of Patroni that may show
 
 	modes *rand.Rand // what synchronous replication draws from
 	doc   document   // what is in /config
@@ -126,7 +127,7 @@ func Run(o Options) Result {
 func newWorld(o Options) *world {
 	r := rand.New(rand.NewPCG(o.Seed, 0x68617468692d6861))
 	w := &world{
-		sched: &sched{}, rand: r, net: newNetwork(r), plant: o.Plant, weakness: o.Weak, tracing: o.Trace,
+		sched: &sched{}, rand: r, net: newNetwork(r), plant: o.Plant, mixed: o.Mixed, weakness: o.Weak, tracing: o.Trace,
 		rules: map[string]int{}, marks: map[string]int{}, base: chooseSettings(r),
 	}
 	w.modes = rand.New(rand.NewPCG(o.Seed, 0x73796e6368726f6e))
@@ -140,6 +141,7 @@ func newWorld(o Options) *world {
 	if o.Failsafe != nil {
 		w.base.FailsafeMode = *o.Failsafe
 	}
+	w.base.CheckTimeline = w.base.CheckTimeline || o.Mixed && w.doc.Mode == cluster.SyncQuorum && !w.weak(weakBranch)
 	w.check = &checker{w: w}
 	w.check.mode = w.doc
 	w.etcd = &etcd{w: w, up: true, skew: w.skew(), leases: map[int64]*lease{}}
