@@ -85,10 +85,10 @@ func trusted(info os.FileInfo) bool {
 }
 
 // operands gives what an agent's command line may name as its configuration, and nothing for another
-// program. It knows hathi run CONFIG, patroni CONFIG, and either behind an interpreter or an init.
+// program, such as grep patroni FILE. It knows hathi run CONFIG, patroni CONFIG, and either behind a launcher.
 func operands(args []string) []string {
 	for i, arg := range args {
-		switch filepath.Base(arg) {
+		switch name := filepath.Base(arg); name {
 		case "patroni":
 			return slices.DeleteFunc(args[i+1:], isFlag)
 		case "hathi":
@@ -96,9 +96,18 @@ func operands(args []string) []string {
 				return slices.DeleteFunc(args[i+2:], isFlag)
 			}
 			return nil
+		default:
+			if !isFlag(arg) && !launcher(name) {
+				return nil
+			}
 		}
 	}
 	return nil
+}
+
+// launcher reports whether a program is one that others are started with: an interpreter, or a container's init.
+func launcher(name string) bool {
+	return strings.HasPrefix(name, "python") || slices.Contains([]string{"tini", "dumb-init", "docker-init", "catatonit"}, name)
 }
 
 func isFlag(arg string) bool { return strings.HasPrefix(arg, "-") }

@@ -31,6 +31,8 @@ func TestAgentConfigs(t *testing.T) {
 		"17":   "postgres -D /data",
 		"20":   "hathi list",
 		"30":   "/usr/bin/python3 /usr/bin/patroni etc/node.yml",
+		"35":   "grep patroni /etc/passwd",
+		"36":   "tini -- patroni /tini.yml",
 		"40":   "/usr/bin/hathi run --log-level debug /etc/hathi/x.yml",
 		"self": "hathi run /never.yml",
 	} {
@@ -49,7 +51,7 @@ func TestAgentConfigs(t *testing.T) {
 	}
 	got := agentConfigs(proc)
 	// "debug" might be the file of process 40; it is not there, and the next one is tried.
-	want := []string{"/etc/patroni.yml", proc + "/30/cwd/etc/node.yml", proc + "/40/cwd/debug", "/etc/hathi/x.yml"}
+	want := []string{"/etc/patroni.yml", proc + "/30/cwd/etc/node.yml", "/tini.yml", proc + "/40/cwd/debug", "/etc/hathi/x.yml"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
