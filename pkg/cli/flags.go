@@ -37,7 +37,7 @@ func option(cmd *cobra.Command, v pflag.Value, metavar, help string, names ...st
 		f.Annotations = map[string][]string{namesKey: names, metavarKey: {metavar}}
 		f.Hidden = i > 0
 		if _, ok := v.(*boolean); ok {
-			f.NoOptDefVal = "true"
+			f.NoOptDefVal = unvalued
 		}
 		short = ""
 	}
@@ -63,10 +63,16 @@ type boolean bool
 func (b *boolean) String() string { return strconv.FormatBool(bool(*b)) }
 func (b *boolean) Type() string   { return "bool" }
 func (b *boolean) Set(s string) error {
-	v, err := strconv.ParseBool(s)
-	*b = boolean(v)
-	return err
+	if s != unvalued {
+		return errors.New("it takes no value")
+	}
+	*b = true
+	return nil
 }
+
+// unvalued is what the library sets an option to that stands without a value: nothing that anybody can type, for
+// --force=true is a mistake like --force=x.
+const unvalued = "\x00"
 
 // choice is an option with a fixed set of values.
 type choice struct {
