@@ -49,15 +49,19 @@ func replicaFollow(o *Observation) *Decision {
 // a history that is not its own. It is asked also where nothing can be done about the answer: a person can.
 func replicaDiverged(o *Observation) *Decision {
 	leader := o.leader()
-	if o.paused() || o.Server.ReceiverStatus == "streaming" || !leaderReady(o) {
+	if o.paused() || !leaderReady(o) {
 		return nil
 	}
-	if leader.Timeline == 0 || leader.Timeline == o.Server.Timeline {
+	if (o.Server.ReceiverStatus == "streaming" || leader.Timeline == 0 || leader.Timeline == o.Server.Timeline) && !namesake(o) {
 		return nil
 	}
 	switch answer(o) {
 	case RewindNeeded, RewindFailed:
-		return mend(o)
+		d := mend(o)
+		if _, helpless := d.Action.(Wait); helpless && namesake(o) && o.Server.PrimaryConninfo.Host != "" {
+			d.Action = Follow{} // the upstream would not refuse
+		}
+		return d
 	case RewindNotNeeded, RewindDone:
 		return nil
 	}
@@ -69,6 +73,23 @@ func replicaDiverged(o *Observation) *Decision {
 		return nil
 	}
 	return act(CheckRewind{Leader: up}, "replica-check", "comparing history with leader '%s'", up.Member)
+}
+
+// namesake reports whether this server's timeline is another one than the cluster's of the same number. That comes of
+// a promotion which was lost before anybody had heard of it: the next one gets the same number, and PostgreSQL itself
+// would stream from one to the other.
+func namesake(o *Observation) bool {
+	return !o.standbyCluster() && otherBranch(o)
+}
+
+// otherBranch reports whether /history tells of another timeline of the number of this server's.
+func otherBranch(o *Observation) bool {
+	own, known := o.Server.History, o.Store.View.History.Entries
+	if len(own) == 0 || len(known) == 0 || o.Server.Timeline != o.Store.View.History.Timeline() {
+		return false
+	}
+	a, b := own[len(own)-1], known[len(known)-1]
+	return a.Timeline != b.Timeline || a.LSN != b.LSN
 }
 
 // ruleRestart: a user asked for a restart of the server.

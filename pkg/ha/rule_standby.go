@@ -144,7 +144,7 @@ func standbyRequest(o *Observation) *Decision {
 // standbyHistory: a /history of a timeline that this server is not on is left over from when the cluster had
 // a primary of its own. After the next promotion it would make the new primary look like an old one.
 func standbyHistory(o *Observation) *Decision {
-	if o.Server.Timeline == 0 || o.Server.ReceiverStatus != "streaming" || o.Store.View.History.Timeline() <= o.Server.Timeline {
+	if o.Server.Timeline == 0 || o.Server.ReceiverStatus != "streaming" || o.Store.View.History.Timeline() <= o.Server.Timeline && !otherBranch(o) {
 		return nil
 	}
 	return act(WriteHistory{History: history(o)}, "standby-history", "replacing the timeline history of a branch that was left")

@@ -50,8 +50,8 @@ func (i *Instance) diverged(ctx context.Context, leader session, own position, t
 	switch {
 	case own.timeline > t:
 		return true, nil
-	case own.timeline == t:
-		return false, nil
+	case t == 1:
+		return false, nil // the first has no history, and there is only one
 	}
 	out, err := leader.replicate(ctx, fmt.Sprintf("TIMELINE_HISTORY %d", t))
 	if err != nil || len(out) != 1 || len(out[0]) < 2 {
@@ -61,12 +61,26 @@ func (i *Instance) diverged(ctx context.Context, leader session, own position, t
 	if err != nil {
 		return false, fmt.Errorf("the history of timeline %d on %s:%s is corrupted: %w", t, leader.to.Host, leader.to.Port, err)
 	}
+	if own.timeline == t {
+		return i.namesake(t, entries), nil
+	}
 	for _, e := range entries {
 		if e.Timeline == own.timeline {
 			return i.beyond(ctx, own, e.LSN), nil
 		}
 	}
 	return true, nil // the leader never was on our timeline
+}
+
+// namesake reports whether the timeline of that number here is another than the leader's. PostgreSQL gives a new one the
+// next number that it knows of; if nobody has heard of a promotion that was lost, the next one may get the same number.
+func (i *Instance) namesake(t cluster.Timeline, leader []cluster.HistoryEntry) bool {
+	own, _, err := (&historyFile{}).read(i.config().DataDir, t)
+	if err != nil || len(own) == 0 || len(leader) == 0 {
+		return false // a copy need not have the file; what a corrupted one means is said where it is observed
+	}
+	a, b := own[len(own)-1], leader[len(leader)-1]
+	return a.Timeline != b.Timeline || a.LSN != b.LSN
 }
 
 // beyond reports whether own has WAL behind the point at which the leader left our timeline.

@@ -221,6 +221,28 @@ func TestDivergedWhileRunning(t *testing.T) {
 	eventually(t, p, "caught up", caughtUp(r))
 }
 
+// TestOneNumberForTwoTimelines: two servers that were promoted without knowing of each other are both on timeline 2.
+func TestOneNumberForTwoTimelines(t *testing.T) {
+	p := primary(t)
+	a, b := replicaOf(t, p, "node2"), replicaOf(t, p, "node3")
+	eventually(t, a, "caught up", caughtUp(p))
+	must(t, a, a.Promote(t.Context()))
+	sql(t, p, `CREATE TABLE public.later (n int)`)
+	eventually(t, b, "caught up", caughtUp(p))
+	must(t, b, b.Promote(t.Context()))
+	must(t, b, b.Checkpoint(t.Context()))
+	_, err := a.Stop(t.Context(), cluster.StopFast, true)
+	must(t, a, err)
+	d, err := a.CheckDivergence(t.Context(), address(b))
+	must(t, a, err)
+	if !d.Needed || d.LocalTimeline != 2 || d.LeaderTimeline != 2 {
+		t.Errorf("got %+v", d)
+	}
+	if err := a.Rewind(t.Context(), address(b)); err == nil || !strings.Contains(err.Error(), "two different histories") {
+		t.Errorf("pg_rewind was run: %v", err)
+	}
+}
+
 func TestInterruptedRewindIsNotStarted(t *testing.T) {
 	p := primary(t)
 	_, err := p.Stop(t.Context(), cluster.StopFast, false)

@@ -25,6 +25,11 @@ func (i *Instance) Rewind(ctx context.Context, leader cluster.Upstream) error {
 	if err := i.rewindable(ctx, leader); err != nil {
 		return fmt.Errorf("rewind from %s:%s: %w", leader.Host, leader.Port, err)
 	}
+	if d, err := i.CheckDivergence(ctx, leader); err == nil && d.Needed && d.LocalTimeline == d.LeaderTimeline {
+		// pg_rewind would find that there is nothing to do, and the server would follow a history that is not its own.
+		return fmt.Errorf("rewind from %s:%s: timeline %d was given to two different histories, which pg_rewind can't tell apart; reinitialize this member",
+			leader.Host, leader.Port, d.LeaderTimeline)
+	}
 	if _, err := i.Stop(ctx, cluster.StopFast, false); err != nil {
 		return fmt.Errorf("rewind from %s:%s: %w", leader.Host, leader.Port, err)
 	}

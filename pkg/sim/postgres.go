@@ -31,7 +31,7 @@ func (p *postgres) Observe(context.Context) cluster.Server {
 	if s.phase != phaseDown {
 		p.observeRunning(&o)
 	} else if s.data {
-		o.Timeline = s.pos.branch.timeline
+		o.Timeline, o.History = s.pos.branch.timeline, s.pos.branch.history()
 		o.Control = &cluster.Control{State: s.control, Timeline: o.Timeline, Checkpoint: s.pos.lsn, WalLogHints: true}
 		if s.standby {
 			o.Control.MinRecoveryLSN, o.Control.MinRecoveryTLI = s.pos.lsn, o.Timeline
@@ -64,12 +64,13 @@ func (p *postgres) observeRunning(o *cluster.Server) {
 	}
 	p.seen = s.life
 	o.Answered, o.InRecovery, o.Timeline, o.Replaying = true, !s.primary, s.shown().branch.timeline, s.replaying()
+	o.History = s.shown().branch.history()
 	o.SynchronousNames, o.CheckpointerIdle = s.session, s.session != "" && s.w.now >= s.busyUntil
 	for _, name := range s.slots {
 		o.Slots = append(o.Slots, cluster.Slot{Name: name, Type: "physical", RestartLSN: s.pos.lsn})
 	}
 	if s.primary {
-		o.FlushLSN, o.History, o.HistoryTime = s.pos.lsn, s.pos.branch.history(), s.promotedAt
+		o.FlushLSN, o.HistoryTime = s.pos.lsn, s.promotedAt
 		for _, r := range s.w.nodes {
 			if r.server.connected && r.server.source() == s {
 				o.Senders = append(o.Senders, s.senderOf(r))
