@@ -123,8 +123,13 @@ func (a *Agent) acquire(ctx context.Context, o ha.Observation) {
 		a.memory.Sync.Judged = 0 // it was ordered, not judged; the order may be withdrawn before the promotion
 	}
 	// The key hangs on the lease, whose life was counted from before its last renewal was sent; creating
-	// the key has not made it longer.
-	a.setProof(proofOf(lease))
+	// the key has not made it longer. If the keeper has got another lease meanwhile, because the ttl was changed, the
+	// key hangs on either, and the next renewal moves it: the one that ends first counts.
+	p := proofOf(lease)
+	if now := a.o.Store.Lease(); now.ID != lease.ID {
+		p.until, p.life = min(p.until, now.Expires), min(p.life, now.TTL)
+	}
+	a.setProof(p)
 	a.peers = map[string]ha.Peer{}
 }
 

@@ -51,10 +51,10 @@ func stuckAfter(s cluster.Settings) time.Duration {
 // sent nothing may be believed for longer than that lease can live, or whoever is frozen in between would go
 // on under the old one.
 func (a *Agent) capProof(ttl time.Duration) {
-	lease := a.o.Store.Lease()
 	until := a.o.Clock.Now().Add(ttl)
 	a.mu.Lock()
-	shorter := lease.ID != 0 && ttl < lease.TTL && until < a.proof.until
+	// Not the lease that there is tells how long the proof may be: it may be new, and the key not on it yet.
+	shorter := ttl < a.proof.life && until < a.proof.until
 	if shorter {
 		a.proof.until, a.proof.life = until, ttl
 	}

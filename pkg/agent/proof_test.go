@@ -1,0 +1,48 @@
+package agent
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/dcs"
+	"github.com/hathi-ha/hathi/pkg/ha"
+)
+
+// swapping is a store whose keeper gets a shorter lease while the leader key is being taken.
+type swapping struct {
+	view
+	lease *dcs.Lease
+	after dcs.Lease
+}
+
+func (s swapping) Lease() dcs.Lease { return *s.lease }
+
+func (s swapping) AcquireLeader(context.Context, int64) (bool, error) {
+	*s.lease = s.after
+	return true, nil
+}
+
+// TestShorterLeaseMeanwhile: with a smaller ttl there are two leases for a while, and the key hangs on either. The one
+// that ends first counts, from before the key can be moved to it. Found by the simulator.
+func TestShorterLeaseMeanwhile(t *testing.T) {
+	a, c := receiver(t)
+	now := c.Now()
+	long, short := dcs.NewLease(1, 30*time.Second, now), dcs.NewLease(2, 15*time.Second, now)
+	o := ha.Observation{Now: now, Store: ha.Store{View: &cluster.View{}, LeaseExpires: long.Expires}}
+
+	a.o.Store = swapping{view{v: &cluster.View{}}, &long, short}
+	a.acquire(t.Context(), o)
+	if a.lockProven() != short.Expires {
+		t.Errorf("proven until %s after now, want %s", a.lockProven().Sub(now), short.Expires.Sub(now))
+	}
+
+	guard := &extended{}
+	a.o.Guard = guard
+	a.setProof(proof{until: now.Add(30 * time.Second), lease: 1, life: 30 * time.Second})
+	a.capProof(15 * time.Second) // the store has the short lease already
+	if want := now.Add(15 * time.Second); a.lockProven() != want || guard.until != want {
+		t.Errorf("before the key moves: proven until %s after now, guard %s", a.lockProven().Sub(now), guard.until.Sub(now))
+	}
+}
