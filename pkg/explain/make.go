@@ -127,7 +127,7 @@ func (s *scene) failover(members []Member) Failover {
 			continue
 		}
 		f.Winners = append(f.Winners, m.Name)
-		if b := m.IfLeaderDied.BehindBytes; b != nil && (f.LostBytes == nil || *b > *f.LostBytes) {
+		if b := m.IfLeaderDied.BehindBytes; b != nil && !s.standbyCluster() && (f.LostBytes == nil || *b > *f.LostBytes) {
 			f.LostBytes = b
 		}
 	}
@@ -135,6 +135,16 @@ func (s *scene) failover(members []Member) Failover {
 	f.LostIsBound = f.LostIsBound && f.LostBytes != nil && len(f.Unknown) == 0
 	f.Synchronous = len(f.Winners) > 0 && s.View.Sync.Leader != "" && s.synchronous()
 	return f
+}
+
+// standbyCluster: all members that can be asked follow a server outside, where what they lack is not lost.
+func (s *scene) standbyCluster() bool {
+	for _, a := range s.Answers {
+		if o, ok := a.explained(); ok {
+			return o.Settings.StandbyCluster != nil
+		}
+	}
+	return false
 }
 
 // unknown are the members that run Patroni and could take over; whether they would can't be asked.
@@ -168,8 +178,9 @@ func (s *scene) handOver(candidate string) *Verdict {
 			continue
 		}
 		d := ha.Decide(supposing(o, asked(s.Answers, ""), requested(candidate)))
+		_, release := d.Action.(ha.ReleaseLeader) // in a standby cluster no server has to stop
 		demote, is := d.Action.(ha.Demote)
-		return &Verdict{Possible: is && demote.Mode == ha.DemoteGraceful, Reasons: reasons(d)}
+		return &Verdict{Possible: is && demote.Mode == ha.DemoteGraceful || release && o.Settings.StandbyCluster != nil, Reasons: reasons(d)}
 	}
 	return nil
 }
@@ -242,6 +253,9 @@ func (s *scene) notes() []string {
 		if a.Statement.Hathi != s.Version {
 			out = append(out, fmt.Sprintf("%s runs hathi %s, this is %s: its rules may differ from those asked here", name, a.Statement.Hathi, s.Version))
 		}
+	}
+	if s.standbyCluster() {
+		out = append(out, "this is a standby cluster: who takes the leader key follows the server outside, and nobody is promoted")
 	}
 	if away {
 		out = append(out, "without etcd nobody can take the leader key: who would lead is said for when it answers again")

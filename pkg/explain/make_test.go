@@ -95,6 +95,16 @@ func (in *Input) patroni(name string, position cluster.LSN) {
 	}
 }
 
+func standby(o *ha.Observation) {
+	o.Settings.StandbyCluster = &cluster.StandbyCluster{Host: "outside"}
+}
+
+func standbyLeads(o *ha.Observation) {
+	s := &o.Server
+	s.InRecovery, s.FlushLSN, s.ReceiveLSN, s.ReplayLSN, s.ReceiverStatus = true, 0, 1000, 1000, "streaming"
+	s.PrimaryConninfo, o.Memory.WasPrimary = cluster.Upstream{Host: "outside", Port: "5432"}, false
+}
+
 func pause(o *ha.Observation)      { o.Settings.Pause = true }
 func behind(o *ha.Observation)     { o.Server.ReceiveLSN, o.Server.ReplayLSN = 950, 950 }
 func farBehind(o *ha.Observation)  { o.Store.View.Status.Optime, o.Server.FlushLSN = 4<<20, 4<<20 }
@@ -151,6 +161,19 @@ func TestMake(t *testing.T) {
 		{
 			name: "paused", change: func(in *Input) { in.see(pause) },
 			stands: "no action", to: "b c", refused: "only to a specific candidate in a paused state",
+		},
+		{
+			name: "standby cluster", change: func(in *Input) { in.see(standby); in.see(standbyLeads, "a"); in.see(behind, "c") },
+			winners: "b", stands: "Wal position of b is ahead", to: "b c", notes: 1,
+		},
+		{
+			name: "standby cluster without a leader", change: func(in *Input) {
+				in.see(standby)
+				in.View.Leader = cluster.Leader{}
+				in.silent("a")
+				in.see(leaderless)
+			},
+			winners: "b c", stands: "promoted self to a standby leader", refused: "there is no leader", notes: 1,
 		},
 		{
 			name: "etcd away", change: func(in *Input) { in.View, in.Etcd = nil, "down"; in.see(etcdAway) },
