@@ -76,7 +76,7 @@ func (a *Agent) actKeys(ctx context.Context, o ha.Observation, d ha.Decision) bo
 			ok, err = a.o.Store.PutInitialize(ctx, x.SystemID, x.Revision)
 		}
 	case ha.AbandonInitialize:
-		ok, err = a.o.Store.DeleteInitialize(ctx)
+		ok, err = a.o.Store.DeleteInitialize(ctx, x.Revision)
 	case ha.WriteConfig:
 		ok, err = a.o.Store.PutConfig(ctx, a.o.InitialConfig(), x.Revision)
 	case ha.DeleteSync:

@@ -18,11 +18,13 @@ func (a *Agent) bootstrap(ctx context.Context, x ha.Bootstrap) bool {
 		}
 		return true
 	}
+	view, _ := a.o.Store.Latest() // own writes are in it at once
+	revision := view.Initialize.Revision
 	a.memory.LastClone = a.o.Clock.Now()
 	titles := map[bool]string{true: "bootstrap_standby_leader"}
 	return a.start(ctx, ha.Job{Kind: ha.JobBootstrap, Title: titles[x.Standby]}, func(ctx context.Context) outcome {
-		if err := a.found(ctx, x); err != nil {
-			return a.abandon(ctx, err)
+		if err := a.found(ctx, x, revision); err != nil {
+			return a.abandon(ctx, err, revision)
 		}
 		return func(a *Agent) { a.o.Log.Info("initialized a new cluster") }
 	})
@@ -30,7 +32,7 @@ func (a *Agent) bootstrap(ctx context.Context, x ha.Bootstrap) bool {
 
 // found makes the database, then the keys of the cluster. The leader key is left to the loop, which finds a
 // primary that nobody else can compete with; with that key everybody else begins to copy.
-func (a *Agent) found(ctx context.Context, x ha.Bootstrap) error {
+func (a *Agent) found(ctx context.Context, x ha.Bootstrap, revision int64) error {
 	if err := a.fill(ctx, x); err != nil {
 		return err
 	}
@@ -42,10 +44,10 @@ func (a *Agent) found(ctx context.Context, x ha.Bootstrap) error {
 	if err != nil {
 		return err
 	}
-	if view.Initialize.Value != "" || !view.Initialize.Present {
+	if view.Initialize.Revision != revision {
 		return fmt.Errorf("somebody else has changed the initialize key to %q", view.Initialize.Value)
 	}
-	if ok, err := a.o.Store.PutInitialize(ctx, server.SystemID, view.Initialize.Revision); err != nil || !ok {
+	if ok, err := a.o.Store.PutInitialize(ctx, server.SystemID, revision); err != nil || !ok {
 		return fmt.Errorf("write the initialize key (still ours: %v): %w", ok, err)
 	}
 	if !view.Config.Present {
@@ -68,14 +70,14 @@ func (a *Agent) fill(ctx context.Context, x ha.Bootstrap) error {
 }
 
 // abandon undoes a failed bootstrap: what was made is kept aside for a person to look at.
-func (a *Agent) abandon(ctx context.Context, cause error) outcome {
+func (a *Agent) abandon(ctx context.Context, cause error, revision int64) outcome {
 	ctx = context.WithoutCancel(ctx)
 	_, stopErr := a.o.Postgres.Stop(ctx, StopImmediate, false)
 	var moveErr error
 	if a.o.Postgres.Observe(ctx).Data != cluster.DataEmpty { // a copy that failed has left nothing
 		moveErr = a.o.Postgres.MoveDataAside(ctx)
 	}
-	_, keyErr := a.o.Store.DeleteInitialize(ctx)
+	_, keyErr := a.o.Store.DeleteInitialize(ctx, revision)
 	return func(a *Agent) {
 		a.memory.CloneFailures++
 		a.memory.LastClone = a.o.Clock.Now()

@@ -86,6 +86,9 @@ func (a *Agent) remember(o *ha.Observation) {
 	since(&m.StartingSince, o, !s.Answered && s.State == cluster.StateStarting)
 	since(&m.FrozenSince, o, s.Process == cluster.ProcessFrozen)
 	if v := o.Store.View; v != nil {
+		if v.Initialize.Revision != m.InitializeRevision {
+			m.InitializeEmptySince, m.InitializeRevision = 0, v.Initialize.Revision // another member has begun since
+		}
 		since(&m.InitializeEmptySince, o, v.Initialize.Present && v.Initialize.Value == "")
 		since(&m.UnlockedSince, o, !v.Locked())
 		if r := v.Failover; !r.Pending() || r.Revision != m.RequestRevision {

@@ -91,8 +91,8 @@ type Store interface {
 	CreateInitialize(ctx context.Context, systemID string) (bool, error)
 	// PutInitialize overwrites /initialize if it is still of the given revision.
 	PutInitialize(ctx context.Context, systemID string, revision int64) (bool, error)
-	// DeleteInitialize removes /initialize if it is still empty.
-	DeleteInitialize(ctx context.Context) (bool, error)
+	// DeleteInitialize removes /initialize if it is still empty and of that revision.
+	DeleteInitialize(ctx context.Context, revision int64) (bool, error)
 
 	// PutConfig writes /config if its revision is still the one given; zero means it must not exist.
 	PutConfig(ctx context.Context, raw []byte, revision int64) (bool, error)

@@ -195,9 +195,9 @@ func TestDecide(t *testing.T) {
 		{"first node founds the cluster", []change{noData, newCluster}, Bootstrap{}, "trying to bootstrap a new cluster"},
 		{"somebody else founds it", []change{noData, newCluster, func(o *Observation) { o.Store.View.Initialize.Present = true }}, Wait{}, "waiting for leader to bootstrap"},
 		{"a founder that died is forgotten", []change{noData, newCluster, func(o *Observation) {
-			o.Store.View.Initialize.Present, o.Store.View.Members = true, nil
+			o.Store.View.Initialize.Present, o.Store.View.Initialize.Revision, o.Store.View.Members = true, 7, nil
 			o.Memory.InitializeEmptySince = o.Now.Add(-o.Settings.TTL)
-		}}, AbandonInitialize{}, "removing initialize key"},
+		}}, AbandonInitialize{Revision: 7}, "removing initialize key"},
 		{"no bootstrap section", []change{noData, newCluster, func(o *Observation) { o.Self.CanBootstrap = false }}, Wait{}, "waiting for leader to bootstrap"},
 		{"a new node clones the leader", []change{replica, noData}, Clone{From: "b"}, "trying to bootstrap from leader 'b'"},
 		{"a new node clones who offers it", []change{replica, noData, func(o *Observation) { o.Store.View.Members[2].Tags = cluster.Tags{"clonefrom": true} }}, Clone{From: "c"}, "trying to bootstrap from replica 'c'"},

@@ -96,8 +96,8 @@ type (
 		SystemID string
 		Revision int64 // of the key as it was judged; zero: it must not exist
 	}
-	// AbandonInitialize removes an /initialize that a crashed bootstrap left empty.
-	AbandonInitialize struct{}
+	// AbandonInitialize removes the /initialize of that revision, which a crashed bootstrap left empty.
+	AbandonInitialize struct{ Revision int64 }
 	// WriteConfig puts the configuration this member remembers into a missing /config.
 	WriteConfig struct{ Revision int64 }
 	// WriteHistory puts the timeline history into /history.

@@ -26,7 +26,7 @@ func TestNamesake(t *testing.T) {
 		{"without pg_rewind, too", []change{replica, lostPromotion, judged(RewindNeeded), byHand}, Follow{}, "reinitialize it"},
 		{"and stays so", []change{replica, lostPromotion, judged(RewindNeeded), byHand, func(o *Observation) { o.Server.PrimaryConninfo, o.Server.ReceiverStatus = cluster.Upstream{}, "" }}, Wait{}, "reinitialize it"},
 		{"a stopped one starts without an upstream", []change{replica, oldPrimary, down("shut down"), lostPromotion, judged(RewindFailed)}, StartReplica{}, "starting as a secondary"},
-		{"it does not lead", []change{orphan, lostPromotion, answers("b", 0, unreachable), answers("c", 1000)}, Wait{}, "i am not the healthiest node"},
+		{"others can't see it and would wait for it, so it may lead", []change{orphan, lostPromotion, answers("b", 0, unreachable), answers("c", 1000)}, AcquireLeader{}, "promoted self"},
 		{"in a standby cluster /history is replaced", []change{replica, standbyLeads, standbyCluster, lostPromotion}, WriteHistory{History: cluster.History{Present: true, Entries: []cluster.HistoryEntry{{Timeline: 1, LSN: 700, Reason: oldHistory.Reason, Timestamp: oldHistory.Timestamp, NewLeader: "a"}}}}, "replacing the timeline history"},
 	})
 }

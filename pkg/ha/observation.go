@@ -162,8 +162,9 @@ type Memory struct {
 	CheckpointRunning bool
 	// FrozenSince is when the postmaster was first seen stopped by a signal; zero if it runs.
 	FrozenSince clock.Instant
-	// InitializeEmptySince is when /initialize was first seen empty; zero if it is not.
+	// InitializeEmptySince is when the empty /initialize of InitializeRevision was first seen; zero if it is not empty.
 	InitializeEmptySince clock.Instant
+	InitializeRevision   int64
 	// RefusedRequest is the revision of a request that was tried and called off; zero if there is none.
 	RefusedRequest int64
 	// RequestSince is when the present request was first seen, RequestRevision which one that is.

@@ -80,7 +80,7 @@ func found(o *Observation) *Decision {
 	if init.Value == "" && !bootstrapping(o) && o.Memory.InitializeEmptySince != 0 {
 		at := o.Memory.InitializeEmptySince.Add(o.Settings.TTL)
 		if !o.Now.Before(at) {
-			return act(AbandonInitialize{}, "bootstrap-abandoned", "removing initialize key left by a bootstrap that died")
+			return act(AbandonInitialize{Revision: init.Revision}, "bootstrap-abandoned", "removing initialize key left by a bootstrap that died")
 		}
 		return wait("bootstrap-wait", "%s", waitingFor(o)).until(at)
 	}

@@ -191,8 +191,6 @@ func raceHealthiest(o *Observation, others []cluster.Member) *Decision {
 		return standBack(o, "race-no-position", "my own WAL position is unknown")
 	case tooFarBehind(o, mine, o.Server.Timeline):
 		return standBack(o, "race-lag", "My wal position exceeds maximum replication lag")
-	case namesake(o):
-		return standBack(o, "race-timeline", "My timeline %d is not the cluster's of that number", o.Server.Timeline)
 	case oldTimeline(o, o.Server.Timeline):
 		return standBack(o, "race-timeline", "My timeline %d is behind last known cluster timeline %d",
 			o.Server.Timeline, o.Store.View.History.Timeline())

@@ -32,7 +32,7 @@ func Standing(o Observation) []Check {
 	}
 	if o.Settings.CheckTimeline {
 		checks = append(checks, Check{
-			"race-timeline", !oldTimeline(&o, o.Server.Timeline) && !namesake(&o),
+			"race-timeline", !oldTimeline(&o, o.Server.Timeline),
 			fmt.Sprintf("on timeline %d, the cluster is on %d", o.Server.Timeline, o.Store.View.History.Timeline()),
 		})
 	}

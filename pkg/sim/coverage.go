@@ -107,8 +107,6 @@ func called(e ast.Expr) string {
 
 // Unreached are the rules that no simulated run takes, and why; or so few (seldom) that a test can't count on it.
 var Unreached = map[string]string{
-	"bootstrap-abandoned":       "faults begin when the cluster is up, so no bootstrap dies half-way",
-	"bootstrap-backoff":         "initdb does not fail",
 	"clone-no-source":           "members write their address before they lead",
 	"clone-alone":               "there are no backups",
 	"down-called-off":           "seldom: a leader finds out that no successor has what it wrote last, and the command has not removed the request",
@@ -121,14 +119,12 @@ var Unreached = map[string]string{
 	"identity-replica-first":    "/initialize is not removed",
 	"identity-unknown":          "control files can be read",
 	"leader-initialize":         "identity-write comes first, but for a removal in pause",
-	"leader-pre-promote":        "no script stands before a promotion",
 	"leader-paused-release":     "nobody stops PostgreSQL in pause",
 	"leader-watchdog":           "there are no watchdog devices",
 	"limits":                    "nobody changes limits",
 	"none":                      "it answers what no other rule does, and there is nothing such",
 	"race-no-position":          "a server that answers tells its position",
 	"race-old-primary":          "needs a primary that starts as one while the cluster has gone on; the rules start it as a replica",
-	"race-pre-promote":          "no script stands before a promotion",
 	"race-primary-alive":        "the leader key does not go while a primary can be asked",
 	"race-sync-primary":         "needs a primary without a lock that /sync does not name; the fence ends it first",
 	"race-void-request":         "seldom: the member that a failover names must not lead, and the leader goes before it has looked",

@@ -258,10 +258,10 @@ func (s *store) PutInitialize(ctx context.Context, systemID string, revision int
 }
 
 // DeleteInitialize implements dcs.Store.
-func (s *store) DeleteInitialize(ctx context.Context) (bool, error) {
+func (s *store) DeleteInitialize(ctx context.Context, revision int64) (bool, error) {
 	return s.drop(ctx, dcs.KeyInitialize, func(e *etcd) bool {
 		kv := e.get(dcs.KeyInitialize)
-		return kv != nil && len(kv.Value) == 0
+		return kv != nil && len(kv.Value) == 0 && kv.ModRevision == revision
 	})
 }
 

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -9,8 +10,9 @@ import (
 	"github.com/hathi-ha/hathi/pkg/dcs"
 )
 
-// What every fifth run has besides: replicas that receive WAL slowly, and users who change the configuration at the
-// worst moment, which is while the lead changes. It draws from numbers of its own, so that other runs do not change
+// What every fifth run has besides: replicas that receive WAL slowly, servers that start slowly, bootstraps that fail or
+// die, scripts that refuse a promotion, and users who change the configuration at the worst moment, which is while the
+// lead changes. It draws from numbers of its own, so that other runs do not change
 // with it.
 
 // changesSettings chooses the runs.
@@ -104,4 +106,46 @@ func (w *world) retag(n *node) {
 		a := n.agent
 		a.p.run(a.agent.Reload)
 	}
+}
+
+// slowStart is how long a start takes that would take so long: now and then longer than primary_start_timeout.
+func (w *world) slowStart(usual time.Duration) time.Duration {
+	if w.moments == nil || !w.faulty || w.moments.IntN(12) > 0 {
+		return usual
+	}
+	w.mark("pg: a slow start")
+	return between(w.moments, 5*time.Second, 35*time.Second)
+}
+
+// failedBootstrap: the first attempt to found a cluster may fail, or the machine dies over them and leaves an empty
+// /initialize behind.
+func (s *server) failedBootstrap() error {
+	w := s.w
+	if w.moments == nil || w.founded {
+		return nil
+	}
+	w.founded = true
+	switch w.moments.IntN(3) {
+	case 0:
+		w.mark("pg: a failed bootstrap")
+		return errors.New("initdb: it just did not work")
+	case 1:
+		w.mark("fault: node down while it founds the cluster")
+		n := s.n
+		w.after(0, n.switchOff)
+		w.after(between(w.moments, time.Second, 20*time.Second), n.bootIfDead)
+		w.sleep(time.Second) // the machine is off before that is over
+	}
+	return nil
+}
+
+// refusesPromotion: the user's pre_promote says no.
+func (s *server) refusesPromotion() bool {
+	w := s.w
+	if w.moments == nil || !w.faulty || w.moments.IntN(15) > 0 {
+		return false
+	}
+	w.mark("pg: pre_promote says no")
+	w.check.moment(s.n)
+	return true
 }

@@ -44,7 +44,9 @@ func (a *patroni) afterBootstrap() (string, error) {
 	if !a.primary() {
 		_, _ = a.pg.Stop(context.Background(), agent.StopImmediate, false)
 		_ = a.pg.MoveDataAside(context.Background())
-		_, _ = a.store.DeleteInitialize(context.Background())
+		if v := a.store.mirror.view(); v != nil {
+			_, _ = a.store.DeleteInitialize(context.Background(), v.Initialize.Revision)
+		}
 		return "removing initialize key after failed attempt to bootstrap the cluster", nil
 	}
 	if err := a.write(dcs.KeyInitialize, []byte(a.server.SystemID), 0, nil); err != nil {

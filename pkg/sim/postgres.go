@@ -98,6 +98,9 @@ func (p *postgres) Bootstrap(ctx context.Context) error {
 	if err := s.w.sleepContext(ctx, s.w.between(time.Second, 2*time.Second)); err != nil {
 		return err
 	}
+	if err := s.failedBootstrap(); err != nil {
+		return err
+	}
 	s.data, s.standby = true, false
 	s.w.newest++
 	s.pos = position{&branch{timeline: s.w.newest, owner: s.n.name}, 0x3000000}
@@ -289,6 +292,9 @@ func (p *postgres) Promote(ctx context.Context) error {
 	s.w.sleep(time.Millisecond)
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if s.refusesPromotion() {
+		return cluster.ErrPromotionRefused
 	}
 	life := s.life
 	s.w.tracef(s.n, "pg", "promotion begins")

@@ -117,7 +117,7 @@ func (s *server) start() {
 	if s.w.chance(10) {
 		recovery = s.w.between(time.Second, 6*time.Second)
 	}
-	s.later(recovery, s.ready)
+	s.later(s.w.slowStart(recovery), s.ready)
 }
 
 // fork makes the process that is to become the server.

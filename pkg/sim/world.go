@@ -83,6 +83,7 @@ type world struct {
 	swaps  *rand.Rand // what the exchange of members draws from; nil: they stay
 	// moments is what changes of the configuration at the worst moment and slow replicas draw from; nil: there are none.
 	moments *rand.Rand
+	founded bool // somebody has tried to
 	// members is how many there have been: the number in the name of the newest.
 	members int
 

@@ -67,11 +67,12 @@ func TestConditionalWrites(t *testing.T) {
 	expect(t, "create initialize", true)(s.CreateInitialize(ctx, ""))
 	expect(t, "create it again", false)(other.CreateInitialize(ctx, ""))
 	expect(t, "put it at another revision", false)(s.PutInitialize(ctx, "7000000000000000001", view().Initialize.Revision+1))
-	expect(t, "delete the empty one", true)(s.DeleteInitialize(ctx))
-	expect(t, "delete it twice", false)(s.DeleteInitialize(ctx))
+	expect(t, "delete another empty one", false)(s.DeleteInitialize(ctx, view().Initialize.Revision-1))
+	expect(t, "delete the empty one", true)(s.DeleteInitialize(ctx, view().Initialize.Revision))
+	expect(t, "delete it twice", false)(s.DeleteInitialize(ctx, view().Initialize.Revision))
 	expect(t, "create it once more", true)(s.CreateInitialize(ctx, ""))
 	expect(t, "put the identifier", true)(s.PutInitialize(ctx, "7000000000000000001", view().Initialize.Revision))
-	expect(t, "delete one that is not empty", false)(s.DeleteInitialize(ctx))
+	expect(t, "delete one that is not empty", false)(s.DeleteInitialize(ctx, view().Initialize.Revision))
 	if got := view().Initialize.SystemID(); got != "7000000000000000001" {
 		t.Errorf("initialize holds %q", got)
 	}

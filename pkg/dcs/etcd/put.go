@@ -72,14 +72,10 @@ func (s *Session) PutInitialize(ctx context.Context, systemID string, revision i
 	return s.putAt(ctx, dcs.KeyInitialize, []byte(systemID), revision)
 }
 
-// DeleteInitialize implements dcs.Store. If the key is known, only that very one is removed.
-func (s *Session) DeleteInitialize(ctx context.Context) (bool, error) {
+// DeleteInitialize implements dcs.Store.
+func (s *Session) DeleteInitialize(ctx context.Context, revision int64) (bool, error) {
 	key := s.key(dcs.KeyInitialize)
-	compares := []*pb.Compare{valueIs(key, "")}
-	if kv, ok := s.known(dcs.KeyInitialize); ok {
-		compares = append(compares, revisionIs(key, kv.ModRevision))
-	}
-	return s.remove(ctx, dcs.KeyInitialize, compares)
+	return s.remove(ctx, dcs.KeyInitialize, []*pb.Compare{valueIs(key, ""), revisionIs(key, revision)})
 }
 
 // PutConfig implements dcs.Store.
