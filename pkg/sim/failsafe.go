@@ -86,7 +86,8 @@ func (r *runner) failsafe(q cluster.FailsafeQuestion) (cluster.LSN, error) {
 
 // promoting reports whether a promotion runs. Patroni promises nothing about that.
 func (r *runner) promoting() bool {
-	return r.patroni == nil && r.agent.Snapshot().Job == string(ha.JobPromote)
+	refused := r.n.server.refused // the snapshot may be from before
+	return r.patroni == nil && r.agent.Snapshot().Job == string(ha.JobPromote) && (refused == 0 || r.n.w.now-refused > time.Second)
 }
 
 // answered takes down what a member has promised: for the TTL of the question from now on it makes no primary

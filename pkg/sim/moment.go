@@ -146,6 +146,7 @@ func (s *server) refusesPromotion() bool {
 		return false
 	}
 	w.mark("pg: pre_promote says no")
+	s.refused = w.now
 	w.check.moment(s.n)
 	return true
 }

@@ -49,6 +49,7 @@ type server struct {
 	acking  bool
 	loads   int           // how often its files were read
 	slow    time.Duration // added to each step of what it receives
+	refused time.Duration // when pre_promote last said no
 
 	// What the controlling side makes of it.
 	state  cluster.State
