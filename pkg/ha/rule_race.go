@@ -76,8 +76,9 @@ func racePaused(o *Observation) *Decision {
 	return wait("race-paused", "no action. I am (%s)", o.Self.Name)
 }
 
-// primaryAlive: in pause a primary may go on without the lock, and nothing would stop it when another is
-// promoted by an order. Patroni promotes. One that does not answer is taken for dead: that is what the order is for.
+// primaryAlive: in pause, or until it hears that the key was removed by hand, a primary may go on without the lock, and
+// nothing would stop it when another is promoted by an order. Patroni promotes. One that does not answer is taken for
+// dead: that is what the order is for.
 func primaryAlive(o *Observation) *Decision {
 	answers, question := ask(o, withAPI(raceSet(o)), "race-ask", "asking the other members whether a primary is still alive")
 	if question != nil {
@@ -123,6 +124,13 @@ func raceRequest(o *Observation) *Decision {
 	if req.Candidate == o.Self.Name && (req.Leader == "" || !lags) && !void(o) {
 		if d := syncStand(o); d != nil {
 			return d
+		}
+		// Who goes as planned has stopped before it gives the key up. An order may come while a primary has only not
+		// heard that somebody has removed or overwritten the key.
+		if req.Leader == "" {
+			if d := primaryAlive(o); d != nil {
+				return d
+			}
 		}
 		return act(AcquireLeader{}, "race-candidate", "promoted self to leader by acquiring session lock")
 	}

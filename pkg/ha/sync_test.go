@@ -68,7 +68,7 @@ func TestSynchronous(t *testing.T) {
 		{"then it takes the request away", voidRequest("a", 11*time.Second), ClearFailover{Revision: 7}, "a may not take over, and b has gone"},
 		{"so does any other", voidRequest("c", 11*time.Second), ClearFailover{Revision: 7}, "c may not take over, and b has gone"},
 		{"with a quorum, too", voidRequest("c", 11*time.Second, byQuorum("ANY 1 (a,d)", 1, "a", "d"), syncLed("b")), ClearFailover{Revision: 7}, "c may not take over"},
-		{"a manual failover is an order", append(voidRequest("a", 11*time.Second), func(o *Observation) { o.Store.View.Failover.Leader = "" }), AcquireLeader{}, "promoted self"},
+		{"a manual failover is an order", append(voidRequest("a", 11*time.Second), answers("b", 0, unreachable, voted), answers("c", 1000, voted), func(o *Observation) { o.Store.View.Failover.Leader = "" }), AcquireLeader{}, "promoted self"},
 		// The primary.
 		{"turned on", []change{on(""), func(o *Observation) { o.Store.View.Sync = cluster.SyncState{} }}, WriteSync{State: cluster.SyncState{Leader: "a"}}, "Enabled synchronous replication"},
 		{"somebody else's key", []change{on(""), syncLed("b")}, key("a", 0), "Enabled"},
@@ -158,7 +158,7 @@ func TestSynchronous(t *testing.T) {
 		{"the quorum counts while the mode changes", []change{orphan, on("", "a", "c"), syncLed("b"), func(o *Observation) { o.Store.View.Sync.Quorum = 1 }, answers("b", 0, unreachable, voted), answers("c", 0, unreachable, voted)}, Wait{}, "i am not the healthiest node"},
 		{"who is no voter needs one more", []change{orphan, byQuorum("", 0, "c"), syncLed("b"), answers("b", 0, unreachable, voted), answers("c", 0, unreachable, voted)}, Wait{}, "i am not the healthiest node"},
 		{"a candidate of a switchover needs to be listed", []change{orphan, on("", "c"), syncLed("b"), request("b", "a")}, Wait{}, "i am not the healthiest node"},
-		{"a candidate that a user has ordered does not", []change{orphan, on("", "c"), syncLed("b"), request("", "a")}, AcquireLeader{}, "promoted self"},
+		{"a candidate that a user has ordered does not", []change{orphan, on("", "c"), syncLed("b"), request("", "a"), answers("b", 0, unreachable, voted), answers("c", 1000, voted)}, AcquireLeader{}, "promoted self"},
 		{"nobody waits for a candidate that may not", []change{orphan, on("", "a"), syncLed("b"), request("b", "c"), answers("b", 0, unreachable, voted), answers("c", 1000, voted)}, AcquireLeader{}, "promoted self"},
 		{"a primary that the key does not name", []change{unlocked, on("", "c"), syncLed("b")}, Demote{Mode: DemoteNoLock}, "demoting self"},
 		{"a stopped one that holds the lock", []change{on("", "c"), syncLed("b"), down("shut down")}, StartReplica{}, "starting as readonly"},
