@@ -181,6 +181,8 @@ func TestDecide(t *testing.T) {
 		{"leader starting too long", []change{starting, long, answers("b", 1000), answers("c", 1000)}, Demote{Mode: DemoteImmediate}, "startup timeout"},
 		{"leader starting too long, alone", []change{starting, long, answers("b", 0, unreachable), answers("c", 0, unreachable)}, Wait{}, "failover is not possible"},
 		{"replica starting", []change{replica, starting}, Wait{}, "Still starting up as a standby."},
+		{"for longer than a loop", []change{replica, starting, func(o *Observation) { o.Memory.StartingSince = o.Now.Add(-10 * time.Second) }}, Follow{Upstream: cluster.Upstream{Member: "b", Host: "b", Port: "5432"}}, "Still starting up as a standby."},
+		{"while nobody leads", []change{orphan, starting, func(o *Observation) { o.Memory.StartingSince = o.Now.Add(-10 * time.Second) }}, Wait{}, "Still starting up as a standby."},
 		{"busy leader keeps the lock", []change{silent}, Wait{}, "Error communicating with PostgreSQL"},
 		{"frozen postmaster is given time", []change{frozen(time.Second)}, Wait{}, "stopped by a signal"},
 		{"frozen postmaster is killed", []change{frozen(10 * time.Second)}, KillServer{}, "killing postgres"},

@@ -38,7 +38,7 @@ func ruleSilent(o *Observation) *Decision {
 		return unresponsive(o)
 	}
 	if !o.mine() {
-		return wait("starting-replica", "Still starting up as a standby.")
+		return startingReplica(o)
 	}
 	limit := o.Settings.PrimaryStartTimeout
 	left := limit
@@ -62,6 +62,19 @@ func ruleSilent(o *Observation) *Decision {
 	return wait("starting-alone",
 		"primary start has timed out, but continuing to wait because failover is not possible").
 		until(o.Now.Add(o.Settings.LoopWait))
+}
+
+// startingReplica: after a rewind, or from a copy, a standby accepts nobody before it has WAL that only a leader can
+// give. If it was started while nobody led it has no upstream, or the one of the reign before, and a server that does not
+// answer does not tell which. So it is told again, once per loop_wait.
+func startingReplica(o *Observation) *Decision {
+	since := o.Memory.StartingSince
+	if !o.other() || o.paused() || !o.Server.StandbySignal || o.Server.Version < 130000 || since == 0 || o.Now.Sub(since) < o.Settings.LoopWait {
+		return wait("starting-replica", "Still starting up as a standby.")
+	}
+	to := target(o)
+	return act(Follow{Upstream: to}, "starting-follow", "Still starting up as a standby.").
+		because("starting-follow", "following %s", to.Title())
 }
 
 // unresponsive: the server accepts nothing and says nothing. A primary keeps the lock for as long as its

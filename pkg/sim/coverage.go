@@ -139,6 +139,7 @@ var Unreached = map[string]string{
 	"rewind-cut-reinitialize":   "pg_rewind is not cut off",
 	"rewind-impossible":         "a run without pg_rewind removes what has diverged",
 	"rewind-retry":              "seldom: a rewind fails, and the member looks again at once",
+	"starting-follow":           "starts end before a loop_wait is over",
 	"starting-leader":           "seldom: most starts of a primary run beside the loop",
 	"bootstrap-not-me":          "seldom: a member that must not lead looks before another one founds the cluster",
 	"job-forbidden":             "seldom: the guard, or the end of the job, comes first",
