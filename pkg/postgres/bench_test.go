@@ -47,6 +47,8 @@ func TestObserveIsCheap(t *testing.T) {
 	statements := func() int {
 		return strings.Count(serverLog(i), "LOG:  execute") + strings.Count(serverLog(i), "LOG:  statement")
 	}
+	sql(t, i, "SELECT 'before all looks'") // what was logged before it is in the file when it is
+	waitFor(t, "the log", func() bool { return strings.Contains(serverLog(i), "before all looks") })
 	before, all, cpu := queries(), statements(), cpuTime(t, i.watch.conn.PID())
 	for range looks {
 		i.Observe(t.Context())
