@@ -86,8 +86,8 @@ func parseHistory(content string) ([]cluster.HistoryEntry, error) {
 
 // brokenHistory explains a start that failed by the history file that PostgreSQL reads then, the newest; empty if
 // that one is not the reason.
-func brokenHistory(dir string) string {
-	files, _ := filepath.Glob(filepath.Join(dir, "pg_wal", "????????.history"))
+func brokenHistory(cfg Config) string {
+	files, _ := filepath.Glob(filepath.Join(cfg.DataDir, "pg_wal", "????????.history"))
 	if len(files) == 0 {
 		return ""
 	}
@@ -99,6 +99,6 @@ func brokenHistory(dir string) string {
 	if err == nil {
 		return ""
 	}
-	return fmt.Sprintf("; the timeline history %s is corrupted (%v): move that file away, and PostgreSQL fetches it again from "+
-		"its primary or the archive", newest, err)
+	return fmt.Sprintf("; the timeline history %s is corrupted (%v): copy the file of that name from "+
+		"pg_wal of another member or from the archive, or %s", newest, err, cfg.reinit())
 }

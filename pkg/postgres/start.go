@@ -276,7 +276,7 @@ func (i *Instance) awaitReady(ctx context.Context, h *process.Handle, timeout ti
 		select {
 		case <-h.Done():
 			return fmt.Errorf("start postgres: it ended (pid %d) before it accepted connections; see its log for the reason%s",
-				h.PID(), brokenHistory(i.config().DataDir))
+				h.PID(), brokenHistory(i.config()))
 		case <-ctx.Done():
 			return fmt.Errorf("start postgres: %w", context.Cause(ctx))
 		case <-limit.C:
