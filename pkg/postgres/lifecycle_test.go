@@ -303,13 +303,40 @@ func TestStartFailureIsTold(t *testing.T) {
 	i := primary(t)
 	_, err := i.Stop(t.Context(), cluster.StopFast, false)
 	must(t, i, err)
-	i.cfg.HBA = []string{"this is no line of pg_hba.conf"}
-	if err := i.StartPrimary(t.Context(), 0, nil); err == nil || errors.Is(err, ErrStillStarting) {
-		t.Errorf("got %v", err)
+	good := i.cfg
+	base := filepath.Join(i.cfg.DataDir, "postgresql.base.conf")
+	content, err := os.ReadFile(base)
+	must(t, i, err)
+	wal := filepath.Join(i.cfg.DataDir, "pg_wal")
+	for _, c := range []struct {
+		name        string
+		spoil       func()
+		mend        func()
+		says, says2 string
+	}{
+		{"pg_hba", func() { i.cfg.HBA = []string{"this is no line of pg_hba.conf"} }, func() { i.cfg = good },
+			`invalid connection type "this"`, "pg_hba.conf"},
+		{"a value", func() { must(t, i, os.WriteFile(base, append(content, "work_mem = banana\n"...), 0o600)) }, func() {
+			must(t, i, os.WriteFile(base, content, 0o600))
+		}, `invalid value for parameter "work_mem": "banana"`, "postgresql.base.conf"},
+		{"a line", func() { must(t, i, os.WriteFile(base, []byte("port 5432 =\n"), 0o600)) }, func() {
+			must(t, i, os.WriteFile(base, content, 0o600))
+		}, `syntax error in file`, "line 1"},
+		{"no WAL", func() { must(t, i, os.Rename(wal, wal+".away")) }, func() { must(t, i, os.Rename(wal+".away", wal)) },
+			`required WAL directory "pg_wal" does not exist`, "log/"},
+	} {
+		c.spoil()
+		err := i.StartPrimary(t.Context(), 0, nil)
+		if err == nil || errors.Is(err, ErrStillStarting) || !strings.Contains(err.Error(), c.says) ||
+			!strings.Contains(err.Error(), c.says2) || !strings.Contains(err.Error(), "started again by itself") {
+			t.Errorf("%s: got %v", c.name, err)
+		}
+		if s := i.Observe(t.Context()); s.State != cluster.StateStartFailed || s.Process != cluster.ProcessNone {
+			t.Errorf("%s: after: %+v", c.name, s)
+		}
+		c.mend()
 	}
-	if s := i.Observe(t.Context()); s.State != cluster.StateStartFailed || s.Process != cluster.ProcessNone {
-		t.Errorf("after: %+v", s)
-	}
+	must(t, i, i.StartPrimary(t.Context(), 0, nil))
 }
 
 // TestBadParameters: what this PostgreSQL would refuse does not keep it from starting.

@@ -74,6 +74,7 @@ func (i *Instance) boot(ctx context.Context, r role, timeout time.Duration, stat
 		i.setState(cluster.StateStartFailed)
 		return fmt.Errorf("start postgres: %w", err)
 	}
+	began := time.Now()
 	h, err := i.spawn(ctx, r)
 	if err != nil {
 		i.setState(cluster.StateStartFailed)
@@ -96,6 +97,9 @@ func (i *Instance) boot(ctx context.Context, r role, timeout time.Duration, stat
 		i.fire(action)
 	case !h.Alive():
 		i.setState(cluster.StateStartFailed)
+		if ctx.Err() == nil {
+			err = fmt.Errorf("%w: %s", err, i.whyEnded(ctx, r, began))
+		}
 	case errors.Is(err, ErrStillStarting):
 		i.callbacks.later(action)
 	}
@@ -275,8 +279,7 @@ func (i *Instance) awaitReady(ctx context.Context, h *process.Handle, timeout ti
 		}
 		select {
 		case <-h.Done():
-			return fmt.Errorf("start postgres: it ended (pid %d) before it accepted connections; see its log for the reason%s",
-				h.PID(), brokenHistory(i.config()))
+			return fmt.Errorf("start postgres: it ended (pid %d) before it accepted connections%s", h.PID(), brokenHistory(i.config()))
 		case <-ctx.Done():
 			return fmt.Errorf("start postgres: %w", context.Cause(ctx))
 		case <-limit.C:
