@@ -219,9 +219,10 @@ func (i *Instance) writeFiles(ctx context.Context, r role) (changed bool, err er
 }
 
 // configMode is what configuration files get: PostgreSQL's mode inside the data directory, readable
-// outside. Source: Patroni 4.1, file_perm.py.
+// outside, unless primary_conninfo has the password of a client key, for which there is no other place.
+// Source: Patroni 4.1, file_perm.py.
 func (c Config) configMode() os.FileMode {
-	if c.ConfigDir == c.DataDir {
+	if c.ConfigDir == c.DataDir || c.Replication.keyPassword() != "" {
 		return fileMode(c.DataDir)
 	}
 	return 0o644

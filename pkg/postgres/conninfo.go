@@ -117,6 +117,10 @@ func upstreamOf(conninfo, slot string) cluster.Upstream {
 	return cluster.Upstream{Host: values["host"], Port: port, Slot: slot}
 }
 
+// privateService is the name of the service by which libpq finds what must not be on a command line, and has no
+// variable nor a place in a password file: the password of a client key. See privatePassFile.
+const privateService = "hathi"
+
 // remote gives the keywords for a connection to another server, without a password.
 func (c Config) remote(cred Credentials, to cluster.Upstream, database string) []Parameter {
 	list := []Parameter{
@@ -125,7 +129,25 @@ func (c Config) remote(cred Credentials, to cluster.Upstream, database string) [
 		{"host", to.Host},
 		{"port", to.Port},
 	}
-	return append(list, cred.TLS...)
+	for _, p := range cred.TLS {
+		if p.Name == sslPassword && p.Value != "" {
+			p = Parameter{"service", privateService}
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+const sslPassword = "sslpassword"
+
+// keyPassword is the password of the client's key.
+func (c Credentials) keyPassword() string {
+	for _, p := range c.TLS {
+		if p.Name == sslPassword {
+			return p.Value
+		}
+	}
+	return ""
 }
 
 // primaryConninfo is what a standby connects to its upstream with. The password is in the password file,
@@ -189,21 +211,33 @@ func (c Config) writePassFile(up cluster.Upstream) error {
 }
 
 // privatePassFile writes a password file for one run of one program, so that the shared one stays what
-// primary_conninfo needs. It gives the environment that names it, and a function that removes it.
+// primary_conninfo needs, and a service file if the client's key has a password. It gives the environment that names
+// them, and a function that removes them. Source: PostgreSQL 17, 32.17, The Connection Service File.
 func privatePassFile(cred Credentials, host, port string) (env []string, remove func(), err error) {
-	if cred.Password == "" {
+	key := cred.keyPassword()
+	if cred.Password == "" && key == "" {
 		return nil, func() {}, nil
 	}
 	dir, err := os.MkdirTemp("", "hathi-pass-") // mode 0700
 	if err != nil {
 		return nil, nil, fmt.Errorf("create a place for the password file: %w", err)
 	}
-	path := filepath.Join(dir, "pgpass")
-	if err := os.WriteFile(path, []byte(passLines(cred, host, port)), 0o600); err != nil {
-		os.RemoveAll(dir)
-		return nil, nil, fmt.Errorf("write password file: %w", err)
+	remove = func() { os.RemoveAll(dir) }
+	for _, f := range []struct{ secret, variable, name, content string }{
+		{string(cred.Password), "PGPASSFILE", "pgpass", passLines(cred, host, port)},
+		{key, "PGSERVICEFILE", "pg_service.conf", "[" + privateService + "]\n" + sslPassword + "=" + key + "\n"},
+	} {
+		if f.secret == "" {
+			continue
+		}
+		path := filepath.Join(dir, f.name)
+		if err := os.WriteFile(path, []byte(f.content), 0o600); err != nil {
+			remove()
+			return nil, nil, fmt.Errorf("write password file: %w", err)
+		}
+		env = append(env, f.variable+"="+path)
 	}
-	return []string{"PGPASSFILE=" + path}, func() { os.RemoveAll(dir) }, nil
+	return env, remove, nil
 }
 
 // quoteConf quotes a value for postgresql.conf.
