@@ -15,6 +15,8 @@ import (
 	"github.com/hathi-ha/hathi/integration/testcluster"
 )
 
+func TestMain(m *testing.M) { testcluster.Main(m) }
+
 const enough = time.Minute
 
 // lifeSecrets are those of the cluster's file, and one from the environment.

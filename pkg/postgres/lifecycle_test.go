@@ -1,9 +1,12 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -342,13 +345,25 @@ func TestStartFailureIsTold(t *testing.T) {
 // TestBadParameters: what this PostgreSQL would refuse does not keep it from starting.
 func TestBadParameters(t *testing.T) {
 	cfg := newConfig(t, "node1")
-	cfg.Parameters = append(cfg.Parameters, Parameter{"work_mem", "nonsense"}, Parameter{"operator_precedence_warning", "on"},
-		Parameter{"my.setting", "x"}, Parameter{"maintenance_work_mem", "64MB"}, Parameter{"jit", "True"})
+	cfg.Parameters = append(cfg.Parameters, Parameter{"work_mem", "nonsense"}, Parameter{"no_such_setting", "on"},
+		Parameter{"my.setting", "x"}, Parameter{"maintenance_work_mem", "64MB"}, Parameter{"jit", "True"},
+		Parameter{"temp_buffers", "1kB"}, Parameter{"checkpoint_completion_target", "7"}, Parameter{"seq_page_cost", "-3"})
 	cfg.Recovery = []Parameter{
 		{"recovery_min_apply_delay", "soon"}, {"restore_command", "false"}, {"recovery_target_time", "never"}, {"Trigger_File", "/x"},
 	}
-	i := newInstance(t, cfg)
+	var said bytes.Buffer
+	i, err := New(cfg, slog.New(slog.NewTextHandler(io.MultiWriter(&said, t.Output()), nil)))
+	must(t, i, err)
+	t.Cleanup(i.Close)
 	must(t, i, i.Bootstrap(t.Context()))
+	for _, name := range []string{"work_mem value=nonsense", "no_such_setting value=on", "recovery_target_time", "temp_buffers value=1kB nearest=100"} {
+		if strings.Contains(said.String(), "parameter="+name) == (name == "recovery_target_time") {
+			t.Errorf("the log about %s is wrong:\n%s", name, said.String())
+		}
+	}
+	if got := sql(t, i, `SELECT current_setting('temp_buffers'), current_setting('checkpoint_completion_target'), current_setting('seq_page_cost')`); got != "800kB|1|0" {
+		t.Errorf("out of range: %s", got)
+	}
 	if got := sql(t, i, `SELECT current_setting('recovery_min_apply_delay'), current_setting('restore_command')`); got != "0|false" {
 		t.Errorf("recovery settings %s", got)
 	}

@@ -3,7 +3,9 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -39,10 +41,9 @@ func (c Config) recoverySettings(version int) []Parameter {
 
 // validParameters leaves out of the file's parameters those that this PostgreSQL would refuse: unknown names
 // and values that are not allowed. One of them would keep the server from starting, as it happens after a
-// major upgrade. PostgreSQL itself is the judge, so that each version's own rules count; names with a dot, which
-// belong to extensions, are not judged.
-// Patroni 4.1 carries tables of all settings for this (postgresql/validator.py); it moves a number that is
-// out of range to the nearest that is not, where this leaves the setting out.
+// major upgrade. A number that is out of range gives way to the nearest that is not. PostgreSQL itself is the judge, so
+// that each version's own rules count; names with a dot, which belong to extensions, are not judged.
+// Patroni 4.1 carries tables of all settings for this (postgresql/validator.py).
 func (i *Instance) validParameters(ctx context.Context, cfg Config, memory *validated, good []Parameter) []Parameter {
 	of := fmt.Sprint(cfg.program("postgres"), good)
 	i.mu.Lock()
@@ -53,14 +54,7 @@ func (i *Instance) validParameters(ctx context.Context, cfg Config, memory *vali
 	}
 	if err := i.judge(ctx, cfg, good); err != nil && ctx.Err() == nil {
 		// Only now, and rarely, each one is looked at.
-		good = slices.DeleteFunc(slices.Clone(good), func(p Parameter) bool {
-			err := i.judge(ctx, cfg, []Parameter{p})
-			if err == nil || ctx.Err() != nil {
-				return false
-			}
-			i.log.Warn("Removing unexpected parameter from the config", "parameter", p.Name, "value", p.Value, "error", err)
-			return true
-		})
+		good = i.judgeEach(ctx, cfg, good)
 	}
 	if ctx.Err() == nil {
 		i.mu.Lock()
@@ -68,6 +62,48 @@ func (i *Instance) validParameters(ctx context.Context, cfg Config, memory *vali
 		i.mu.Unlock()
 	}
 	return good
+}
+
+func (i *Instance) judgeEach(ctx context.Context, cfg Config, list []Parameter) []Parameter {
+	var good []Parameter
+	for _, p := range list {
+		err := i.judge(ctx, cfg, []Parameter{p})
+		if err == nil || ctx.Err() != nil {
+			good = append(good, p)
+			continue
+		}
+		near := Parameter{p.Name, nearest(err.Error())}
+		if near.Value != "" && i.judge(ctx, cfg, []Parameter{near}) == nil {
+			i.log.Warn("Value of parameter is out of range, taking the nearest that is not",
+				"parameter", p.Name, "value", p.Value, "nearest", near.Value, "error", err)
+			good = append(good, near)
+			continue
+		}
+		i.log.Warn("Removing unexpected parameter from the config", "parameter", p.Name, "value", p.Value, "error", err)
+	}
+	return good
+}
+
+// outOfRange is how postgres refuses a number; all of them are in the base unit of the setting, which some versions
+// name. Source: PostgreSQL 12 and 18, utils/misc/guc.c, parse_and_validate_value.
+var outOfRange = regexp.MustCompile(`([-+.\de]+)(?: \w+)? is outside the valid range for parameter "[^"]*" ` +
+	`\(([-+.\de]+)(?: \w+)? \.\. ([-+.\de]+)(?: \w+)?\)`)
+
+// nearest gives the limit that a refused number is beyond; empty if it was refused for another reason.
+func nearest(refusal string) string {
+	m := outOfRange.FindStringSubmatch(refusal)
+	if m == nil {
+		return ""
+	}
+	value, err1 := strconv.ParseFloat(m[1], 64)
+	least, err2 := strconv.ParseFloat(m[2], 64)
+	switch {
+	case err1 != nil || err2 != nil:
+		return ""
+	case value < least:
+		return m[2]
+	}
+	return m[3]
 }
 
 // judge has postgres parse the parameters as if they were on its command line, print one setting and end.
