@@ -317,16 +317,20 @@ func TestStartFailureIsTold(t *testing.T) {
 		mend        func()
 		says, says2 string
 	}{
-		{"pg_hba", func() { i.cfg.HBA = []string{"this is no line of pg_hba.conf"} }, func() { i.cfg = good },
-			`invalid connection type "this"`, "pg_hba.conf"},
+		{
+			"pg_hba", func() { i.cfg.HBA = []string{"this is no line of pg_hba.conf"} }, func() { i.cfg = good },
+			`invalid connection type "this"`, "pg_hba.conf",
+		},
 		{"a value", func() { must(t, i, os.WriteFile(base, append(content, "work_mem = banana\n"...), 0o600)) }, func() {
 			must(t, i, os.WriteFile(base, content, 0o600))
 		}, `invalid value for parameter "work_mem": "banana"`, "postgresql.base.conf"},
 		{"a line", func() { must(t, i, os.WriteFile(base, []byte("port 5432 =\n"), 0o600)) }, func() {
 			must(t, i, os.WriteFile(base, content, 0o600))
 		}, `syntax error in file`, "line 1"},
-		{"no WAL", func() { must(t, i, os.Rename(wal, wal+".away")) }, func() { must(t, i, os.Rename(wal+".away", wal)) },
-			`required WAL directory "pg_wal" does not exist`, "log/"},
+		{
+			"no WAL", func() { must(t, i, os.Rename(wal, wal+".away")) }, func() { must(t, i, os.Rename(wal+".away", wal)) },
+			`required WAL directory "pg_wal" does not exist`, "log/",
+		},
 	} {
 		c.spoil()
 		err := i.StartPrimary(t.Context(), 0, nil)
