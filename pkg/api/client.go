@@ -99,7 +99,7 @@ func (c *Client) Ask(ctx context.Context, members []cluster.Member) []cluster.Pe
 		all.Go(func() {
 			status, err := c.ask(ctx, m)
 			if err != nil {
-				status = cluster.PeerStatus{Error: err.Error()}
+				status.Error = err.Error()
 			}
 			status.Name = m.Name
 			answers[i] = status

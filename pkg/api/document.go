@@ -38,6 +38,7 @@ func (p picture) document(version string) object {
 	addTrue(&o, "watchdog_failed", p.WatchdogFailed)
 	own := object{{"version", version}}
 	addTrue(&own, "replaying", p.answers() && p.Server.Replaying)
+	addTrue(&own, "may_write", p.mayWrite())
 	if progress := p.Server.Progress.String(); progress != "" {
 		own.add("progress", progress)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/dcs"
+	"github.com/hathi-ha/hathi/pkg/peer"
 )
 
 const primaryDocument = `{"state": "running", "postmaster_start_time": "2027-03-01 08:00:12.104233+00:00", "role": "primary", "server_version": 170002, ` +
@@ -277,5 +278,18 @@ func TestStatusOfAHungServer(t *testing.T) {
 	}
 	if d := time.Since(begin); d > 10*time.Second {
 		t.Errorf("answered after %s", d)
+	}
+}
+
+// TestPrimaryThatMayWrite: other members must know of a primary that can't be queried, and of none that has ended.
+func TestPrimaryThatMayWrite(t *testing.T) {
+	for process, want := range map[cluster.Process]bool{cluster.ProcessRunning: true, cluster.ProcessNone: false} {
+		w := newWorld()
+		w.snapshot.State = cluster.StateStopping
+		w.look = func(s *cluster.Server) { s.Answered, s.Process = false, process }
+		status, err := peer.Parse([]byte(send(t, w.start(t, Settings{}), "GET", "/patroni", "").body))
+		if err == nil || status.Reachable || status.MayWrite != want {
+			t.Errorf("process %v: %+v (%v), want %v", process, status, err, want)
+		}
 	}
 }

@@ -90,6 +90,11 @@ func (p picture) listed(mode cluster.SynchronousMode) bool {
 		p.View != nil && p.View.Sync.HasStandby(p.Name)
 }
 
+// mayWrite reports whether a primary is there that can't be queried: it is being stopped, or hangs.
+func (p picture) mayWrite() bool {
+	return !p.answers() && p.Role == cluster.RolePrimary && p.Server.Process != cluster.ProcessNone
+}
+
 // unlocked reports whether no leader is known.
 func (p picture) unlocked() bool { return p.view == nil || !p.view.Locked() }
 

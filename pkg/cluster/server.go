@@ -192,6 +192,9 @@ type PeerStatus struct {
 	Tags           Tags
 	WatchdogFailed bool
 	Error          string // why it is not reachable
+	// MayWrite, of a member that is not reachable in that sense: its agent says that the processes of a primary are
+	// still there, which is being stopped or does not answer. Patroni does not tell.
+	MayWrite bool
 }
 
 // ErrPromotionRefused: the user's pre_promote command has said that the server must not be promoted.

@@ -135,6 +135,8 @@ func TestDecide(t *testing.T) {
 		{"named for a switchover, but too far behind", []change{orphan, request("b", "a"), answers("c", 3<<20), func(o *Observation) { o.Store.View.Status.Optime = 3 << 20 }}, Wait{}, "i am not the healthiest node"},
 		{"named for a failover, too far behind", []change{orphan, request("", "a"), answers("b", 0, unreachable), answers("c", 1000), func(o *Observation) { o.Store.View.Status.Optime = 3 << 20 }}, AcquireLeader{}, "promoted self"},
 		{"named for a failover, asks whether a primary is still alive", []change{orphan, request("", "a")}, AskPeers{Names: []string{"b", "c"}}, "asking"},
+		{"a primary is being stopped and can't be queried", []change{orphan, answers("b", 0, unreachable, mayWrite), answers("c", 1000)}, Wait{}, "not the healthiest"},
+		{"named for a failover while a primary is being stopped", []change{orphan, request("", "a"), answers("b", 0, unreachable, mayWrite), answers("c", 1000)}, Wait{}, "not the healthiest"},
 		{"named for a failover, and a primary that has lost its key goes on", []change{orphan, request("", "a"), answers("b", 1000, primary), answers("c", 1000)}, Wait{}, "not the healthiest"},
 		{"far ahead on a branch that the cluster has left", []change{orphan, deadBranch}, Wait{}, "i am not the healthiest node"},
 		{"who is far ahead on such a branch does not count", []change{orphan, answers("b", 0, unreachable), answers("c", 9<<20, func(p *Peer) { p.Timeline = 1 })}, AcquireLeader{}, "promoted self"},

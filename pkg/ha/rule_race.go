@@ -85,7 +85,7 @@ func primaryAlive(o *Observation) *Decision {
 		return question
 	}
 	for _, p := range answers {
-		if p.Reachable && !p.InRecovery {
+		if p.MayWrite || p.Reachable && !p.InRecovery {
 			return standBack(o, "race-primary-alive", "Primary (%s) is still alive", p.Name)
 		}
 	}
@@ -231,6 +231,8 @@ func raceHealthiest(o *Observation, others []cluster.Member) *Decision {
 func outranked(o *Observation, p Peer) (rule, text string) {
 	mine, theirs := known(o, o.Server.Position(), o.Server.Timeline), known(o, p.Position, p.Timeline)
 	switch {
+	case p.MayWrite:
+		return "race-primary-alive", fmt.Sprintf("Primary (%s) is still alive", p.Name)
 	case limitation(p) != "", oldTimeline(o, p.Timeline):
 		return "", "" // it can't become the leader, so it must not keep others from it
 	case !p.InRecovery:

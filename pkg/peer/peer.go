@@ -19,6 +19,7 @@ type document struct {
 	WatchdogFailed bool         `json:"watchdog_failed"`
 	Hathi          struct {
 		Replaying bool `json:"replaying"`
+		MayWrite  bool `json:"may_write"`
 	} `json:"hathi"`
 }
 
@@ -28,8 +29,8 @@ type wal struct {
 	ReplayedLocation uint64 `json:"replayed_location"`
 }
 
-// Parse reads the status document that a member gives at GET /patroni. Source: Patroni 4.1, ha.py,
-// _MemberStatus.from_api_response.
+// Parse reads the status document that a member gives at GET /patroni. Without a WAL position in it there is an error,
+// and of the status MayWrite alone counts. Source: Patroni 4.1, ha.py, _MemberStatus.from_api_response.
 func Parse(raw []byte) (cluster.PeerStatus, error) {
 	var d document
 	if err := json.Unmarshal(raw, &d); err != nil {
@@ -39,7 +40,7 @@ func Parse(raw []byte) (cluster.PeerStatus, error) {
 		d.XLog = d.WAL
 	}
 	if d.XLog == nil {
-		return cluster.PeerStatus{}, errors.New("no WAL position in the answer, its PostgreSQL can't be queried")
+		return cluster.PeerStatus{MayWrite: d.Hathi.MayWrite}, errors.New("no WAL position in the answer, its PostgreSQL can't be queried")
 	}
 	s := cluster.PeerStatus{Reachable: true, Tags: d.Tags, WatchdogFailed: d.WatchdogFailed, Replaying: d.Hathi.Replaying}
 	s.InRecovery = d.Role != "primary" && d.Role != "master" && d.XLog.Location == 0 // the second: Patroni before 4.0

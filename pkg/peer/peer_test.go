@@ -26,4 +26,8 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s: %+v, want an error", document, got)
 		}
 	}
+	got, err := Parse([]byte(`{"state": "stopping", "role": "primary", "hathi": {"may_write": true}}`))
+	if want := (cluster.PeerStatus{MayWrite: true}); err == nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("a primary that is being stopped: %+v (%v), want %+v and an error", got, err, want)
+	}
 }

@@ -81,7 +81,8 @@ func (r *runner) told() cluster.PeerStatus {
 		position = 0
 	}
 	if position == 0 {
-		return cluster.PeerStatus{Error: "it does not know its position"}
+		mayWrite := s.Role == cluster.RolePrimary && s.Server.Process != cluster.ProcessNone
+		return cluster.PeerStatus{Error: "it does not know its position", MayWrite: mayWrite}
 	}
 	return cluster.PeerStatus{
 		Reachable: true, InRecovery: s.Server.InRecovery, Position: position,
