@@ -46,6 +46,7 @@ func TestOperate(t *testing.T) {
 		}, true},
 		{"etcd is restored to an earlier state", restored, false},
 		{"etcd is restored to a state in which another member led", restoredToOther, false},
+		{"the slot of a replica vanishes", slotVanishes, false},
 		{"reinitialize", reinitialize, false},
 		{"restart", restart, false},
 		{"change the configuration", configure, false},
