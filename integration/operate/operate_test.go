@@ -152,7 +152,7 @@ func configure(t *testing.T, c *testcluster.Cluster, l *testcluster.Node) {
 		c.WaitFor(enough, "work_mem on "+n.Name, func() bool { v, err := n.SQL("SHOW work_mem"); return err == nil && v == "7MB" })
 	}
 	c.WaitFor(enough, "a pending restart of all", func() bool { return strings.Count(c.Hathi("list"), "max_connections: 50->60") == len(c.Nodes) })
-	c.Hathi("restart", c.Scope, "--force", "--pending")
+	restartPending(t, c)
 	for _, n := range c.Nodes {
 		c.WaitFor(enough, "max_connections on "+n.Name, func() bool { v, err := n.SQL("SHOW max_connections"); return err == nil && v == "60" })
 	}
@@ -165,6 +165,15 @@ func configure(t *testing.T, c *testcluster.Cluster, l *testcluster.Node) {
 		t.Errorf("a longer ttl has changed the leader: timeline %d, before %d", now, timeline)
 	}
 	l.Configure(`{"ttl": 6, "loop_wait": 2, "retry_timeout": 2}`)
+}
+
+// restartPending restarts the members, the leader first. Before PostgreSQL 14 a replica ends by itself when its primary
+// runs with higher limits, and a member that is just being started again refuses.
+func restartPending(t *testing.T, c *testcluster.Cluster) {
+	out, err := c.TryHathi("", "restart", c.Scope, "--force", "--pending")
+	if err != nil && !strings.Contains(out, "restarting after failure already in progress") {
+		t.Fatalf("restart: %v\n%s", err, out)
+	}
 }
 
 func reloadTag(t *testing.T, c *testcluster.Cluster, l *testcluster.Node, reload func(*testcluster.Node)) {

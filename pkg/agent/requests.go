@@ -48,6 +48,9 @@ func (a *Agent) Wake() { a.o.Wake() }
 func (a *Agent) Restart(ctx context.Context, r api.RestartRequest) error {
 	done := make(chan error, 1)
 	a.later(func(a *Agent) {
+		if a.joinRestart(done) {
+			return
+		}
 		if err := a.mayRestart(r); err != nil {
 			done <- err
 			return
@@ -63,6 +66,18 @@ func (a *Agent) Restart(ctx context.Context, r api.RestartRequest) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// joinRestart has a request wait for a restart that nobody asked for. A replica whose primary was restarted with higher
+// limits restarts by itself, often just before the turn of that member in a restart of the whole cluster comes.
+func (a *Agent) joinRestart(done chan<- error) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	own := a.job != nil && a.job.Kind == ha.JobRestart && len(a.waiters) == 0
+	if own {
+		a.waiters = append(a.waiters, done)
+	}
+	return own
 }
 
 // mayRestart judges the conditions of a restart. Source: Patroni 4.1, ha.py, restart_matches.
