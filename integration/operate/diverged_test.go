@@ -16,12 +16,13 @@ func diverge(t *testing.T, c *testcluster.Cluster, row string) (old *testcluster
 	t.Helper()
 	old = c.WaitHealthy(enough)
 	must(t, old, "CREATE TABLE IF NOT EXISTS told (who text)")
-	var receivers []int
 	for _, r := range c.Replicas(old) {
 		c.WaitFor(enough, "the table on "+r.Name, func() bool { _, err := r.SQL("SELECT FROM told"); return err == nil })
-		receivers = append(receivers, r.Receiver())
 	}
-	testcluster.Freeze(receivers...)
+	var receivers []int
+	for _, r := range c.Replicas(old) {
+		receivers = append(receivers, r.FreezeReceiver(enough))
+	}
 	must(t, old, "INSERT INTO told VALUES ('lost "+row+"')")
 	old.Destroy()
 	testcluster.End(receivers...)
@@ -125,8 +126,7 @@ func behind(t *testing.T, c *testcluster.Cluster) {
 // lag lets a replica fall behind and kills the leader's node.
 func lag(t *testing.T, c *testcluster.Cluster, l, lagging *testcluster.Node) {
 	t.Helper()
-	receiver := lagging.Receiver()
-	testcluster.Freeze(receiver)
+	receiver := lagging.FreezeReceiver(enough)
 	must(t, l, "CREATE TABLE IF NOT EXISTS big (text text)")
 	must(t, l, "INSERT INTO big SELECT repeat('x', 1000) FROM generate_series(1, 2000)")
 	text, err := l.SQL("SELECT pg_current_wal_lsn()")

@@ -10,8 +10,7 @@ import (
 func slotVanishes(t *testing.T, c *testcluster.Cluster, l *testcluster.Node) {
 	r := c.Replicas(l)[0]
 	slot := " FROM pg_replication_slots WHERE slot_name = '" + r.Name + "'"
-	receiver := r.Receiver()
-	testcluster.Freeze(receiver) // or it would be back before the slot is dropped
+	receiver := r.FreezeReceiver(enough) // or it would be back before the slot is dropped
 	must(t, l, "SELECT pg_terminate_backend(active_pid)"+slot)
 	c.WaitFor(enough, "the end of the slot of "+r.Name, func() bool {
 		dropped, err := l.SQL("SELECT slot_name, pg_drop_replication_slot(slot_name)" + slot + " AND NOT active")

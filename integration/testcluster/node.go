@@ -227,6 +227,19 @@ func (n *Node) Receiver() int {
 	return 0
 }
 
+// FreezeReceiver freezes the node's WAL receiver and gives its process id. There may be none at this moment, or another
+// one soon, so it looks until the present one is frozen.
+func (n *Node) FreezeReceiver(limit time.Duration) int {
+	n.c.T.Helper()
+	var pid int
+	n.c.WaitFor(limit, "a WAL receiver on "+n.Name, func() bool {
+		pid = n.Receiver()
+		Freeze(pid)
+		return pid != 0 && n.Receiver() == pid
+	})
+	return pid
+}
+
 // Terminate ends the node the clean way and waits for it.
 func (n *Node) Terminate(limit time.Duration) {
 	n.c.T.Helper()
