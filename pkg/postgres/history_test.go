@@ -66,12 +66,7 @@ func TestBrokenHistory(t *testing.T) {
 
 // TestWALGone: a replica was away for so long that the WAL it needs next is gone. It says so, and does nothing else.
 func TestWALGone(t *testing.T) {
-	cfg := newConfig(t, "node1")
-	for n, c := range cfg.Controlled {
-		if c.Name == "wal_keep_size" {
-			cfg.Controlled[n].Value = "0"
-		}
-	}
+	cfg := keepsNoWAL(t)
 	p := primaryWith(t, cfg)
 	r := replicaOf(t, p, "node2")
 	eventually(t, r, "caught up", caughtUp(p))

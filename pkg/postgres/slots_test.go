@@ -8,12 +8,7 @@ import (
 
 // TestLostSlot: a slot whose WAL the server has removed shows it, and is made anew in one go.
 func TestLostSlot(t *testing.T) {
-	cfg := newConfig(t, "node1")
-	for n, c := range cfg.Controlled {
-		if c.Name == "wal_keep_size" {
-			cfg.Controlled[n].Value = "0"
-		}
-	}
+	cfg := keepsNoWAL(t)
 	cfg.Parameters = append(cfg.Parameters, Parameter{"max_slot_wal_keep_size", "1MB"})
 	p := primaryWith(t, cfg)
 	must(t, p, p.SyncSlots(t.Context(), cluster.SlotPlan{Create: []string{"a"}}))
@@ -30,4 +25,16 @@ func TestLostSlot(t *testing.T) {
 	if s := p.Observe(t.Context()); len(s.Slots) != 1 || s.Slots[0].WALStatus != "reserved" || s.Slots[0].RestartLSN == 0 {
 		t.Errorf("made anew: %+v", s.Slots)
 	}
+}
+
+// keepsNoWAL configures a primary whose next checkpoint removes the WAL that no slot holds.
+func keepsNoWAL(t *testing.T) Config {
+	t.Helper()
+	cfg := newConfig(t, "node1")
+	for n, c := range cfg.Controlled {
+		if c.Name == "wal_keep_size" {
+			cfg.Controlled[n].Value = "0"
+		}
+	}
+	return cfg
 }
