@@ -271,6 +271,7 @@ func (w *world) heal() {
 	w.resume()
 	for _, n := range w.nodes {
 		n.server.frozen, n.server.slow = false, 0
+		n.server.mend()
 		n.thaw()
 		n.fence.p.thaw()
 		if n.agent != nil {

@@ -65,9 +65,10 @@ func (m mutant) find(t *testing.T, o Options) {
 	t.Errorf("not found in %d seeds", mutantSeeds)
 }
 
-// tail gives the end of the trace of a seed.
-func tail(seed uint64, plant func(*agent.Options)) string {
-	trace := Run(Options{Seed: seed, Trace: true, Plant: plant}).Trace
+// tail gives the end of the trace of a run.
+func tail(o Options) string {
+	o.Trace = true
+	trace := Run(o).Trace
 	return strings.Join(trace[max(0, len(trace)-60):], "\n")
 }
 

@@ -79,7 +79,7 @@ func (p *postgres) observeRunning(o *cluster.Server) {
 		return
 	}
 	o.ReceiveLSN, o.ReplayLSN, o.PrimaryConninfo = s.shown().lsn, s.shown().lsn, s.upstream
-	o.ConfigLoaded = fmt.Sprint(s.loads)
+	o.ConfigLoaded, o.LimitsTooSmall = fmt.Sprint(s.loads), s.limitsTooSmall()
 	if s.connected {
 		o.ReceiverStatus, o.LatestEndLSN = "streaming", s.inFlight.lsn
 	}
@@ -299,7 +299,7 @@ func (p *postgres) Promote(ctx context.Context) error {
 	life := s.life
 	s.w.tracef(s.n, "pg", "promotion begins")
 	s.later(s.w.between(20*time.Millisecond, 200*time.Millisecond), func() {
-		if s.phase == phaseServing && !s.primary {
+		if s.phase == phaseServing && !s.primary && !s.limitsTooSmall() {
 			s.promote()
 		}
 	})

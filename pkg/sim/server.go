@@ -56,6 +56,7 @@ type server struct {
 	acting bool
 
 	synchronous
+	troubles
 
 	// Streaming.
 	connected bool

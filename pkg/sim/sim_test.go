@@ -13,10 +13,19 @@ import (
 
 var seedFlag = flag.Int64("seed", -1, "the seed that TestSeed replays")
 
+var rareNames = flag.String("rare", "", "the hardships of that run, separated by commas")
+
+func rareFlag() []string {
+	if *rareNames == "" {
+		return nil
+	}
+	return strings.Split(*rareNames, ",")
+}
+
 // TestSeed replays one seed: go test ./pkg/sim -run TestSeed -seed 42 -v.
 func TestSeed(t *testing.T) {
 	seed := uint64(max(0, *seedFlag))
-	r := Run(Options{Seed: seed, Trace: true})
+	r := Run(Options{Seed: seed, Rare: rareFlag(), Trace: true})
 	if *seedFlag >= 0 {
 		t.Log("\n" + strings.Join(r.Trace, "\n"))
 	}
@@ -27,15 +36,15 @@ func TestSeed(t *testing.T) {
 
 // TestPromises runs the rules that ship over a fixed budget of seeds. Every promise must hold in each.
 func TestPromises(t *testing.T) {
-	seeds := uint64(FixedSeeds)
+	runs := FixedRuns()
 	if testing.Short() {
-		seeds = 20
+		runs = runs[:20]
 	}
 	rules, marks := map[string]int{}, map[string]int{}
-	for seed := range seeds {
-		r := Run(Options{Seed: seed})
+	for _, o := range runs {
+		r := Run(o)
 		if r.Violation != "" {
-			t.Errorf("seed %d: %s\n%s", seed, r.Violation, tail(seed, nil))
+			t.Errorf("seed %d %v: %s\n%s", o.Seed, o.Rare, r.Violation, tail(o))
 		}
 		for k, n := range r.Rules {
 			rules[k] += n
@@ -46,6 +55,11 @@ func TestPromises(t *testing.T) {
 	}
 	if testing.Short() {
 		return
+	}
+	for _, name := range Hardships() {
+		if marks["rare: "+name] == 0 {
+			t.Errorf("%q never happened", name)
+		}
 	}
 	checkCoverage(t, rules)
 	for _, mark := range reachedMarks {
@@ -99,7 +113,11 @@ var reachedMarks = []string{
 // TestDeterministic: the same seed gives the same run to the letter, another seed another one.
 func TestDeterministic(t *testing.T) {
 	for seed := range uint64(5) {
-		a, b := Run(Options{Seed: seed, Trace: true}), Run(Options{Seed: seed, Trace: true})
+		o := Options{Seed: seed, Trace: true}
+		if seed == 4 {
+			o.Rare = Hardships()
+		}
+		a, b := Run(o), Run(o)
 		if a.Hash != b.Hash {
 			for i := range min(len(a.Trace), len(b.Trace)) {
 				if a.Trace[i] != b.Trace[i] {
@@ -108,10 +126,10 @@ func TestDeterministic(t *testing.T) {
 			}
 			t.Fatalf("seed %d: one trace has %d lines, the other %d", seed, len(a.Trace), len(b.Trace))
 		}
-		if c := Run(Options{Seed: seed}); c.Simulated != a.Simulated || c.Violation != a.Violation {
+		if c := Run(Options{Seed: seed, Rare: o.Rare}); c.Simulated != a.Simulated || c.Violation != a.Violation {
 			t.Errorf("seed %d runs otherwise without its trace", seed)
 		}
-		if c := Run(Options{Seed: seed + 1000, Trace: true}); c.Hash == a.Hash {
+		if c := Run(Options{Seed: seed + 1000, Rare: o.Rare, Trace: true}); c.Hash == a.Hash {
 			t.Errorf("seeds %d and %d give the same trace", seed, seed+1000)
 		}
 	}

@@ -66,6 +66,9 @@ func (s *server) startNames() {
 func (p *postgres) SetSynchronousNames(_ context.Context, names *string) error {
 	s := p.s
 	s.w.sleep(s.w.between(time.Millisecond, 5*time.Millisecond))
+	if s.namesFail {
+		return errNames
+	}
 	s.configured = names
 	if s.phase == phaseDown {
 		return nil

@@ -31,6 +31,8 @@ type Options struct {
 	Mixed bool
 	// Weak lets one known weakness of Patroni show in a mixed cluster; empty: what it may break is not looked at.
 	Weak string
+	// Rare are the hardships that a rare run is about; see Hardships.
+	Rare []string
 	// Plant may change what an agent is made of before it starts: the place for planted mistakes.
 	Plant func(*agent.Options)
 }
@@ -86,6 +88,8 @@ type world struct {
 	founded bool // somebody has tried to
 	// members is how many there have been: the number in the name of the newest.
 	members int
+
+	rarities
 
 	faulty  bool // faults may happen
 	paused  bool // a user has paused the cluster
@@ -152,15 +156,28 @@ func newWorld(o Options) *world {
 		w.nodes = append(w.nodes, w.newNode(i, count))
 		w.nodes[i].patroni = o.Mixed && i%2 == 1
 	}
-	if o.Standby != nil && *o.Standby || o.Standby == nil && o.Seed%FixedSeeds >= FixedSeeds-standbySeeds {
+	w.chooseRare(o)
+	if o.standby(w.isStandby()) {
 		w.standbyCluster(o.Seed)
 	}
 	w.swapsMembers(o.Seed)
 	w.changesSettings(o)
+	w.beginRare()
 	w.tracef(nil, "sim", "synchronous_mode %q, strict %v, count %d, live %v", w.doc.Mode, w.doc.Strict, w.doc.Count, w.live)
 	w.tracef(nil, "sim", "seed %d: %d nodes, ttl %s, loop_wait %s, retry_timeout %s, primary_start_timeout %s",
 		o.Seed, count, w.base.TTL, w.base.LoopWait, w.base.RetryTimeout, w.base.PrimaryStartTimeout)
 	return w
+}
+
+// standby reports whether the run is one of a standby cluster; rare tells whether its hardships are.
+func (o *Options) standby(rare bool) bool {
+	switch {
+	case o.Standby != nil:
+		return *o.Standby
+	case len(o.Rare) > 0:
+		return rare
+	}
+	return o.Seed%FixedSeeds >= FixedSeeds-standbySeeds
 }
 
 func (w *world) newNode(i, count int) *node {
@@ -241,6 +258,7 @@ func (w *world) play(faulty time.Duration) {
 	if w.moments != nil {
 		w.slowReplicas(end)
 	}
+	w.endure(end)
 	for w.check.violation == "" && w.step(end) {
 	}
 	w.faulty = false

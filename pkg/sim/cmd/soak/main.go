@@ -1,5 +1,5 @@
 // Command soak runs the simulator over one seed after the other until it is told to stop, or runs one seed
-// again and shows everything that happens in it.
+// again and shows everything that happens in it. With -rare each run has hardships besides.
 package main
 
 import (
@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -25,26 +26,39 @@ func run(args []string, out, errs io.Writer) int {
 	from := flags.Uint64("from", 1, "begin with this `seed`")
 	all := flags.Bool("all", false, "go on after a failure, and only name the seeds that fail")
 	count := flags.Uint64("n", 0, "end after so many `seeds`; 0 runs until interrupted")
+	names := flags.String("rare", "", "`hardships` of each run, separated by commas; all: one after the other")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
 	if *seed >= 0 {
-		return replay(uint64(*seed), out)
+		return replay(rare(uint64(*seed), *names), out)
 	}
-	return soak(*from, *count, *all, out)
+	return soak(*from, *count, *all, *names, out)
+}
+
+// rare gives the options of a seed.
+func rare(seed uint64, names string) sim.Options {
+	o := sim.Options{Seed: seed}
+	if known := sim.Hardships(); names == "all" {
+		o.Rare = known[seed%uint64(len(known)):][:1]
+	} else if names != "" {
+		o.Rare = strings.Split(names, ",")
+	}
+	return o
 }
 
 // replay runs one seed and prints its trace.
-func replay(seed uint64, out io.Writer) int {
-	r := sim.Run(sim.Options{Seed: seed, Trace: true})
+func replay(o sim.Options, out io.Writer) int {
+	o.Trace = true
+	r := sim.Run(o)
 	for _, line := range r.Trace {
 		fmt.Fprintln(out, line)
 	}
 	if r.Violation != "" {
-		fmt.Fprintf(out, "seed %d: %s\n", seed, r.Violation)
+		fmt.Fprintf(out, "seed %d %v: %s\n", o.Seed, o.Rare, r.Violation)
 		return 1
 	}
-	fmt.Fprintf(out, "seed %d: every promise held for %s, trace %016x\n", seed, r.Simulated.Round(time.Second), r.Hash)
+	fmt.Fprintf(out, "seed %d: every promise held for %s, trace %016x\n", o.Seed, r.Simulated.Round(time.Second), r.Hash)
 	return 0
 }
 
@@ -52,7 +66,7 @@ func replay(seed uint64, out io.Writer) int {
 const report = 10 * time.Second
 
 // soak runs seeds until a signal, a failure or the end of the count.
-func soak(from, count uint64, all bool, out io.Writer) int {
+func soak(from, count uint64, all bool, names string, out io.Writer) int {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	begin, last := time.Now(), time.Now()
@@ -74,15 +88,16 @@ func soak(from, count uint64, all bool, out io.Writer) int {
 			return failed
 		default:
 		}
-		r := sim.Run(sim.Options{Seed: from + done})
+		o := rare(from+done, names)
+		r := sim.Run(o)
 		simulated += r.Simulated
 		add(rules, r.Rules)
 		add(marks, r.Marks)
 		if r.Violation != "" && !all {
-			return replay(r.Seed, out)
+			return replay(o, out)
 		}
 		if r.Violation != "" {
-			fmt.Fprintf(out, "seed %d: %s\n", r.Seed, r.Violation)
+			fmt.Fprintf(out, "seed %d %v: %s\n", o.Seed, o.Rare, r.Violation)
 			failed = 1
 		}
 		if time.Since(last) >= report {

@@ -1,0 +1,115 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// Rare runs: each is about one hardship or a few, which the other runs do not have, and which happen in it again and
+// again besides the usual faults. They draw from numbers of their own, so that the runs without them do not change
+// when a hardship is added.
+
+// hardship is something rare that happens to a cluster.
+type hardship struct {
+	name string
+	// standby: it is about standby clusters. Other rare runs are none.
+	standby bool
+	// begin changes what the run is like, before anything has started; nil: nothing.
+	begin func(*world)
+	// strike lets it happen to a member; false if that makes no sense now, and another one is tried a second later.
+	strike func(*world, *node) bool
+}
+
+// hardships are all there are.
+var hardships = slices.Concat(serverHardships, clusterHardships)
+
+// Hardships gives the names of what Options.Rare may be.
+func Hardships() []string {
+	names := make([]string, len(hardships))
+	for i, h := range hardships {
+		names[i] = h.name
+	}
+	return names
+}
+
+// rareSeeds is how many runs of each hardship are among FixedRuns.
+const rareSeeds = 8
+
+// FixedRuns are what the tests and the report run: FixedSeeds usual runs, and some of each hardship.
+func FixedRuns() []Options {
+	runs := make([]Options, 0, FixedSeeds+rareSeeds*len(hardships))
+	for seed := range uint64(FixedSeeds) {
+		runs = append(runs, Options{Seed: seed})
+	}
+	for _, h := range hardships {
+		for seed := range uint64(rareSeeds) {
+			runs = append(runs, Options{Seed: seed, Rare: []string{h.name}})
+		}
+	}
+	return runs
+}
+
+// rarities are the hardships of a run.
+type rarities struct {
+	rare *rand.Rand // what they draw from
+	hard []hardship
+}
+
+// chooseRare finds the hardships of a run by their names.
+func (w *world) chooseRare(o Options) {
+	w.rare = rand.New(rand.NewPCG(o.Seed, 0x7261726572617265))
+	for _, name := range o.Rare {
+		i := slices.IndexFunc(hardships, func(h hardship) bool { return h.name == name })
+		if i < 0 {
+			w.check.violate("there is no hardship %q", name)
+			return
+		}
+		w.hard = append(w.hard, hardships[i])
+	}
+}
+
+// isStandby reports whether a hardship of the run is about standby clusters.
+func (r *rarities) isStandby() bool {
+	return slices.ContainsFunc(r.hard, func(h hardship) bool { return h.standby })
+}
+
+// beginRare prepares the run for its hardships.
+func (w *world) beginRare() {
+	for _, h := range w.hard {
+		if h.begin != nil {
+			h.begin(w)
+		}
+	}
+}
+
+// befalls takes down that a hardship has happened. It is no cause for another leader; what is one says so besides.
+func (w *world) befalls(n *node, name string) {
+	w.tracef(n, "RARE", "%s", name)
+	w.mark("rare: " + name)
+	w.strike = w.now
+}
+
+// endure lets the hardships happen again and again for as long as faults happen.
+func (w *world) endure(until time.Duration) {
+	for _, h := range w.hard {
+		if h.strike != nil {
+			w.endureOne(h, until)
+		}
+	}
+}
+
+func (w *world) endureOne(h hardship, until time.Duration) {
+	w.after(between(w.rare, time.Second, 30*time.Second), func() { w.strikeRare(h, until) })
+}
+
+// strikeRare waits for a moment that is good for a hardship.
+func (w *world) strikeRare(h hardship, until time.Duration) {
+	switch {
+	case w.now >= until || !w.faulty:
+	case w.now >= w.calm && h.strike(w, w.nodes[w.rare.IntN(len(w.nodes))]):
+		w.endureOne(h, until)
+	default:
+		w.after(time.Second, func() { w.strikeRare(h, until) })
+	}
+}

@@ -1,0 +1,4 @@
+package sim
+
+// clusterHardships are those of orders, keys and standby clusters.
+var clusterHardships []hardship
