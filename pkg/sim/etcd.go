@@ -81,6 +81,7 @@ func (e *etcd) tell(kv dcs.KV, deleted bool) {
 			e.w.tracef(nil, "etcd", "leader key = %s on lease %d (revision %d)", kv.Value, kv.Lease, e.rev)
 		}
 	}
+	e.w.sees(e.w, kv, deleted)
 	e.w.check.key(kv, deleted)
 	for _, n := range e.w.nodes {
 		if n.store != nil {

@@ -30,6 +30,9 @@ type node struct {
 	leaving bool // the agent was told to end for good
 	patroni bool // it runs the model of Patroni, and has no guard
 	life    int  // counts agents and switch-offs
+	// joinsOnly: its configuration has no bootstrap section. notBefore is when its machine first comes up.
+	joinsOnly bool
+	notBefore time.Duration
 }
 
 // runner is one life of an agent: the process, and what drives its loop.
@@ -55,7 +58,7 @@ func (n *node) startAgent() {
 		return
 	}
 	o := agent.Options{
-		Scope: "demo", Name: n.name, Tags: n.tags, CanBootstrap: true, Version: "sim", QuietHeartbeat: true,
+		Scope: "demo", Name: n.name, Tags: n.tags, CanBootstrap: !n.joinsOnly, Version: "sim", QuietHeartbeat: true,
 		ConnURL: n.connURL(), APIURL: n.apiURL(),
 		InitialConfig: func() []byte { return n.w.doc.text() }, Settings: n.w.settings,
 		Store: n.store, Postgres: &postgres{s: n.server}, Peers: &peers{n: n}, Guard: r.guard,
@@ -207,6 +210,10 @@ func (n *node) guardStartsAgent() {
 // boot brings a machine up: a guard, and the agent that it starts.
 func (n *node) boot() {
 	if n.gone {
+		return
+	}
+	if wait := n.notBefore - n.w.now; wait > 0 {
+		n.w.after(wait, n.boot)
 		return
 	}
 	n.dead, n.leaving = false, false

@@ -1,9 +1,13 @@
 package sim
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/hathi-ha/hathi/pkg/dcs"
+	"github.com/hathi-ha/hathi/pkg/ha"
 )
 
 // Rare runs: each is about one hardship or a few, which the other runs do not have, and which happen in it again and
@@ -15,10 +19,16 @@ type hardship struct {
 	name string
 	// standby: it is about standby clusters. Other rare runs are none.
 	standby bool
+	// runs is how many of it are among FixedRuns; zero: rareRuns.
+	runs int
 	// begin changes what the run is like, before anything has started; nil: nothing.
 	begin func(*world)
 	// strike lets it happen to a member; false if that makes no sense now, and another one is tried a second later.
 	strike func(*world, *node) bool
+	// decided is told what a member decides while faults happen, key what becomes of a key in etcd before anybody hears of
+	// it: for what happens just then. Nil: there is nothing such.
+	decided func(*world, *node, ha.Decision)
+	key     func(w *world, kv dcs.KV, deleted bool)
 }
 
 // hardships are all there are.
@@ -33,17 +43,17 @@ func Hardships() []string {
 	return names
 }
 
-// rareSeeds is how many runs of each hardship are among FixedRuns.
-const rareSeeds = 8
+// rareRuns is how many runs of a hardship are usually among FixedRuns.
+const rareRuns = 8
 
 // FixedRuns are what the tests and the report run: FixedSeeds usual runs, and some of each hardship.
 func FixedRuns() []Options {
-	runs := make([]Options, 0, FixedSeeds+rareSeeds*len(hardships))
+	runs := make([]Options, 0, FixedSeeds+rareRuns*len(hardships))
 	for seed := range uint64(FixedSeeds) {
 		runs = append(runs, Options{Seed: seed})
 	}
 	for _, h := range hardships {
-		for seed := range uint64(rareSeeds) {
+		for seed := range uint64(cmp.Or(h.runs, rareRuns)) {
 			runs = append(runs, Options{Seed: seed, Rare: []string{h.name}})
 		}
 	}
@@ -54,6 +64,7 @@ func FixedRuns() []Options {
 type rarities struct {
 	rare *rand.Rand // what they draw from
 	hard []hardship
+	late late
 }
 
 // chooseRare finds the hardships of a run by their names.
@@ -112,4 +123,45 @@ func (w *world) strikeRare(h hardship, until time.Duration) {
 	default:
 		w.after(time.Second, func() { w.strikeRare(h, until) })
 	}
+}
+
+// reacts lets the hardships see a decision.
+func (r *rarities) reacts(w *world, n *node, d ha.Decision) {
+	for _, h := range r.hard {
+		if h.decided != nil && w.faulty {
+			h.decided(w, n, d)
+		}
+	}
+}
+
+// sees lets them see a change in etcd.
+func (r *rarities) sees(w *world, kv dcs.KV, deleted bool) {
+	for _, h := range r.hard {
+		if h.key != nil && w.faulty {
+			h.key(w, kv, deleted)
+		}
+	}
+}
+
+// plague is a fault of a rare run that lasts at least so long; it may cost n the lead.
+func (w *world) plague(n *node, what string, low, high time.Duration, end func()) {
+	x := w.check.cause(n)
+	w.lingers(n, what, low, high, func() {
+		end()
+		w.check.over(x)
+	})
+}
+
+// lingers is plague for what may not cost anybody the lead.
+func (w *world) lingers(n *node, what string, low, high time.Duration, end func()) {
+	w.tracef(n, "FAULT", "%s", what)
+	w.mark("fault: " + what)
+	w.active++
+	w.strike = w.now
+	w.after(between(w.rare, low, high), func() {
+		w.tracef(n, "HEALED", "%s", what)
+		end()
+		w.active--
+		w.strike = w.now
+	})
 }

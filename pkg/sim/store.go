@@ -19,6 +19,8 @@ type store struct {
 	p      *process
 	budget time.Duration
 	busy   bool // a renewal is under way
+	// holding: the next write of /sync stays on its way to etcd; see arriveLate.
+	holding bool
 
 	mirror   mirror
 	lease    dcs.Lease
@@ -135,7 +137,7 @@ type write struct {
 
 func (s *store) write(ctx context.Context, w write) (answer, error) {
 	s.mirror.expect(w.own, w.gone, true)
-	a, err := s.call(ctx, w.what, func(e *etcd) answer {
+	request := func(e *etcd) answer {
 		if !w.holds(e) {
 			a := answer{rev: e.rev, current: e.get(w.key)}
 			if w.guard != "" {
@@ -149,7 +151,11 @@ func (s *store) write(ctx context.Context, w write) (answer, error) {
 			}
 		}
 		return answer{ok: true, rev: e.rev}
-	})
+	}
+	if s.holding && w.key == dcs.KeySync {
+		s.holdBack(request)
+	}
+	a, err := s.call(ctx, w.what, request)
 	s.mirror.expect(w.own, w.gone, false)
 	if err != nil {
 		if errors.Is(err, errLease) {

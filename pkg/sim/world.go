@@ -357,6 +357,7 @@ func (w *world) decided(n *node, d ha.Decision) {
 	if _, waiting := d.Action.(ha.Wait); !waiting {
 		w.tracef(n, "decides", "%s: %T: %s", d.Reasons[0].Rule, d.Action, d.Reasons[0].Text)
 	}
+	w.reacts(w, n, d)
 }
 
 // tracef notes an event; n is nil for what concerns no single node.
