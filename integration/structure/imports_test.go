@@ -22,6 +22,7 @@ var layers = []string{
 	"pkg/guard",
 	"pkg/postgres",
 	"pkg/postgres/query",
+	"pkg/postgres/shmem",
 	"pkg/dcs",
 	"pkg/doctor",
 	"pkg/config",

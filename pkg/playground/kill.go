@@ -9,11 +9,12 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hathi-ha/hathi/pkg/postgres/shmem"
 	"github.com/hathi-ha/hathi/pkg/process"
 )
 
 // killTree ends by force what is left of a node: the processes that have its configuration as an argument,
-// and its PostgreSQL.
+// and its PostgreSQL with the shared memory of that.
 func killTree(data, config string) {
 	for _, pid := range withArgument(config) {
 		_ = syscall.Kill(pid, syscall.SIGKILL) // gone already is as good
@@ -21,6 +22,7 @@ func killTree(data, config string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	_ = process.KillDirectory(ctx, data, "") // what could not be killed now can't be killed at all
+	_ = shmem.Release(data)                  // nobody could do more about what stays
 }
 
 func withArgument(arg string) []int {

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/postgres/shmem"
 )
 
 // inspect tells what a data directory holds, and why if that is bad.
@@ -186,6 +187,10 @@ func (i *Instance) MoveDataAside(context.Context) error {
 	dir := i.config().DataDir
 	if !exists(dir) {
 		return clearMark(foundingMark(dir))
+	}
+	// Its next server would free it, and there will be none.
+	if err := shmem.Release(dir); err != nil {
+		i.log.Warn("the shared memory of the server that was killed stays until the machine starts anew", "error", err)
 	}
 	for _, link := range links(dir) {
 		if err := i.moveTargetAside(link); err != nil {
