@@ -14,8 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hathi-ha/hathi/integration/leftover"
 	"github.com/hathi-ha/hathi/integration/testetcd"
 	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/postgres/shmem"
 	"github.com/hathi-ha/hathi/pkg/privilege"
 )
 
@@ -69,6 +71,9 @@ func Prepare(t testing.TB, o Options) *Cluster {
 		t.Fatal(err)
 	}
 	dir, err := os.MkdirTemp("", "hathi-it-")
+	if err == nil {
+		err = leftover.Watch(dir)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,8 +87,13 @@ func Prepare(t testing.TB, o Options) *Cluster {
 		}
 		for _, n := range c.Nodes {
 			n.Destroy()
+			if err := shmem.Release(n.Data); err != nil { // it may lie outside dir
+				t.Error(err)
+			}
 		}
-		os.RemoveAll(dir)
+		if err := leftover.Remove(dir); err != nil {
+			t.Error(err)
+		}
 	})
 	if len(o.EtcdAt) == 0 {
 		c.Etcd = testetcd.Start(t, o.Etcd)

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/hathi-ha/hathi/integration/leftover"
 )
 
 // Node is one node: hathi run with its guard, agent and PostgreSQL, or Patroni with its PostgreSQL.
@@ -172,9 +174,9 @@ func (n *Node) Agent() int {
 
 // patroni finds the process of Patroni that runs the node.
 func (n *Node) patroni() int {
-	for _, p := range processes() {
-		if len(p.args) > 2 && filepath.Base(p.args[1]) == "patroni" && p.args[2] == n.Config && p.state != "Z" {
-			return p.pid
+	for _, p := range leftover.Processes() {
+		if len(p.Args) > 2 && filepath.Base(p.Args[1]) == "patroni" && p.Args[2] == n.Config && p.State != "Z" {
+			return p.PID
 		}
 	}
 	return 0
@@ -183,9 +185,9 @@ func (n *Node) patroni() int {
 // hathi finds the newest process of the node that runs a command of hathi.
 func (n *Node) hathi(command string) int {
 	newest := 0
-	for _, p := range processes() {
-		if len(p.args) > 2 && filepath.Base(p.args[0]) == "hathi" && p.args[1] == command && p.args[2] == n.Config && p.state != "Z" {
-			newest = max(newest, p.pid)
+	for _, p := range leftover.Processes() {
+		if len(p.Args) > 2 && filepath.Base(p.Args[0]) == "hathi" && p.Args[1] == command && p.Args[2] == n.Config && p.State != "Z" {
+			newest = max(newest, p.PID)
 		}
 	}
 	return newest
@@ -209,9 +211,9 @@ func (n *Node) Postmaster() int {
 func (n *Node) Backends() []int {
 	var pids []int
 	postmaster := n.Postmaster()
-	for _, p := range processes() {
-		if p.cwd == n.Data && p.state != "Z" && p.pid != postmaster && strings.HasPrefix(p.args[0], "postgres:") {
-			pids = append(pids, p.pid)
+	for _, p := range leftover.Processes() {
+		if p.Cwd == n.Data && p.State != "Z" && p.PID != postmaster && strings.HasPrefix(p.Args[0], "postgres:") {
+			pids = append(pids, p.PID)
 		}
 	}
 	return pids
@@ -219,9 +221,9 @@ func (n *Node) Backends() []int {
 
 // Receiver is the process id of the node's WAL receiver, zero if there is none at this moment.
 func (n *Node) Receiver() int {
-	for _, p := range processes() {
-		if p.cwd == n.Data && p.state != "Z" && strings.Contains(p.args[0], "walreceiver") {
-			return p.pid
+	for _, p := range leftover.Processes() {
+		if p.Cwd == n.Data && p.State != "Z" && strings.Contains(p.Args[0], "walreceiver") {
+			return p.PID
 		}
 	}
 	return 0
@@ -268,13 +270,8 @@ func (n *Node) Running() bool {
 
 // Destroy kills everything of the node: guard, agent, PostgreSQL and its children.
 func (n *Node) Destroy() {
-	for range 50 {
-		pids := n.freezeAll()
-		if len(pids) == 0 {
-			break
-		}
-		Kill(pids...)
-		time.Sleep(20 * time.Millisecond) // several processes without a common parent: nothing to wait on
+	if err := leftover.End(n.mine); err != nil {
+		n.c.T.Error(err)
 	}
 	if n.cmd != nil && n.done != nil {
 		<-n.done

@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hathi-ha/hathi/integration/leftover"
 	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/privilege/privtest"
-	"github.com/hathi-ha/hathi/pkg/process"
 )
 
 func TestMain(m *testing.M) { privtest.Main(m, func() { os.RemoveAll(founded.dir) }) }
@@ -61,14 +61,9 @@ func newConfig(t *testing.T, name string) Config {
 	}
 	data := filepath.Join(dir, "data")
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		defer cancel()
-		if exists(data) {
-			if err := process.KillDirectory(ctx, data, ""); err != nil {
-				t.Errorf("clean up: %v", err)
-			}
+		if err := leftover.Remove(dir); err != nil {
+			t.Errorf("clean up: %v", err)
 		}
-		os.RemoveAll(dir)
 	})
 	return Config{
 		Scope: "test", Name: name, DataDir: data, PassFile: filepath.Join(dir, "pgpass"), BinDir: binDir(t),

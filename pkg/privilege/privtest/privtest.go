@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/hathi-ha/hathi/integration/leftover"
 	"github.com/hathi-ha/hathi/pkg/privilege"
 )
 
@@ -48,7 +49,10 @@ func again() (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("create home directory: %w", err)
 	}
-	defer os.RemoveAll(home)
+	if err := leftover.Watch(home); err != nil {
+		return 0, err
+	}
+	defer func() { _ = leftover.Remove(home) }() // also what the tests had no time to end
 	if err := os.Chown(home, int(cred.Uid), int(cred.Gid)); err != nil {
 		return 0, fmt.Errorf("give away home directory: %w", err)
 	}
