@@ -8,9 +8,11 @@ import (
 	"github.com/hathi-ha/hathi/pkg/cluster"
 )
 
-// ruleData: there is no database in the data directory.
+// ruleData: there is no database in the data directory. A primary that runs all the same has its files open, whatever
+// became of the directory or keeps this agent from looking: it has to be looked after like any other, and holds the
+// lock, until it has ended. Patroni gives the lock up.
 func ruleData(o *Observation) *Decision {
-	if o.Server.Data == cluster.DataPresent {
+	if o.Server.Data == cluster.DataPresent || o.MayWrite() {
 		return nil
 	}
 	if o.mine() {
@@ -134,6 +136,8 @@ func backoff(now, last clock.Instant, failures int) (clock.Instant, bool) {
 func ruleIdentity(o *Observation) *Decision {
 	known, own := o.Store.View.Initialize.SystemID(), o.Server.SystemID
 	switch {
+	case own == "" && o.Memory.Joined && o.MayWrite():
+		return nil // it was ours, and a primary must not go on beside another one
 	case own == "":
 		return wait("identity-unknown",
 			"data dir for the cluster is not empty, but system ID is invalid; consider doing reinitialize")

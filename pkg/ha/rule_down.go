@@ -235,6 +235,9 @@ func mend(o *Observation) *Decision {
 		return act(Rewind{Leader: upstreamOf(o, leader)}, "rewind", "running pg_rewind from %s", leader.Name)
 	}
 	if o.Settings.RemoveDataDirOnDivergedTimeline || failed && o.Settings.RemoveDataDirOnRewindFailure {
+		if at, blocked := backoff(o.Now, o.Memory.LastClone, o.Memory.CloneFailures); blocked {
+			return wait("rewind-reinitialize-backoff", "waiting before another attempt to copy '%s'", cloneSource(o).Name).until(at)
+		}
 		return act(Reinitialize{From: cloneSource(o).Name, Diverged: true}, "rewind-reinitialize",
 			"reinitializing due to diverged timelines")
 	}
