@@ -40,7 +40,7 @@ func (c *checker) acknowledged(s *server, p position) {
 	c.w.struck(s, p)
 	c.survives()
 	if c.mode.Strict && c.strict && !slices.ContainsFunc(c.w.nodes, func(n *node) bool {
-		return n != s.n && n.server.data && p.within(n.server.pos)
+		return n != s.n && n.server.ours() && p.within(n.server.pos)
 	}) {
 		c.violate("%s acknowledges a commit in strict mode that nobody else has", s.n.name)
 	}
@@ -69,7 +69,7 @@ func (c *checker) survives() {
 	}
 	var without []string
 	for _, name := range key.Standbys {
-		if n := c.w.node(name); n != nil && n.server.data && c.lacks(n.server) {
+		if n := c.w.node(name); n != nil && n.server.ours() && c.lacks(n.server) {
 			without = append(without, name)
 		}
 	}
@@ -121,6 +121,7 @@ func (c *checker) configKey(raw []byte) {
 
 // begins: with synchronous replication a server that begins to write is the one that /sync names.
 func (c *checker) begins(s *server) {
+	c.dogWatches(s.n)
 	if !c.bound || c.w.paused || c.unnamed() {
 		return
 	}

@@ -9,7 +9,7 @@ import (
 func (w *world) disturb(until time.Duration) {
 	w.after(w.between(0, 25*time.Second), func() {
 		if w.now < until && w.faulty {
-			if w.active < 3 && w.now >= w.calm {
+			if w.active < 3 && w.now >= w.calm && !w.spared() {
 				w.inject()
 			}
 			w.disturb(until)
@@ -268,10 +268,11 @@ func (w *world) heal() {
 	if !w.etcd.up {
 		w.etcd.restart()
 	}
+	w.relabel()
 	w.resume()
 	for _, n := range w.nodes {
 		n.server.frozen, n.server.slow = false, 0
-		n.server.mend()
+		n.mend()
 		n.thaw()
 		n.fence.p.thaw()
 		if n.agent != nil {

@@ -25,6 +25,7 @@ type fence struct {
 	// given is the newest lease that was given up, zero if none was.
 	given int64
 	timer *event
+	dogged
 }
 
 func newFence(n *node) *fence {
@@ -91,6 +92,7 @@ func (f *fence) work(what string) {
 			}
 			f.n.server.kill()
 			f.armed, f.stopping = false, false
+			f.calm()
 			f.given = f.charge.LeaseID
 			if r := f.n.agent; r != nil {
 				r.p.run(func() { r.agent.GivenUp(f.given) })
@@ -184,6 +186,9 @@ func (c *client) Arm(_ context.Context, ask func() agent.Charge) error {
 		}
 		return errGuard
 	}
+	if err := f.refuses(charge.Watchdog); err != nil {
+		return err
+	}
 	f.arm(charge)
 	return nil
 }
@@ -210,6 +215,9 @@ func (c *client) Extend(ask func() clock.Instant) {
 	}
 	f.heard()
 	if f.armed && !f.stopping {
+		if deadline > f.charge.Deadline {
+			f.feed() // one that is only taken back proves nothing
+		}
 		c.n.w.check.deadline(c.n, deadline)
 		f.charge.Deadline, f.window = deadline, deadline.Sub(f.n.clock.Now())
 		f.judge()
@@ -222,6 +230,7 @@ func (c *client) replace() {
 	c.n.fence.p.kill()
 	f := c.n.newGuard()
 	if c.charge != nil {
+		_ = f.mind(c.charge.Watchdog) // it takes over, whatever becomes of the device
 		f.arm(*c.charge)
 	}
 }
@@ -236,5 +245,6 @@ func (c *client) Disarm(context.Context) error {
 	}
 	f.heard()
 	f.armed, f.stopping = false, false
+	f.calm()
 	return nil
 }

@@ -48,8 +48,7 @@ func (w *world) spare(n *node) bool {
 // lose takes a machine away with its disk.
 func (n *node) lose() {
 	n.switchOff()
-	s := n.server
-	s.data, s.standby, s.label, s.slots, s.configured = false, false, false, nil, nil
+	n.server.empty()
 }
 
 func (w *world) replace(n *node) bool {

@@ -33,6 +33,7 @@ type node struct {
 	// joinsOnly: its configuration has no bootstrap section. notBefore is when its machine first comes up.
 	joinsOnly bool
 	notBefore time.Duration
+	dog       *device // its watchdog; nil: it has none
 }
 
 // runner is one life of an agent: the process, and what drives its loop.
@@ -67,6 +68,9 @@ func (n *node) startAgent() {
 			r.agent.Publish(agent.Published{Tags: n.tags, ConnURL: n.connURL(), APIURL: n.apiURL(), QuietHeartbeat: true})
 			return nil
 		},
+	}
+	if n.dog != nil {
+		o.Watchdog = n.dog.demand
 	}
 	if n.w.plant != nil {
 		n.w.plant(&o)
@@ -163,7 +167,7 @@ func (n *node) serverChanged() {
 // agentEnded: the agent has ended by itself, for good.
 func (n *node) agentEnded(message string) {
 	n.w.tracef(n, "agent", "has ended %s", message)
-	if message != "" {
+	if message != "" && !n.w.expects(n, message) {
 		n.w.check.gaveUp(n, message)
 	}
 	n.leaving = true
@@ -230,6 +234,9 @@ func (n *node) newGuard() *fence {
 func (n *node) switchOff() {
 	n.w.tracef(n, "node", "is switched off")
 	n.dead = true
+	if n.dog != nil {
+		n.dog.stop()
+	}
 	n.fence.p.kill()
 	n.dropAgent()
 	n.server.kill()

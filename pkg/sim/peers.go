@@ -87,5 +87,6 @@ func (r *runner) told() cluster.PeerStatus {
 	return cluster.PeerStatus{
 		Reachable: true, InRecovery: s.Server.InRecovery, Position: position,
 		Timeline: s.Server.Timeline, Tags: s.Tags, Replaying: s.Server.Replaying,
+		WatchdogFailed: s.WatchdogFailed,
 	}
 }

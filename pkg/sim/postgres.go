@@ -46,6 +46,7 @@ func (p *postgres) Observe(context.Context) cluster.Server {
 		}
 	}
 	o.State = s.state
+	s.troubled(&o)
 	return o
 }
 
@@ -54,6 +55,10 @@ func (p *postgres) observeRunning(o *cluster.Server) {
 	o.Process, o.PostmasterPID, o.PostmasterStart = cluster.ProcessRunning, s.pid, s.started
 	if s.frozen {
 		o.Process = cluster.ProcessFrozen
+	}
+	if s.mute() {
+		o.SilentFor = max(1, s.w.now-s.muteSince)
+		return
 	}
 	if s.phase != phaseServing || s.frozen && p.seen != s.life {
 		o.Rejecting = !s.frozen
@@ -131,6 +136,9 @@ func (p *postgres) Clone(ctx context.Context, c cluster.Copy) error {
 			return err
 		}
 	}
+	if err := s.failsToCopy(); err != nil {
+		return err
+	}
 	s.data, s.label, s.standby, s.upstream, s.pos = true, true, true, cluster.Upstream{}, u.pos
 	s.control, s.checkpoint = "in production", u.checkpoint
 	if !u.primary {
@@ -151,7 +159,7 @@ func (p *postgres) reach(to cluster.Upstream, primary bool) (*server, error) {
 		}
 		u := n.server
 		switch {
-		case !p.s.w.net.linked(p.s.n.number, n.number) || n.frozen:
+		case !p.s.w.net.linked(p.s.n.number, n.number) || n.frozen || u.mute():
 			p.s.w.sleep(2 * time.Second)
 			return nil, fmt.Errorf("connect to %s: timeout", to.Host)
 		case u.phase != phaseServing || u.frozen:
@@ -169,11 +177,14 @@ func (p *postgres) remove() error {
 	switch {
 	case p.s.phase != phaseDown:
 		return errors.New("remove data: the server runs")
+	case p.s.unreadable:
+		return errUnreadable
 	case !p.s.data:
 		return nil
 	}
 	p.s.w.check.removed(p.s)
 	p.s.data, p.s.standby, p.s.slots, p.s.label = false, false, nil, false
+	p.s.emptied()
 	return nil
 }
 
@@ -193,6 +204,9 @@ func (p *postgres) StartReplica(ctx context.Context, upstream cluster.Upstream) 
 	if !p.s.data {
 		return errors.New("start replica: no database")
 	}
+	if err := p.s.usable(); err != nil {
+		return err
+	}
 	p.s.standby, p.s.upstream = true, upstream
 	return p.boot(ctx, time.Minute, nil)
 }
@@ -201,6 +215,10 @@ func (p *postgres) boot(ctx context.Context, timeout time.Duration, guard agent.
 	s := p.s
 	if s.phase != phaseDown {
 		return errors.New("start: postgres runs already")
+	}
+	if err := s.usable(); err != nil {
+		s.state = cluster.StateStartFailed
+		return err
 	}
 	defer p.act(cluster.StateStarting)()
 	s.kill() // what is left of an earlier one
@@ -340,58 +358,5 @@ func (p *postgres) Checkpoint(ctx context.Context) error {
 		return errors.New("checkpoint: the server has ended")
 	}
 	s.checkpoint = s.pos.branch.timeline
-	return nil
-}
-
-// CrashRecovery implements agent.Postgres.
-func (p *postgres) CrashRecovery(ctx context.Context) error {
-	s := p.s
-	if s.phase != phaseDown {
-		return errors.New("crash recovery: postgres runs")
-	}
-	s.kill()
-	if err := s.w.sleepContext(ctx, s.w.between(200*time.Millisecond, 2*time.Second)); err != nil {
-		return err
-	}
-	s.standby, s.control, s.state = false, "shut down", cluster.StateStopped
-	s.pos.lsn += 120
-	s.checkpoint = s.pos.branch.timeline
-	return nil
-}
-
-// CheckDivergence implements agent.Postgres.
-func (p *postgres) CheckDivergence(_ context.Context, leader cluster.Upstream) (cluster.Divergence, error) {
-	s := p.s
-	u, err := p.reach(leader, true)
-	if err != nil {
-		return cluster.Divergence{}, err
-	}
-	return cluster.Divergence{
-		Needed: !s.pos.within(u.pos), LeaderTimeline: u.pos.branch.timeline,
-		LocalTimeline: s.pos.branch.timeline, LocalLSN: s.pos.lsn,
-	}, nil
-}
-
-// Rewind implements agent.Postgres.
-func (p *postgres) Rewind(ctx context.Context, leader cluster.Upstream) error {
-	s := p.s
-	if _, err := p.reach(leader, true); err != nil {
-		return err
-	}
-	p.stop(ctx, cluster.StopFast, false)
-	if err := s.w.sleepContext(ctx, s.w.between(200*time.Millisecond, copyTime/2)); err != nil {
-		return err
-	}
-	u, err := p.reach(leader, true)
-	if err != nil {
-		return err
-	}
-	if u.checkpoint != u.pos.branch.timeline {
-		return fmt.Errorf("rewind: the leader's checkpoint is on timeline %d", u.checkpoint)
-	}
-	s.w.check.removed(s)
-	s.pos = s.pos.until(s.pos.shared(u.pos))
-	s.standby, s.control, s.upstream, s.state = true, "in archive recovery", cluster.Upstream{}, cluster.StateStopped
-	s.checkpoint = u.checkpoint
 	return nil
 }

@@ -65,6 +65,8 @@ type rarities struct {
 	rare *rand.Rand // what they draw from
 	hard []hardship
 	late late
+	// mislabelled: a user has written the name of another cluster into /initialize.
+	mislabelled bool
 }
 
 // chooseRare finds the hardships of a run by their names.
@@ -94,12 +96,28 @@ func (w *world) beginRare() {
 	}
 }
 
+// suffers reports whether a hardship may happen now.
+func (w *world) suffers(name string) bool { return w.faulty && w.has(name) }
+
+// has reports whether the run is about a hardship.
+func (r *rarities) has(name string) bool {
+	return slices.ContainsFunc(r.hard, func(h hardship) bool { return h.name == name })
+}
+
+// rarely is true once in so many times, and only where the run suffers from a hardship.
+func (w *world) rarely(name string, times int) bool {
+	return w.suffers(name) && w.rare.IntN(times) == 0
+}
+
 // befalls takes down that a hardship has happened. It is no cause for another leader; what is one says so besides.
 func (w *world) befalls(n *node, name string) {
 	w.tracef(n, "RARE", "%s", name)
 	w.mark("rare: " + name)
 	w.strike = w.now
 }
+
+// spared reports whether a usual fault does not happen, to leave room for the hardships of the run.
+func (w *world) spared() bool { return len(w.hard) > 0 && w.rare.IntN(4) > 0 }
 
 // endure lets the hardships happen again and again for as long as faults happen.
 func (w *world) endure(until time.Duration) {
@@ -111,7 +129,7 @@ func (w *world) endure(until time.Duration) {
 }
 
 func (w *world) endureOne(h hardship, until time.Duration) {
-	w.after(between(w.rare, time.Second, 30*time.Second), func() { w.strikeRare(h, until) })
+	w.after(between(w.rare, time.Second, 20*time.Second), func() { w.strikeRare(h, until) })
 }
 
 // strikeRare waits for a moment that is good for a hardship.

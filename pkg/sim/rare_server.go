@@ -4,13 +4,18 @@ package sim
 var serverHardships = []hardship{
 	{name: limitsRaised, strike: (*world).raiseLimits},
 	{name: namesFail, begin: synchronously, strike: (*world).failNames},
+	{name: dataUnreadable, strike: (*world).hideData},
+	{name: controlUnreadable, strike: (*world).hideControl},
+	{name: dataRemoved, strike: (*world).removeInPause},
+	{name: serverMute, begin: impatient, strike: (*world).muteLeader},
+	{name: slowStarts, begin: impatient, strike: (*world).startSlowly},
+	{name: foreignData, strike: (*world).bringForeign},
+	{name: identityLost, strike: (*world).loseIdentity},
+	{name: identityPaused, strike: (*world).disturbIdentity},
+	{name: rewindCutOff, begin: rewinding, strike: (*world).depose},
+	{name: rewindFails, begin: rewinding, strike: (*world).depose},
+	{name: rewindForbids, begin: forbidRewind, strike: (*world).deposeForbidden},
+	{name: walRecycled, strike: (*world).recycleWAL},
+	{name: watchdogFails, begin: watchdogs, strike: (*world).failWatchdog},
+	{name: historyShort, begin: shortHistory, strike: (*world).succeed},
 }
-
-// troubles are those of one server.
-type troubles struct {
-	limited   int  // the life in which it has met higher limits of its primary than its own
-	namesFail bool // synchronous_standby_names can't be set
-}
-
-// mend ends all that do not end by themselves.
-func (t *troubles) mend() { t.namesFail = false }

@@ -119,7 +119,7 @@ func (s *server) start() {
 	if s.w.chance(10) {
 		recovery = s.w.between(time.Second, 6*time.Second)
 	}
-	s.later(s.w.slowStart(recovery), s.ready)
+	s.later(s.startsSlowly(s.w.slowStart(recovery)), s.ready)
 }
 
 // fork makes the process that is to become the server.
@@ -294,7 +294,7 @@ func (s *server) stream() time.Duration {
 	u := s.source()
 	fits := u != nil && !s.replaying() && s.phase == phaseServing && !s.primary && !s.n.frozen && !u.n.frozen && u.data &&
 		(u.phase == phaseServing || u.phase == phaseStopping && s.connected) &&
-		(s.connected || !u.frozen && !s.frozen) && s.w.net.linked(s.n.number, u.n.number) && s.pos.within(u.pos)
+		(s.connected || !u.frozen && !s.frozen && !u.mute()) && u.keeps(s.pos) && s.w.net.linked(s.n.number, u.n.number) && s.pos.within(u.pos)
 	if !fits {
 		s.connected = false
 		return s.w.between(100*time.Millisecond, time.Second)

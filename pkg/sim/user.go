@@ -41,7 +41,7 @@ func (w *world) pause(*node) {
 }
 
 func (w *world) resume() {
-	if w.paused && w.faulty && w.check.healthy() != "" {
+	if w.paused && (w.faulty && w.check.healthy() != "" || w.mislabelled) {
 		w.after(time.Second, w.resume)
 		return
 	}

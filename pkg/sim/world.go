@@ -352,6 +352,7 @@ func (w *world) decided(n *node, d ha.Decision) {
 	for i, r := range d.Reasons {
 		if i == 0 || r.Rule != d.Reasons[i-1].Rule {
 			w.rules[r.Rule]++
+			w.appealed(n, r.Rule)
 		}
 	}
 	if _, waiting := d.Action.(ha.Wait); !waiting {
