@@ -240,9 +240,16 @@ func privatePassFile(cred Credentials, host, port string) (env []string, remove 
 	return env, remove, nil
 }
 
-// quoteConf quotes a value for postgresql.conf.
-func quoteConf(v string) string {
-	return "'" + strings.NewReplacer(`'`, `''`, `\`, `\\`).Replace(v) + "'"
-}
+// quoteConf quotes a value for postgresql.conf, in which a string ends with its line.
+// Source: PostgreSQL 17, 19.1.2, and src/backend/utils/misc/guc-file.l, DeescapeQuotedString.
+func quoteConf(v string) string { return "'" + confEscapes.Replace(v) + "'" }
+
+// unquoteConf undoes quoteConf.
+func unquoteConf(v string) string { return confPlain.Replace(strings.TrimSuffix(v, "'")) }
+
+var (
+	confEscapes = strings.NewReplacer(`'`, `''`, `\`, `\\`, "\n", `\n`, "\r", `\r`)
+	confPlain   = strings.NewReplacer(`''`, `'`, `\\`, `\`, `\n`, "\n", `\r`, "\r")
+)
 
 func portText(port int) string { return strconv.Itoa(port) }

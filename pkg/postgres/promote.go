@@ -196,8 +196,7 @@ func (i *Instance) currentRole(ctx context.Context) role {
 func confValue(content, name string) string {
 	for line := range strings.Lines(content) {
 		if v, ok := strings.CutPrefix(line, name+" = '"); ok {
-			v = strings.TrimSuffix(strings.TrimSpace(v), "'")
-			return strings.NewReplacer("''", "'", `\\`, `\`).Replace(v)
+			return unquoteConf(strings.TrimSpace(v))
 		}
 	}
 	return ""

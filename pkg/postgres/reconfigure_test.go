@@ -45,6 +45,17 @@ func TestReconfigure(t *testing.T) {
 		t.Errorf("pending: %+v", s.PendingRestart)
 	}
 
+	// Several lines, as YAML's | gives them: a string of postgresql.conf must not go over the end of its line.
+	lines := "first\nit's \\n the second\r\n"
+	_, err = i.Reconfigure(t.Context(), with(before, Parameter{"cron.lines", lines}))
+	must(t, i, err)
+	if got := sql(t, i, `SHOW cron.lines`); got != lines {
+		t.Errorf("several lines arrived as %q", got)
+	}
+	if got := unquoteConf(quoteConf(lines)[1:]); got != lines {
+		t.Errorf("several lines are read back as %q", got)
+	}
+
 	// The same value in another unit is no change of the server.
 	_, err = i.Reconfigure(t.Context(), with(before, Parameter{"shared_buffers", "16384kB"}))
 	must(t, i, err)
