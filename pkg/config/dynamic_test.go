@@ -103,6 +103,10 @@ func TestValidateDynamic(t *testing.T) {
 		`{"ttl":5}`: true, `{"ttl":"abc"}`: false, `{"pause":"maybe"}`: false, `{"slots":{"a":null}}`: true, `[]`: false, `{"a":NaN}`: false,
 		`{"postgresql":{"parameters":{"max_connections":5}}}`: true, `{"postgresql":{"parameters":[1]}}`: false,
 		`{"postgresql":{"parameters":{"work_mem":{"a":1}}}}`: false, `{"synchronous_mode":"quorum"}`: true, `{"standby_cluster":"x"}`: false,
+		// With one of these in postgresql.conf no line of it could be read.
+		`{"postgresql":{"parameters":{"auto explain.log_analyze":1}}}`: false, `{"postgresql":{"parameters":{"a.b.c":1}}}`: false,
+		`{"postgresql":{"parameters":{"work_mem ":1}}}`: false, `{"postgresql":{"parameters":{"":1}}}`: false, `{"postgresql":{"parameters":{"1x":1}}}`: false,
+		`{"postgresql":{"parameters":{"a.b":"\u0000"}}}`: false, `{"postgresql":{"parameters":{"auto_explain.log_analyze":1}}}`: true,
 	} {
 		if err := ValidateDynamic([]byte(raw)); (err == nil) != ok {
 			t.Errorf("ValidateDynamic(%s) = %v", raw, err)

@@ -195,9 +195,8 @@ func (c *collector) controlledParameters(doc *Node, major int, values map[string
 		c.fail(params, "postgresql.parameters", "must be a mapping")
 	}
 	for _, e := range entriesOf(params) {
-		given[strings.ToLower(e.Key)] = e.Value
-		if e.Value != nil && (e.Value.Kind == List || e.Value.Kind == Map) {
-			c.fail(e.Value, "postgresql.parameters."+e.Key, "must be one value for a PostgreSQL parameter")
+		if c.parameter(e, "postgresql.parameters."+e.Key) {
+			given[strings.ToLower(e.Key)] = e.Value
 		}
 	}
 	if values == nil {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -143,8 +144,7 @@ func (s *section) parameters(name string) []Parameter {
 		if e.Value.null() {
 			continue
 		}
-		if e.Value.Kind == List || e.Value.Kind == Map || strings.ContainsAny(e.Key, "\n='\x00") || e.Key == "" {
-			s.c.fail(e.Value, sub.key(e.Key), "must be one value for a PostgreSQL parameter")
+		if !s.c.parameter(e, sub.key(e.Key)) {
 			continue
 		}
 		values[strings.ToLower(e.Key)] = settingText(e.Value)
@@ -154,6 +154,25 @@ func (s *section) parameters(name string) []Parameter {
 		list = append(list, Parameter{k, values[k]})
 	}
 	return list
+}
+
+// parameterName is what postgresql.conf takes as the name of a setting. With another one PostgreSQL can't read the file
+// at all. Source: PostgreSQL 17, src/backend/utils/misc/guc-file.l, ID and QUALIFIED_ID.
+var parameterName = regexp.MustCompile(`^[A-Za-z_]\w*(\.[A-Za-z_]\w*)?$`)
+
+// parameter reports whether an entry can be a setting of PostgreSQL, and tells what is wrong with it.
+func (c *collector) parameter(e Entry, key string) bool {
+	switch {
+	case !parameterName.MatchString(e.Key):
+		c.fail(e.Value, key, "is not the name of a PostgreSQL parameter: it takes letters, digits and _, and one dot after the name of an extension")
+	case e.Value != nil && (e.Value.Kind == List || e.Value.Kind == Map):
+		c.fail(e.Value, key, "must be one value for a PostgreSQL parameter")
+	case strings.ContainsRune(scalarText(e.Value), 0):
+		c.fail(e.Value, key, "must not contain a zero byte")
+	default:
+		return true
+	}
+	return false
 }
 
 // settingText is a scalar as PostgreSQL reads it.
