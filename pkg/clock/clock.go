@@ -4,6 +4,7 @@
 package clock
 
 import (
+	"math"
 	"sync"
 	"time"
 )
@@ -12,11 +13,30 @@ import (
 // the same for all processes of a machine, so the agent can hand one to the guard. Zero means "never".
 type Instant int64
 
-// Add gives the instant d later.
-func (i Instant) Add(d time.Duration) Instant { return i + Instant(d) }
+// Add gives the instant d later. One that is too far away to be counted is the last, or the first, that can be: a plan for
+// the year 9999 must not be due in the past.
+func (i Instant) Add(d time.Duration) Instant {
+	sum := i + Instant(d)
+	switch {
+	case d > 0 && sum < i:
+		return math.MaxInt64
+	case d < 0 && sum > i:
+		return math.MinInt64
+	}
+	return sum
+}
 
-// Sub gives the time from o to i.
-func (i Instant) Sub(o Instant) time.Duration { return time.Duration(i - o) }
+// Sub gives the time from o to i, within what a duration can be.
+func (i Instant) Sub(o Instant) time.Duration {
+	d := time.Duration(i - o)
+	switch {
+	case i > o && d < 0:
+		return math.MaxInt64
+	case i < o && d > 0:
+		return math.MinInt64
+	}
+	return d
+}
 
 // Before reports whether i is earlier than o.
 func (i Instant) Before(o Instant) bool { return i < o }

@@ -1,6 +1,7 @@
 package clock
 
 import (
+	"math"
 	"testing"
 	"time"
 )
@@ -12,6 +13,21 @@ func TestInstant(t *testing.T) {
 	}
 	if !Instant(0).IsZero() {
 		t.Error("the zero instant is not zero")
+	}
+}
+
+// TestFarAway: what can't be counted does not come out on the other side.
+func TestFarAway(t *testing.T) {
+	a := Instant(time.Hour)
+	last, first := a.Add(math.MaxInt64), Instant(-2).Add(math.MinInt64)
+	if last != math.MaxInt64 || first != math.MinInt64 {
+		t.Errorf("far away are %d and %d", last, first)
+	}
+	if d := last.Sub(first); d != math.MaxInt64 {
+		t.Errorf("between them lies %d", d)
+	}
+	if d := first.Sub(last); d != math.MinInt64 {
+		t.Errorf("backwards between them lies %d", d)
 	}
 }
 
