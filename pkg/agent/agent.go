@@ -67,7 +67,7 @@ type Agent struct {
 	memory     ha.Memory
 	peers      map[string]ha.Peer
 	first      bool // no turn has been made yet
-	configured int64
+	configured configured
 	lastRule   string
 	repeats    int
 	lastLine   string

@@ -45,23 +45,6 @@ func (a *Agent) observe(ctx context.Context) ha.Observation {
 	return o
 }
 
-// adopt takes over the settings of a new /config.
-func (a *Agent) adopt(ctx context.Context, view *cluster.View) {
-	settings := a.o.Settings(view)
-	if !same(settings, a.settings) {
-		a.settings = settings
-		a.mu.Lock()
-		a.ttl = settings
-		a.mu.Unlock()
-		a.o.Store.SetTimeouts(settings.RetryTimeout)
-	}
-	if view.Config.Revision == a.configured || a.o.Configure == nil {
-		return
-	}
-	a.configured = view.Config.Revision
-	a.failed("could not apply the new configuration", a.o.Configure(ctx, view))
-}
-
 // remember updates what is kept between turns from what was just seen.
 func (a *Agent) remember(o *ha.Observation) {
 	m, s := &a.memory, o.Server

@@ -241,7 +241,7 @@ func (a *Agent) Reload() {
 		if a.o.Reload != nil {
 			a.failed("could not reload the configuration", a.o.Reload(context.Background()))
 		}
-		a.configured = 0
+		a.configured = configured{}
 	})
 }
 
