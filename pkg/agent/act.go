@@ -54,7 +54,7 @@ func (a *Agent) act(ctx context.Context, o ha.Observation, d ha.Decision) bool {
 		a.end(x.Message)
 		return false
 	case ha.Done:
-		a.leave(ctx, o)
+		a.leave(ctx)
 		return false
 	default:
 		return a.actKeys(ctx, o, d) || a.actFailsafe(ctx, o, d) || a.actJob(ctx, o, d)
@@ -196,7 +196,7 @@ func (a *Agent) checkpoint(ctx context.Context) {
 }
 
 // leave is the clean end. In pause the server and its keys stay as they are, and the lease runs out.
-func (a *Agent) leave(ctx context.Context, o ha.Observation) {
+func (a *Agent) leave(ctx context.Context) {
 	a.disarm(ctx)
 	a.end("")
 }

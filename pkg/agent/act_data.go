@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
@@ -47,8 +48,11 @@ func (a *Agent) found(ctx context.Context, x ha.Bootstrap, revision int64) error
 	if view.Initialize.Revision != revision {
 		return fmt.Errorf("somebody else has changed the initialize key to %q", view.Initialize.Value)
 	}
-	if ok, err := a.o.Store.PutInitialize(ctx, server.SystemID, revision); err != nil || !ok {
-		return fmt.Errorf("write the initialize key (still ours: %v): %w", ok, err)
+	switch ok, err := a.o.Store.PutInitialize(ctx, server.SystemID, revision); {
+	case err != nil:
+		return fmt.Errorf("write the initialize key: %w", err)
+	case !ok:
+		return errors.New("write the initialize key: somebody else has changed it meanwhile")
 	}
 	if !view.Config.Present {
 		if _, err := a.o.Store.PutConfig(ctx, a.o.InitialConfig(), 0); err != nil {

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"log/slog"
 	"reflect"
 	"strings"
 	"time"
@@ -117,6 +116,6 @@ func same(x, y any) bool { return reflect.DeepEqual(x, y) }
 // failed logs what went wrong with an action; the next observation shows what became of it.
 func (a *Agent) failed(what string, err error) {
 	if err != nil {
-		a.o.Log.Log(context.Background(), slog.LevelWarn, what, "error", err)
+		a.o.Log.Warn(what, "error", err)
 	}
 }
