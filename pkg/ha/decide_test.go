@@ -184,6 +184,9 @@ func TestDecide(t *testing.T) {
 		{"leader starting too long, alone", []change{starting, long, answers("b", 0, unreachable), answers("c", 0, unreachable)}, Wait{}, "failover is not possible"},
 		{"replica starting", []change{replica, starting}, Wait{}, "Still starting up as a standby."},
 		{"for longer than a loop", []change{replica, starting, func(o *Observation) { o.Memory.StartingSince = o.Now.Add(-10 * time.Second) }}, Follow{Upstream: cluster.Upstream{Member: "b", Host: "b", Port: "5432"}}, "Still starting up as a standby."},
+		{"for longer than a loop, while the leader has no address", []change{replica, starting, func(o *Observation) {
+			o.Memory.StartingSince, o.Store.View.Members = o.Now.Add(-10*time.Second), nil
+		}}, Wait{}, "Still starting up as a standby."},
 		{"while nobody leads", []change{orphan, starting, func(o *Observation) { o.Memory.StartingSince = o.Now.Add(-10 * time.Second) }}, Wait{}, "Still starting up as a standby."},
 		{"busy leader keeps the lock", []change{silent}, Wait{}, "Error communicating with PostgreSQL"},
 		{"frozen postmaster is given time", []change{frozen(time.Second)}, Wait{}, "stopped by a signal"},

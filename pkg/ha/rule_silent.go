@@ -73,6 +73,9 @@ func startingReplica(o *Observation) *Decision {
 		return wait("starting-replica", "Still starting up as a standby.")
 	}
 	to := target(o)
+	if to.Host == "" && !o.Self.Tags.NoStream() {
+		return wait("starting-replica", "Still starting up as a standby.") // its address is not known now; see replicaFollow
+	}
 	return act(Follow{Upstream: to}, "starting-follow", "Still starting up as a standby.").
 		because("starting-follow", "following %s", to.Title())
 }
