@@ -193,6 +193,11 @@ func (i *Instance) ask(ctx context.Context, s *cluster.Server) {
 		o.drop()
 		o.pid, o.lastSeen, o.timeline, o.loaded = s.PostmasterPID, time.Now(), lastTimeline{}, ""
 	}
+	if ctx.Err() != nil {
+		// Whoever asks has waited for others and gone: that is no reason to end the connection, which all share.
+		s.SilentFor = max(time.Since(o.lastSeen), 1)
+		return
+	}
 	a, err := i.answer(ctx, s)
 	if err != nil {
 		o.drop()
