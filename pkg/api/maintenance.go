@@ -77,7 +77,7 @@ func (s *Server) postFailsafe(r *http.Request) reply {
 		return *refused
 	}
 	var q failsafeQuestion
-	if err := json.Unmarshal(raw, &q); err != nil || q.Name == "" || q.ConnURL == "" || q.APIURL == "" || q.ttl() > longestPromise {
+	if err := json.Unmarshal(raw, &q); err != nil || q.Name == "" || q.ConnURL == "" || q.APIURL == "" || q.TTL < 0 || q.TTL > longestPromise.Milliseconds() {
 		return failure(http.StatusBadRequest, "name, conn_url and api_url are needed, an object of numbers as slots, and a time of at most %s", longestPromise)
 	}
 	lsn, err := s.o.Node.Failsafe(cluster.FailsafeQuestion{

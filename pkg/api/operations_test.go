@@ -171,6 +171,8 @@ func TestChanges(t *testing.T) {
 		{"POST /failsafe", failsafeBody, failsafeOn(ErrFailsafeOff), 502, ""},
 		{"POST /failsafe", `{"name": "db1"}`, failsafeOn(nil), 400, ""},
 		{"POST /failsafe", strings.Replace(failsafeBody, "30000", "3600001", 1), failsafeOn(nil), 400, ""},
+		{"POST /failsafe", strings.Replace(failsafeBody, "30000", "-1", 1), failsafeOn(nil), 400, ""},
+		{"POST /failsafe", strings.Replace(failsafeBody, "30000", "9223372036854775807", 1), failsafeOn(nil), 400, ""},
 		{"POST /failsafe", strings.Replace(failsafeBody, "77", `"x"`, 1), failsafeOn(nil), 400, ""},
 		{"PATCH /config", `{"ttl": 31}`, nil, 200, `{"loop_wait": 10, "ttl": 31}`},
 		{"PATCH /config", `{"ttl": 31}`, func(w *world) { w.races = 1 }, 200, `{"loop_wait": 10, "ttl": 31}`},

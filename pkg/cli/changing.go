@@ -165,7 +165,7 @@ func (o *changing) sure(force bool, ask func() error) error {
 // limit is what --timeout says, or what is given.
 func (o *changing) limit(otherwise time.Duration) time.Duration {
 	if o.timeout.given {
-		return time.Duration(max(0, o.timeout.value) * float64(time.Second))
+		return o.timeout.duration()
 	}
 	return otherwise
 }

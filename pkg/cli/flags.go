@@ -2,10 +2,12 @@ package cli
 
 import (
 	"errors"
+	"math"
 	"os"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -112,7 +114,7 @@ func (i *integer) Set(s string) error {
 	return nil
 }
 
-// seconds is a number of seconds; zero is off.
+// seconds is a number of seconds; zero, and anything below, is off.
 type seconds struct {
 	value float64
 	given bool
@@ -122,11 +124,19 @@ func (f *seconds) String() string { return "" }
 func (f *seconds) Type() string   { return "float" }
 func (f *seconds) Set(s string) error {
 	n, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
-	if err != nil {
+	if err != nil || math.IsNaN(n) {
 		return worded("'%s' is not a valid float.", s)
 	}
 	f.value, f.given = n, true
 	return nil
+}
+
+// forever is longer than anybody waits, and still can be added to.
+const forever = 100 * 365 * 24 * time.Hour
+
+// duration gives at most forever: a larger number, infinity for one, can't be counted.
+func (f *seconds) duration() time.Duration {
+	return time.Duration(min(max(0, f.value*float64(time.Second)), float64(forever)))
 }
 
 // fileText is the text of a file that has to be there when the command line is read; a dash is standard input,

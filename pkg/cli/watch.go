@@ -22,7 +22,7 @@ func (w *watchOptions) declare(cmd *cobra.Command) {
 func (w *watchOptions) interval() time.Duration {
 	switch {
 	case w.every.given:
-		return time.Duration(max(0, w.every.value) * float64(time.Second))
+		return w.every.duration()
 	case w.two:
 		return 2 * time.Second
 	}

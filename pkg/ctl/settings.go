@@ -17,6 +17,9 @@ type settings struct {
 	loopSeconds int
 }
 
+// longestLoop is the largest loop_wait that members take, in seconds.
+const longestLoop = 1e8
+
 // readSettings never fails: a document that can't be read counts as {}.
 // Source: Patroni 4.1, global_config.py.
 func readSettings(doc cluster.Document) settings {
@@ -30,7 +33,7 @@ func readSettings(doc cluster.Document) settings {
 		s.sync = syncMode(m["synchronous_mode"])
 	}
 	if n, ok := m["loop_wait"].(json.Number); ok {
-		if i, err := n.Int64(); err == nil && i > 0 {
+		if i, err := n.Int64(); err == nil && i > 0 && i <= longestLoop {
 			s.loopSeconds = int(i)
 		}
 	}

@@ -2,6 +2,7 @@ package ctl
 
 import (
 	"testing"
+	"time"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
 )
@@ -22,6 +23,18 @@ func TestStandbyCluster(t *testing.T) {
 		v := &cluster.View{Config: cluster.Document{Present: true, Raw: []byte(doc)}}
 		if got := StandbyCluster(v); got != want {
 			t.Errorf("%s: %t, want %t", doc, got, want)
+		}
+	}
+}
+
+// TestLoopWait: a number that no member takes is not waited by.
+func TestLoopWait(t *testing.T) {
+	for doc, want := range map[string]time.Duration{
+		`{"loop_wait": 5}`: 5 * time.Second, `{"loop_wait": -5}`: 10 * time.Second, `{"loop_wait": 9223372036854775807}`: 10 * time.Second,
+		`{"loop_wait": "x"}`: 10 * time.Second, `no JSON`: 10 * time.Second,
+	} {
+		if got := LoopWait(&cluster.View{Config: cluster.Document{Present: true, Raw: []byte(doc)}}); got != want {
+			t.Errorf("%s: %s, want %s", doc, got, want)
 		}
 	}
 }
