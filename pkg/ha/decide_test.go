@@ -212,7 +212,7 @@ func TestDecide(t *testing.T) {
 		{"a new node clones who offers it", []change{replica, noData, func(o *Observation) { o.Store.View.Members[2].Tags = cluster.Tags{"clonefrom": true} }}, Clone{From: "c"}, "trying to bootstrap from replica 'c'"},
 		{"a leader without data gives up", []change{noData}, ReleaseLeader{}, "data dir empty"},
 		{"a directory that is no database is left alone", []change{replica, func(o *Observation) { o.Server.Data, o.Server.DataError = cluster.DataForeign, "it holds x" }}, Wait{}, "data directory is not accessible: it holds x"},
-		{"data of another cluster", []change{replica, func(o *Observation) { o.Server.SystemID = "7000000000000000009" }}, Exit{Message: "system ID mismatch, node a belongs to a different cluster: 7000000000000000001 != 7000000000000000009"}, "system ID mismatch"},
+		{"data of another cluster", []change{replica, func(o *Observation) { o.Server.SystemID = "7000000000000000009" }}, Exit{Message: "system ID mismatch, node a belongs to a different cluster: 7000000000000000001 != 7000000000000000009 (the cluster's, and that of the data directory): point postgresql.data_dir to data of this cluster, or to an empty directory for a new copy, or correct scope"}, "system ID mismatch"},
 		{"a replica must not name the cluster", []change{orphan, newCluster, func(o *Observation) { o.Memory.Joined, o.Memory.Adopted = false, true }}, Exit{Message: replicaFirst}, "No initialize key in DCS"},
 		{"a primary names the cluster", []change{unlocked, newCluster, func(o *Observation) { o.Memory.Joined = false }}, WriteInitialize{SystemID: systemID}, "system identifier"},
 

@@ -148,7 +148,8 @@ func ruleIdentity(o *Observation) *Decision {
 		return nil
 	case known != "" && known != own:
 		text := "system ID mismatch, node " + o.Self.Name + " belongs to a different cluster: " + known + " != " + own
-		return act(Exit{Message: text}, "identity-mismatch", "%s", text)
+		return act(Exit{Message: text + " (the cluster's, and that of the data directory): point postgresql.data_dir to data of this cluster, " +
+			"or to an empty directory for a new copy, or correct scope"}, "identity-mismatch", "%s", text)
 	case known != "" || o.paused():
 		return nil
 	}
