@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,7 +75,7 @@ func (i *Instance) run(ctx context.Context, c command) (string, error) {
 	i.log.Debug("running " + name)
 	defer i.log.Debug(name + " is over")
 	if err := cmd.Start(); err != nil {
-		return "", fmt.Errorf("run %s: %w", cmd.Path, err)
+		return "", c.notStarted(err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
@@ -88,6 +89,15 @@ func (i *Instance) run(ctx context.Context, c command) (string, error) {
 		return out.String(), fmt.Errorf("run %s: %w: %s", name, err, lastLines(out.String()))
 	}
 	return out.String(), nil
+}
+
+// notStarted says what to look at when a program could not be started.
+func (c command) notStarted(err error) error {
+	err = fmt.Errorf("run %s: %w", c.path, err)
+	if !c.user && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound)) {
+		return fmt.Errorf("%w; set postgresql.bin_dir to the directory of PostgreSQL's programs", err)
+	}
+	return err
 }
 
 func (c command) prepare() (*exec.Cmd, error) {

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -29,5 +30,18 @@ func TestChildEnv(t *testing.T) {
 	got := childEnv([]string{"A=1", "PATRONI_SUPERUSER_PASSWORD=x", "HATHI_X=1", "XPATRONI_=1"})
 	if strings.Join(got, " ") != "A=1 XPATRONI_=1" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestProgramThatIsMissing: a wrong bin_dir is named as what it is.
+func TestProgramThatIsMissing(t *testing.T) {
+	i := newInstance(t, newConfig(t, "node1"))
+	_, err := i.run(t.Context(), command{path: filepath.Join(t.TempDir(), "initdb")})
+	if err == nil || !strings.Contains(err.Error(), "postgresql.bin_dir") {
+		t.Errorf("a program of PostgreSQL: %v", err)
+	}
+	_, err = i.run(t.Context(), command{path: "/nowhere/script", user: true})
+	if err == nil || strings.Contains(err.Error(), "postgresql.bin_dir") {
+		t.Errorf("a command of the user: %v", err)
 	}
 }
