@@ -14,6 +14,9 @@ import (
 	"github.com/hathi-ha/hathi/pkg/ctl"
 )
 
+// restartFailed is the whole answer of a member whose server did not come up again, by contract.
+const restartFailed = "restart failed"
+
 type restartOptions struct {
 	changing
 	group     integer
@@ -168,6 +171,9 @@ func (o *restartOptions) one(ctx context.Context, s *subject, m cluster.Member, 
 		o.sayOf(m, false, answer.Status, "Failed: another restart is already scheduled on member %s", m.Name)
 	default:
 		o.sayOf(m, false, answer.Status, "Failed: restart for member %s, status code=%d, (%s)", m.Name, answer.Status, answer.Body)
+		if answer.Body == restartFailed {
+			o.hint("The log of %s says why.", m.Name)
+		}
 	}
 	return false, nil
 }

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
 	"strconv"
@@ -117,16 +119,27 @@ func dropRoot(cfg *config.Config) error {
 	return privilege.DropTo(owner)
 }
 
-// loadNode reads the configuration of a node; one with mistakes is an error.
+// loadNode reads the configuration of a node; one with mistakes is an error, which tells the warnings, too: a key that is
+// missing may be there under a mistyped name.
 func loadNode(path string) (config.Inspection, error) {
 	in, err := config.Inspect(path, os.Environ())
-	if err == nil && len(in.Errors) > 0 {
-		err = in.Errors
-	}
-	if err != nil {
-		return in, fmt.Errorf("the configuration has mistakes, nothing was started:\n%w", err)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return in, fmt.Errorf("nothing was started: %w; the file is read as the user that PostgreSQL runs as, %s: let that user read it", err, userName())
+	case err != nil:
+		return in, fmt.Errorf("nothing was started: %w", err)
+	case len(in.Errors) > 0:
+		return in, fmt.Errorf("the configuration has mistakes, nothing was started:\n%w", append(in.Errors, in.Warnings...))
 	}
 	return in, nil
+}
+
+// userName is the name of the user that this process runs as, or its number.
+func userName() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return strconv.Itoa(os.Geteuid())
 }
 
 func logOptions(l config.Log) hathilog.Options {

@@ -50,3 +50,17 @@ postgresql:
 		t.Errorf("two modes at once: exit code %d, want 2", code)
 	}
 }
+
+// TestMistypedKey: where a key is missing the one that was meant by it is told, too.
+func TestMistypedKey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "node.yml")
+	if err := os.WriteFile(path, []byte("scpoe: shop\nname: db1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := loadNode(path)
+	for _, want := range []string{":1: scope: required, but missing; add it\n", ":1: scpoe: shop: unknown key, it has no effect; did you mean scope?"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("no %q in %v", want, err)
+		}
+	}
+}
