@@ -54,7 +54,10 @@ func (d Demand) Check() error {
 	if d.Driver != driverDefault && d.Driver != driverTesting {
 		return fmt.Errorf("watchdog.driver: %s is unknown; use default", d.Driver)
 	}
-	if err := unix.Faccessat(unix.AT_FDCWD, d.Device, unix.W_OK, unix.AT_EACCESS); err != nil {
+	switch err := unix.Faccessat(unix.AT_FDCWD, d.Device, unix.W_OK, unix.AT_EACCESS); {
+	case errors.Is(err, unix.ENOENT):
+		return fmt.Errorf("watchdog device %s: %w; load its driver (modprobe softdog), correct watchdog.device, or set watchdog.mode: off", d.Device, err)
+	case err != nil:
 		return fmt.Errorf("watchdog device %s can't be written to: %w; give it to the user that runs PostgreSQL", d.Device, err)
 	}
 	return nil

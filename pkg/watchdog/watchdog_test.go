@@ -99,3 +99,10 @@ func TestUnusable(t *testing.T) {
 		}
 	}
 }
+
+func TestNoDevice(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "watchdog")
+	if err := demand(path).Check(); err == nil || !strings.Contains(err.Error(), path+": no such file or directory; load its driver") {
+		t.Error(err)
+	}
+}
