@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/api"
@@ -93,7 +94,8 @@ func (a *Agent) mayRestart(r api.RestartRequest) error {
 		r.RestartPending && len(s.Server.PendingRestart) == 0:
 		return api.ErrConditions
 	case a.settings.Pause && s.Server.Process == cluster.ProcessNone && !s.Server.StandbySignal && s.View != nil && s.View.Locked() && s.View.Leader.Name != a.o.Name:
-		return api.ErrRestartFailed // nothing would demote the second primary that this would make
+		return fmt.Errorf("%w: the cluster is paused and %s leads; nothing would demote the second primary that this could make",
+			api.ErrRestartFailed, s.View.Leader.Name)
 	}
 	return nil
 }
