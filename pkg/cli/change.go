@@ -71,6 +71,7 @@ func (o *changeOptions) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	o.hintUnknown(s, v)
 	if err := o.topology(s, v); err != nil {
 		return err
 	}

@@ -119,7 +119,7 @@ func (o *changing) beginLooking(ctx context.Context, args []string, group intege
 	if err != nil {
 		return nil, nil, err
 	}
-	return s.viewed(ctx)
+	return o.viewed(ctx, s)
 }
 
 // say prints the outcome of all.

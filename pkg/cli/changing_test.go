@@ -155,3 +155,22 @@ func everywhere(status int, body string) map[string][]ctl.Answer {
 	}
 	return all
 }
+
+// TestUnknownCluster: a name without keys is told of, for it is mistyped or the cluster was never founded.
+func TestUnknownCluster(t *testing.T) {
+	const want = "No cluster \"nosuch\" is known to etcd.\n"
+	for _, args := range []string{
+		"list", "topology", "history", "show-config", "dsn", "version", "pause", "resume", "edit-config -s ttl=40",
+		"switchover --force", "failover --candidate node2 --force", "demote-cluster --host far --force", "promote-cluster --force", "flush switchover",
+	} {
+		words := strings.Fields(args)
+		words = append([]string{words[0], "nosuch"}, words[1:]...)
+		got, _ := run(t, &fakeCluster{views: []*cluster.View{{}}}, "hathi", "", words...)
+		if strings.Count(got, want) != 1 {
+			t.Errorf("%s: %q", args, got)
+		}
+		if got, _ := run(t, &fakeCluster{views: []*cluster.View{{}}}, "patronictl", "", words...); strings.Contains(got, want) {
+			t.Errorf("patronictl %s: %q", args, got)
+		}
+	}
+}

@@ -101,6 +101,7 @@ func (o *flushOptions) switchover(ctx context.Context, s *subject) error {
 	if err != nil {
 		return err
 	}
+	o.hintUnknown(s, v)
 	if !ctl.Scheduled(v) {
 		o.say("No pending scheduled switchover")
 		return nil

@@ -96,9 +96,7 @@ func (o *listOptions) round(ctx context.Context, s *session, names []string, wat
 			return err
 		}
 		frame = append(frame, out...)
-		if !v.Initialize.Present && len(v.Members) == 0 {
-			o.hint("No cluster %q is known to etcd.", name)
-		}
+		o.hintUnknown(sub, v)
 	}
 	if watching && terminal(o.out) {
 		frame = append([]byte("\x1b[2J\x1b[1;1H"), frame...)

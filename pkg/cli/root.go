@@ -23,6 +23,8 @@ func (e *env) root() *cobra.Command {
 		SilenceUsage:     true,
 		SilenceErrors:    true,
 		Args:             cobra.ArbitraryArgs,
+		// Two letters of a command's name may be wrong.
+		SuggestionsMinimumDistance: 2,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true // ours knows the names of the program
 	root.Flags().SortFlags = false
@@ -37,7 +39,7 @@ func (e *env) root() *cobra.Command {
 	root.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) > 0:
-			return usageError{text: "No such command '" + args[0] + "'."}
+			return e.noSuchCommand(cmd, args[0])
 		case cmd.Flags().NFlag() > 0:
 			return usageError{text: "Missing command."}
 		}
@@ -55,6 +57,17 @@ func (e *env) root() *cobra.Command {
 		helpFlag(cmd)
 	}
 	return root
+}
+
+// noSuchCommand names, beside the mistake, the commands that may have been meant; patronictl does not.
+func (e *env) noSuchCommand(root *cobra.Command, name string) error {
+	text := "No such command '" + name + "'."
+	if !e.contract() {
+		if near := root.SuggestionsFor(name); len(near) > 0 {
+			text += " Did you mean " + strings.Join(near, " or ") + "?"
+		}
+	}
+	return usageError{text: text}
 }
 
 // helpCommand shows the same as --help; patronictl has none.

@@ -71,17 +71,25 @@ func (e *env) look(ctx context.Context, args []string, group integer) (*subject,
 	if err != nil {
 		return nil, nil, err
 	}
-	return s.viewed(ctx)
+	return e.viewed(ctx, s)
 }
 
 // viewed gives the cluster with what it is now, and closes it if that can't be read.
-func (s *subject) viewed(ctx context.Context) (*subject, *cluster.View, error) {
+func (e *env) viewed(ctx context.Context, s *subject) (*subject, *cluster.View, error) {
 	v, err := s.snapshot(ctx)
 	if err != nil {
 		s.close()
 		return nil, nil, err
 	}
+	e.hintUnknown(s, v)
 	return s, v, nil
+}
+
+// hintUnknown says so where a cluster has no keys: its name is mistyped, or it was never founded.
+func (e *env) hintUnknown(s *subject, v *cluster.View) {
+	if !v.Initialize.Present && len(v.Members) == 0 {
+		e.hint("No cluster %q is known to etcd.", s.name)
+	}
 }
 
 // grouped makes sure that a group is known where the cluster has several: it asks, or refuses if nothing may be

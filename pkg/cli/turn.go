@@ -85,6 +85,7 @@ func (o *turnOptions) decide(ctx context.Context, s *subject) error {
 	if err != nil {
 		return err
 	}
+	o.hintUnknown(s, v)
 	if err := o.turn.Check(v); err != nil {
 		return err
 	}
