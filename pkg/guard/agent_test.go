@@ -77,13 +77,23 @@ func fakeAgent(dir string, c *Client) int {
 	return 0
 }
 
-// fenced checks that nothing is left of the server before the deadline, and that the lock was given up then.
+// starved is a pause of a process on this machine from which on the fence can't be judged: it takes several turns of the
+// guard and of the kernel within the margin. A lease is ten times as long in use, and the margin three times; for a machine
+// that does not run the guard at all there is the watchdog.
+const starved = 40 * time.Millisecond
+
+// fenced checks that nobody of the server wrote after the deadline, and that the lock was given up when nothing was left.
 func (n *testNode) fenced() {
 	n.t.Helper()
+	longest := witness()
 	deadline := clock.Instant(n.noted("deadline")[0])
 	n.await("nothing is left of the server", func() bool { return n.serverProcesses() == 0 })
-	if late := (clock.System{}).Now().Sub(deadline); late > 0 {
-		n.t.Errorf("the last process of the server ended %s after the deadline", late)
+	pause, late := longest(), n.lastWrite().Sub(deadline)
+	switch {
+	case late > 0 && pause < starved:
+		n.t.Errorf("the server wrote %s after the deadline", late)
+	case late > 0:
+		n.t.Logf("the server wrote %s after the deadline, on a machine that kept a process waiting for %s", late, pause)
 	}
 	n.await("the lock is given up", func() bool { return len(n.noted("released")) > 0 })
 	if got := n.noted("released")[0]; got != 7 {

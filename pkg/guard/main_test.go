@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -28,6 +29,14 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	os.Exit(nodeProcess(os.Args[2], os.Args[3], os.Args[4:]))
+}
+
+// The kernel lists children by the thread that has started them, and a postmaster has one: a server's main goroutine stays
+// on the first, on which it is only until init is over.
+func init() {
+	if len(os.Args) > 2 && os.Args[1] == "node" && os.Args[2] == "server" {
+		runtime.LockOSThread()
+	}
 }
 
 // window is how far ahead the fake agents set their deadline: killed 0.31 s before it, stopped 0.5 s before that.
@@ -73,7 +82,7 @@ func nodeProcess(kind, dir string, args []string) int {
 	return code
 }
 
-// fakeServer works in the data directory with children, and is deaf to all that can be heard.
+// fakeServer works in the data directory with children, each writes when it does, and is deaf to all that can be heard.
 func fakeServer(dir string, args []string) error {
 	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
 	if err := os.Chdir(filepath.Join(dir, "data")); err != nil {
@@ -91,10 +100,51 @@ func fakeServer(dir string, args []string) error {
 			return err
 		}
 	}
-	fmt.Println("ready")
-	for {
-		time.Sleep(time.Hour)
+	out, err := os.Create(filepath.Join(dir, fmt.Sprintf("wrote-%d", os.Getpid())))
+	if err != nil {
+		return err
 	}
+	fmt.Println("ready")
+	for ; ; time.Sleep(5 * time.Millisecond) {
+		if _, err := out.WriteAt(fmt.Appendf(nil, "%020d", clock.System{}.Now()), 0); err != nil {
+			return err
+		}
+	}
+}
+
+// lastWrite is when a process of the server last wrote: nobody who looks for the end of processes is as exact.
+func (n *testNode) lastWrite() clock.Instant {
+	n.t.Helper()
+	files, err := filepath.Glob(filepath.Join(n.dir, "wrote-*"))
+	if err != nil || len(files) == 0 {
+		n.t.Fatalf("the server has never written: %v", err)
+	}
+	var last clock.Instant
+	for _, f := range files {
+		for _, at := range noted(n.dir, filepath.Base(f)) {
+			last = max(last, clock.Instant(at))
+		}
+	}
+	return last
+}
+
+// witness looks at how long this machine keeps a process waiting, until the function that it gives is called: that gives
+// the longest pause.
+func witness() (end func() time.Duration) {
+	stop, longest := make(chan struct{}), make(chan time.Duration)
+	go func() {
+		var most time.Duration
+		for before := time.Now(); ; {
+			select {
+			case <-stop:
+				longest <- max(most, time.Since(before))
+				return
+			case <-time.After(2 * time.Millisecond):
+			}
+			most, before = max(most, time.Since(before)), time.Now()
+		}
+	}()
+	return func() time.Duration { close(stop); return <-longest }
 }
 
 // note adds a number to a file, one a line.
@@ -169,7 +219,10 @@ func (n *testNode) startServer(children int) {
 		n.t.Fatal(err)
 	}
 	postgres := filepath.Join(n.dir, n.program) // a process is told by its program
-	if err := os.WriteFile(postgres, self, 0o755); err != nil {
+	syscall.ForkLock.RLock()                    // a child of another test that had the file open for writing would keep it from being run
+	err = os.WriteFile(postgres, self, 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		n.t.Fatal(err)
 	}
 	n.server = exec.Command(postgres, "node", "server", n.dir, strconv.Itoa(children))

@@ -54,7 +54,10 @@ func program(t *testing.T, name string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, self, 0o755); err != nil {
+	syscall.ForkLock.RLock() // a child of another test that had the file open for writing would keep it from being run
+	err = os.WriteFile(path, self, 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	return path
