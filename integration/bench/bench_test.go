@@ -1,12 +1,11 @@
 //go:build bench
 
-// Package bench measures how long clients wait when something happens to a cluster of real processes. It
-// is built only with the tag bench: make bench.
 package bench
 
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"strconv"
@@ -127,6 +126,31 @@ var events = []event{
 		c.Hathi("list")
 		return float64(time.Since(begin).Microseconds()) / 1000
 	}},
+	{"tab", "what completion offers of the running cluster", "≤ 100 ms", "-", "ms", "", completion(true)},
+	{"tab-mute", "the end of a completion whose etcd says nothing", "≤ 100 ms", "-", "ms", "", completion(false)},
+}
+
+// completion measures what a person waits for after a TAB, besides the shell itself.
+func completion(answered bool) func(*testcluster.Cluster) float64 {
+	return func(c *testcluster.Cluster) float64 {
+		healthy(c, 2*time.Minute)
+		mute, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			c.T.Fatal(err)
+		}
+		defer mute.Close()
+		args := []string{"__complete", "reload", "demo", ""}
+		if !answered {
+			args = append([]string{"-d", mute.Addr().String()}, args...)
+		}
+		begin := time.Now()
+		out, _ := c.RunAs("hathi", "", nil, args...)
+		took := float64(time.Since(begin).Microseconds()) / 1000
+		if strings.Contains(out, "node1") != answered {
+			c.T.Errorf("completion says\n%s", out)
+		}
+		return took
+	}
 }
 
 // gap measures the longest time between two acknowledged commits around an event.

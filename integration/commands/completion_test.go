@@ -7,10 +7,8 @@ import (
 	"time"
 
 	"github.com/hathi-ha/hathi/integration/testcluster"
+	"github.com/hathi-ha/hathi/pkg/dcs/etcd"
 )
-
-// completionLimit is how long a person may wait for what a shell offers.
-const completionLimit = 100 * time.Millisecond
 
 // completion asks for what the shells' scripts ask for: values that only the running cluster knows.
 func completion(t *testing.T, c *testcluster.Cluster) {
@@ -40,7 +38,7 @@ func completion(t *testing.T, c *testcluster.Cluster) {
 		t.Errorf("keys that are in etcd and keys that may be should be offered: %s", keys)
 	}
 	shells(t, c)
-	inTime(t, c)
+	withoutEtcd(t, c)
 }
 
 // again asks several times, because on a busy machine etcd may be too late for completion, which is silent then.
@@ -72,29 +70,27 @@ func offered(t *testing.T, c *testcluster.Cluster, program, line string) string 
 	return ""
 }
 
-// inTime takes the best of several, because other tests share the machine: with etcd there, with nobody at its
-// address, and with an etcd that accepts connections and says nothing.
-func inTime(t *testing.T, c *testcluster.Cluster) {
+// withoutEtcd: completion offers nothing and soon gives up with nobody at the address of etcd, and with an etcd that accepts
+// connections and says nothing, for which other commands wait for seconds. What it takes is in make bench; here the best of
+// several only tells giving up from waiting, on a machine that is busy.
+func withoutEtcd(t *testing.T, c *testcluster.Cluster) {
 	mute, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer mute.Close()
-	for name, args := range map[string][]string{
-		"etcd is there": nil, "nobody is there": {"-d", "127.0.0.1:1"}, "etcd is mute": {"-d", mute.Addr().String()},
-	} {
+	for name, address := range map[string]string{"nobody is there": "127.0.0.1:1", "etcd is mute": mute.Addr().String()} {
 		best := time.Hour
-		for range 8 {
+		for try := 0; try < 8 && best > etcd.DefaultTimeout/4; try++ {
 			started := time.Now()
-			out, _ := c.RunAs("hathi", "", nil, append(args, "__complete", "reload", "demo", "")...)
+			out, _ := c.RunAs("hathi", "", nil, "-d", address, "__complete", "reload", "demo", "")
 			best = min(best, time.Since(started))
-			if silent := strings.HasPrefix(out, ":"); args != nil && !silent {
+			if !strings.HasPrefix(out, ":") {
 				t.Errorf("%s: completion says\n%s", name, out)
 			}
 		}
-		t.Logf("%s: %s", name, best.Round(time.Millisecond))
-		if best > completionLimit {
-			t.Errorf("%s: completion took %s at best, %s are allowed", name, best, completionLimit)
+		if best > etcd.DefaultTimeout/4 {
+			t.Errorf("%s: completion took %s at best", name, best)
 		}
 	}
 }

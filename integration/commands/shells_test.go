@@ -52,11 +52,7 @@ func inPtyOf(t *testing.T, shell *exec.Cmd, setup string) *dialogue {
 // typeIn presses TAB where a person would.
 func typeIn(d *dialogue, program, config string) {
 	d.t.Helper()
-	best := d.offers(program+" -c "+config+" reload ", "\t", "demo")
-	d.t.Logf("a TAB took %s at best", best.Round(time.Millisecond))
-	if best > completionLimit {
-		d.t.Errorf("a TAB took %s at best, %s are allowed", best, completionLimit)
-	}
+	d.offers(program+" -c "+config+" reload ", "\t", "demo")
 	d.offers(program+" -c "+config+" switchover --candidate no", "\t\t\t", "node1  node2  node3")
 	d.offers(program+" -c "+config+" edit-config -p max_c", "\t900", "onnections=900") // no blank after the equals sign
 	d.press("\x15" + program + " -d 127.0.0.1:1 reload \t")                            // nobody is there
@@ -70,28 +66,18 @@ func typeIn(d *dialogue, program, config string) {
 }
 
 // offers types a line anew and again presses keys until a text appears, because on a busy machine etcd may be too late
-// for completion, which is silent then. It gives the shortest time from the keys to the text.
-func (d *dialogue) offers(line, keys, text string) time.Duration {
+// for completion, which is silent then.
+func (d *dialogue) offers(line, keys, text string) {
 	d.t.Helper()
-	best := time.Hour
-	seen := 0
 	for range 20 {
 		d.press("\x15" + line)
 		d.expect(line[strings.LastIndexByte(strings.TrimSpace(line), ' '):])
-		started := time.Now()
 		d.press(keys)
-		if _, ok := d.await(text, time.Second); !ok {
-			continue
-		}
-		best = min(best, time.Since(started))
-		if seen++; seen == 15 || best < completionLimit {
-			return best
+		if _, ok := d.await(text, time.Second); ok {
+			return
 		}
 	}
-	if seen == 0 {
-		d.t.Fatalf("%q and TAB never shows %q", line, text)
-	}
-	return best
+	d.t.Fatalf("%q and TAB never shows %q", line, text)
 }
 
 // fish is asked for what it would offer, which its own engine finds out from the script.

@@ -55,33 +55,17 @@ func TestReleaseForAnAgentThatIsGone(t *testing.T) {
 	waitFor(t, s, "no leader", leads(""))
 }
 
-// A command is one request: that is what keeps it well under 50 ms. The time is of the whole life of a
-// client, with much room for a machine that is busy.
-func TestSnapshotIsQuick(t *testing.T) {
+// A command is one request: that is what keeps it as quick as make bench measures.
+func TestSnapshotIsOneRequest(t *testing.T) {
 	e := testetcd.Start(t)
-	best := time.Hour
-	for range 5 {
-		begin := time.Now()
-		c, err := etcd.Open(ctxFor(t), etcd.Options{Hosts: e.Addresses()})
-		if err != nil {
+	snapshot := func() {
+		if _, err := open(t, e.Addresses()...).Snapshot(ctxFor(t), "batman"); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Snapshot(ctxFor(t), "batman"); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Close(); err != nil {
-			t.Fatal(err)
-		}
-		best = min(best, time.Since(begin))
 	}
-	if best > 50*time.Millisecond {
-		t.Errorf("a snapshot takes %v", best)
-	}
-	t.Logf("a snapshot takes %v", best)
+	snapshot() // etcd counts from the first on
 	before := requests(t, e)
-	if _, err := open(t, e.Addresses()...).Snapshot(ctxFor(t), "batman"); err != nil {
-		t.Fatal(err)
-	}
+	snapshot()
 	if cost := requests(t, e) - before; cost != 1 {
 		t.Errorf("a snapshot costs %d requests, want 1", cost)
 	}
