@@ -2,6 +2,7 @@ package ha
 
 import (
 	"testing"
+	"time"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
 )
@@ -31,6 +32,19 @@ func TestUnreadable(t *testing.T) {
 		{"and stops when another one leads", []change{noControl, outrun}, Demote{Mode: DemoteNoLock}, "demoting self because I do not have the lock"},
 		{"one that was never seen in this cluster is left alone", []change{noControl, outrun, fresh}, Wait{}, "system ID is invalid"},
 		{"a replica without a control file waits", []change{replica, noControl}, Wait{}, "system ID is invalid"},
+	})
+}
+
+// TestStartWithoutEtcd: while etcd is away a server that is down is started to be read, but not with any data.
+func TestStartWithoutEtcd(t *testing.T) {
+	away := func(o *Observation) { o.Store.FailingSince = o.Now.Add(-time.Second) }
+	stopped := []change{replica, down("shut down in recovery"), away}
+	with := func(c change) []change { return append(stopped[:len(stopped):len(stopped)], c) }
+	decides(t, []decideCase{
+		{"its own", stopped, StartReplica{Upstream: upB}, "starting as a secondary that can be read"},
+		{"of another cluster", with(func(o *Observation) { o.Server.SystemID = "7000000000000000009" }), Wait{}, "DCS is not accessible"},
+		{"without a control file", with(func(o *Observation) { o.Server.SystemID = "" }), Wait{}, "DCS is not accessible"},
+		{"half rewound", with(func(o *Observation) { o.Server.RewindCut = true }), Wait{}, "DCS is not accessible"},
 	})
 }
 

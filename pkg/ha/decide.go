@@ -24,15 +24,18 @@ func Decide(o Observation) Decision {
 		ruleSilent,   // a postmaster that does not answer (yet)
 		ruleLimits,   // a replica that runs with less than its primary
 		ruleStandbyCluster,
-		ruleRace,    // nobody holds the leader key
-		ruleLeader,  // we hold it
-		ruleReplica, // somebody else holds it
 	} {
 		if d := rule(&o); d != nil {
 			return *d
 		}
 	}
-	return *wait("none", "no action. I am (%s)", o.Self.Name)
+	switch {
+	case !o.locked():
+		return *ruleRace(&o)
+	case o.mine():
+		return *ruleLeader(&o)
+	}
+	return *ruleReplica(&o)
 }
 
 // locked, mine and other describe who holds the leader key in the view.

@@ -11,9 +11,6 @@ import (
 // ruleLeader: the leader key is proven to be ours and the server answers.
 // Source: Patroni 4.1, ha.py, process_healthy_cluster and enforce_primary_role.
 func ruleLeader(o *Observation) *Decision {
-	if !o.mine() {
-		return nil
-	}
 	for _, rule := range []func(*Observation) *Decision{
 		leaderWatchdog, leaderPromote, leaderFailsafe, leaderSync, leaderRequest, leaderKeys, leaderHistory, leaderCheckpoint, ruleRestart, ruleSlots,
 	} {

@@ -14,9 +14,6 @@ const raceRetry = time.Second
 // ruleRace: nobody holds the leader key.
 // Source: Patroni 4.1, ha.py, process_unhealthy_cluster and is_healthiest_node.
 func ruleRace(o *Observation) *Decision {
-	if o.locked() {
-		return nil
-	}
 	d := race(o)
 	if _, resting := d.Action.(Wait); resting && o.Memory.RestartRequested {
 		return ruleRestart(o) // it is asked of this member, whoever leads

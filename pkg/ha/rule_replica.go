@@ -5,9 +5,6 @@ import "time"
 // ruleReplica: another member holds the leader key and the server answers.
 // Source: Patroni 4.1, ha.py, follow.
 func ruleReplica(o *Observation) *Decision {
-	if !o.other() {
-		return nil
-	}
 	if o.Server.IsPrimary() {
 		if o.paused() {
 			return wait("replica-paused-primary", "continue to run as primary without lock")

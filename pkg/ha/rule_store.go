@@ -44,6 +44,9 @@ func readable(o *Observation) *Decision {
 	if o.paused() || o.Server.Process != cluster.ProcessNone || o.Server.Data != cluster.DataPresent {
 		return nil
 	}
+	if o.Server.RewindCut || o.Store.View != nil && !identityFits(o) {
+		return nil // data that must not be started, or are none of this cluster's
+	}
 	if at, blocked := backoff(o.Now, o.Memory.LastStart, o.Memory.StartFailures); blocked {
 		return wait("store-lost", "DCS is not accessible").until(at)
 	}
