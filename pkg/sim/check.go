@@ -77,6 +77,7 @@ func (c *checker) deadline(n *node, deadline clock.Instant) {
 
 // removed: a server throws data of its own away, which must not be the newest there is.
 func (c *checker) removed(s *server) {
+	c.touched(s)
 	if s.data && c.w.etcd.text(dcs.KeyLeader) == s.n.name && !c.w.doc.Standby {
 		c.violate("%s holds the leader key and throws its data away", s.n.name)
 	}

@@ -109,8 +109,6 @@ func called(e ast.Expr) string {
 var Unreached = map[string]string{
 	"clone-no-source":           "members write their address before they lead",
 	"clone-alone":               "there are no backups",
-	"leader-paused-release":     "nobody stops PostgreSQL in pause",
-	"none":                      "it answers what no other rule does, and there is nothing such",
 	"race-old-primary":          "needs a primary that starts as one while the cluster has gone on; the rules start it as a replica",
 	"race-sync-primary":         "needs a primary without a lock that /sync does not name; the fence ends it first",
 	"rewind-retry":              "seldom: a rewind fails, and the member looks again at once",

@@ -29,6 +29,7 @@ var shownBy = map[string]uint64{
 	"WAL on a branch that the cluster has left counts":           60,
 	"who is not listed stands for the lock":                      29,
 	"who was asked to go is not asked whether it has gone":       1744,
+	"any data are started while etcd is away":                    46,
 }
 
 // TestMutants plants mistakes one at a time, in the rules or at an edge, and demands that each is found: a

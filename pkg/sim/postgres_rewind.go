@@ -47,6 +47,12 @@ func (p *postgres) Rewind(ctx context.Context, leader cluster.Upstream) error {
 	if _, err := p.reach(leader, true); err != nil {
 		return err
 	}
+	if err := s.usable(); err != nil {
+		return err
+	}
+	if s.foreign != "" {
+		return errors.New("rewind: source and target clusters are from different systems")
+	}
 	p.stop(ctx, cluster.StopFast, false)
 	if err := s.beginRewind(); err != nil {
 		return err

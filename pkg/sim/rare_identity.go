@@ -31,6 +31,13 @@ func (w *world) bringForeign(n *node) bool {
 // ours reports whether the server has data of this cluster.
 func (s *server) ours() bool { return s.data && s.foreign == "" }
 
+// touched: what belongs to another cluster is neither started nor thrown away.
+func (c *checker) touched(s *server) {
+	if s.foreign != "" {
+		c.violate("%s does not leave the data of another cluster alone", s.n.name)
+	}
+}
+
 // loseIdentity removes /initialize while the only ones that could write it again have died: the leader, and the agents of
 // the others. Those must not name the cluster, for the primary may go on somewhere.
 func (w *world) loseIdentity(*node) bool {

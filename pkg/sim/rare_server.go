@@ -17,5 +17,6 @@ var serverHardships = []hardship{
 	{name: rewindForbids, begin: forbidRewind, strike: (*world).deposeForbidden},
 	{name: walRecycled, strike: (*world).recycleWAL},
 	{name: watchdogFails, begin: watchdogs, strike: (*world).failWatchdog},
+	{name: pausedEarly, strike: (*world).orderAway, key: pauseEarly},
 	{name: historyShort, begin: shortHistory, strike: (*world).succeed},
 }

@@ -102,6 +102,7 @@ func (s *server) later(d time.Duration, f func()) {
 
 // start starts a postmaster. What it becomes is decided by standby.signal.
 func (s *server) start() {
+	s.w.check.touched(s)
 	s.life++
 	if s.gate == 0 {
 		s.fork()

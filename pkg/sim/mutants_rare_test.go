@@ -1,0 +1,61 @@
+package sim
+
+import (
+	"testing"
+
+	"github.com/hathi-ha/hathi/pkg/agent"
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/ha"
+	"github.com/hathi-ha/hathi/pkg/watchdog"
+)
+
+// TestRareMutants plants mistakes that only rare runs can show.
+func TestRareMutants(t *testing.T) {
+	for _, m := range rareMutants {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			m.find(t, Options{Plant: m.plant, Modes: []cluster.SynchronousMode{m.mode}, Rare: []string{m.rare}})
+		})
+	}
+}
+
+// rareMutant is a mistake and the hardship that shows it.
+type rareMutant struct {
+	mutant
+	rare string
+}
+
+var rareMutants = []rareMutant{
+	{mutant{"a member with the data of another cluster joins", "does not leave the data of another cluster alone", func(o *agent.Options) {
+		decide(o, func(obs *ha.Observation) { obs.Server.SystemID = systemID }, nil)
+	}, cluster.SyncOff}, foreignData},
+	{mutant{"a watchdog that is required is taken for a wish", "without the watchdog that it requires", func(o *agent.Options) {
+		demand := o.Watchdog
+		o.Watchdog = func(s cluster.Settings) (watchdog.Demand, bool) {
+			d, _ := demand(s)
+			d.Mode = watchdog.Automatic
+			return d, true
+		}
+	}, cluster.SyncOff}, watchdogFails},
+	{mutant{"any data are started while etcd is away", "does not leave the data of another cluster alone", func(o *agent.Options) {
+		decide(o, nil, func(obs ha.Observation, d *ha.Decision) {
+			if rule(d) == "store-lost" && obs.Server.Process == cluster.ProcessNone && obs.Server.Data == cluster.DataPresent {
+				d.Action = ha.StartReplica{}
+			}
+		})
+	}, cluster.SyncOff}, foreignData},
+	{mutant{"data that a rewind has left half changed is not replaced", notBack, func(o *agent.Options) {
+		decide(o, nil, func(_ ha.Observation, d *ha.Decision) {
+			if rule(d) == "rewind-cut-reinitialize" {
+				d.Action = ha.Wait{}
+			}
+		})
+	}, cluster.SyncOff}, rewindCutOff},
+	{mutant{"the lock is given up as soon as the data can't be looked at", "gives the lock up while its server can write", func(o *agent.Options) {
+		decide(o, nil, func(obs ha.Observation, d *ha.Decision) {
+			if rule(d) == "leader" && obs.Server.Data != cluster.DataPresent {
+				d.Action = ha.ReleaseLeader{}
+			}
+		})
+	}, cluster.SyncOff}, dataUnreadable},
+}
