@@ -47,7 +47,8 @@ func (a *Agent) adjusted(plan cluster.SlotPlan, err error) {
 
 // decoded notes the end of a SyncLogicalSlots.
 func (a *Agent) decoded(plan cluster.LogicalSlotPlan, unusable []string, err error) {
-	m, rest := &a.memory.Slots, a.o.Clock.Now().Add(a.settings.LoopWait)
+	// Less than a loop_wait: the turn that comes after one would find that it is a moment too early.
+	m, rest := &a.memory.Slots, a.o.Clock.Now().Add(a.settings.LoopWait*9/10)
 	m.Decoding = false
 	if len(plan.Create) > 0 {
 		m.CreateAt = rest

@@ -31,7 +31,7 @@ func (a *Agent) writeSync(ctx context.Context, x ha.WriteSync) {
 
 // setNames sets synchronous_standby_names; nil gives it back to the user.
 func (a *Agent) setNames(ctx context.Context, names *string) {
-	a.memory.Sync.FailedAt = 0
+	a.memory.Sync.FailedAt, a.memory.Sync.Asked = 0, names
 	if err := a.o.Postgres.SetSynchronousNames(ctx, names); err != nil {
 		a.failed("could not set synchronous_standby_names", err)
 		a.memory.Sync.FailedAt = a.o.Clock.Now()

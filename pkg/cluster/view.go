@@ -79,6 +79,7 @@ type Status struct {
 	Optime      LSN // the leader's last known position
 	Slots       map[string]LSN
 	RetainSlots []string
+	Revision    int64 // mod_revision; zero: unknown
 }
 
 // FailoverRequest is the /failover key: a switchover (Leader set) or a manual failover.

@@ -96,6 +96,7 @@ func (d *Decoder) key(v *cluster.View, kv KV) {
 		v.Leader = cluster.Leader{Present: true, Name: string(kv.Value), Revision: kv.ModRevision, Lease: kv.Lease}
 	case KeyStatus:
 		v.Status = d.status.of(kv.Value, DecodeStatus)
+		v.Status.Revision = kv.ModRevision
 	case KeyFailover:
 		v.Failover = DecodeFailover(kv.Value)
 		v.Failover.Revision = kv.ModRevision

@@ -103,13 +103,13 @@ func wantedSlots(o *Observation) map[string]memberSlot {
 	if !o.Settings.UseSlots {
 		return want
 	}
-	status := o.Store.View.Status
+	retained, at := o.Store.View.Status.RetainSlots, slotPositions(o)
 	for _, m := range o.Store.View.Members {
 		if m.Name == o.Self.Name || m.Tags.NoStream() || !slotHere(o, m) {
 			continue
 		}
 		name := cluster.SlotName(m.Name)
-		s := memberSlot{streams: streamsHere(o, m), position: status.Slots[name]}
+		s := memberSlot{streams: streamsHere(o, m), position: at[name]}
 		if m.Tags.ReplicateFrom() != "" {
 			s.position = max(s.position, m.XLogLocation) // the leader's own slot for it does not tell
 		}
@@ -118,18 +118,28 @@ func wantedSlots(o *Observation) map[string]memberSlot {
 	if o.Self.Tags.NoFailover() {
 		return want
 	}
-	for _, name := range status.RetainSlots {
+	for _, name := range retained {
 		if _, ok := want[name]; !ok {
-			want[name] = memberSlot{position: status.Slots[name]}
+			want[name] = memberSlot{position: at[name]}
 		}
 	}
 	for name, p := range o.Settings.PermanentSlots {
 		if _, ok := want[name]; !ok && !p.Logical && fitsCluster(o, p) {
-			want[name] = memberSlot{streams: o.mine(), position: status.Slots[name]}
+			want[name] = memberSlot{streams: o.mine(), position: at[name]}
 		}
 	}
 	delete(want, cluster.SlotName(o.Self.Name))
 	return want
+}
+
+// slotPositions are how far the consumers of the leader's slots have come; none while nobody knows. What the leader before
+// has published is of its own timeline: of this one no consumer needs to have anything yet, and a slot that is advanced by
+// it would skip what was written since the promotion.
+func slotPositions(o *Observation) map[string]cluster.LSN {
+	if v := o.Store.View; v.Status.Revision >= v.Leader.Revision {
+		return v.Status.Slots
+	}
+	return nil
 }
 
 func fitsCluster(o *Observation, p cluster.PermanentSlot) bool {
@@ -220,12 +230,13 @@ func slotsLogical(o *Observation) *Decision {
 }
 
 func follow(o *Observation, want map[string]cluster.PermanentSlot) (plan cluster.LogicalSlotPlan) {
-	leader := upstreamOf(o, o.leader())
+	leader, positions := upstreamOf(o, o.leader()), slotPositions(o)
 	for _, s := range o.Server.Slots {
 		if _, ours := want[s.Name]; !ours || s.Type != "logical" || s.Active || slices.Contains(o.Memory.Slots.Unusable, s.Name) {
 			continue
 		}
-		if to := min(o.Store.View.Status.Slots[s.Name], o.Server.ReplayLSN); to > s.ConfirmedLSN {
+		// What is replayed is the leader's for certain only while it streams: a former primary may be on a branch of its own.
+		if to := min(positions[s.Name], o.Server.ReplayLSN); to > s.ConfirmedLSN && o.Server.ReceiverStatus == "streaming" {
 			put(&plan.Advance, s.Name, to)
 		}
 		if s.Unproven && leader.Host != "" {

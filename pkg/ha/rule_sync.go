@@ -31,6 +31,9 @@ type SyncMemory struct {
 	Since clock.Instant
 	// FailedAt is when setting them last failed; zero if the last attempt worked.
 	FailedAt clock.Instant
+	// Asked are the names that were set last, until the server is seen with them; nil: it was. What it shows until then
+	// it may go by no longer.
+	Asked *string
 	// Waits: the checkpointer has made commits wait for names, these or others before them.
 	Waits bool
 	// Settled: they are in force in all of its processes.
@@ -80,6 +83,12 @@ func (m *SyncMemory) Note(o *Observation) {
 	if o.Now.Sub(m.Since) >= namesSettle && (m.Waits || s.CheckpointerIdle) {
 		m.Settled, m.Waits = true, s.SynchronousNames != ""
 	}
+	if m.Asked != nil && *m.Asked == s.SynchronousNames {
+		m.Asked = nil
+	}
+	if m.Asked != nil {
+		m.Settled, m.Mark = false, 0
+	}
 	if m.Settled && m.Mark == 0 && !s.InRecovery {
 		m.Mark = s.FlushLSN
 	}
@@ -106,8 +115,15 @@ func leaderSync(o *Observation) *Decision {
 		return act(WriteSync{State: state, Revision: key.Revision}, "sync-key", "%s", keyLine(o, state))
 	case step.Names != nil && !namesFail(o):
 		return act(SetSyncNames{Names: step.Names.Text()}, "sync-names", "%s", namesLine(o, *step.Names))
+	case namesLost(o):
+		return act(SetSyncNames{Names: now.Names.Text()}, "sync-names", "%s", namesLine(o, now.Names))
 	}
 	return nil
+}
+
+// namesLost: others were set in vain, or not; and those that the server shows are the ones that are wanted again.
+func namesLost(o *Observation) bool {
+	return o.Memory.Sync.Asked != nil && o.Memory.Sync.FailedAt != 0 && !namesFail(o)
 }
 
 // namesFail: the names could not be set a moment ago (a full disk, for one). Other rules get their turn.

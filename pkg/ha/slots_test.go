@@ -40,8 +40,14 @@ var app = cluster.PermanentSlot{Logical: true, Database: "db", Plugin: "pgoutput
 
 // published says what the leader tells of its slots.
 func published(name string, at cluster.LSN) change {
-	return func(o *Observation) { put(&o.Store.View.Status.Slots, name, at) }
+	return func(o *Observation) {
+		put(&o.Store.View.Status.Slots, name, at)
+		o.Store.View.Status.Revision = o.Store.View.Leader.Revision + 1
+	}
 }
+
+// before: it was another leader who told it.
+func before(o *Observation) { o.Store.View.Status.Revision = o.Store.View.Leader.Revision - 1 }
 
 func tag(member string, t cluster.Tags) change {
 	return func(o *Observation) {
@@ -106,6 +112,7 @@ func TestSlots(t *testing.T) {
 		{"a cascade, the leader's own view", []change{useSlots, tag("c", cluster.Tags{"replicatefrom": "gone"}), slots(active(physical("b", 1000)), physical("c", 400))}, Wait{}},
 		{"a replica's slots follow the leader's", []change{onReplica, slots(physical("b", 800), physical("c", 700)), published("c", 900)}, advance("c", 900)},
 		{"no further than it has replayed", []change{onReplica, slots(physical("b", 1000), physical("c", 700)), published("c", 9000)}, advance("c", 1000)},
+		{"not as the leader before has told", []change{onReplica, slots(physical("b", 800), physical("c", 700)), published("c", 900), before}, Wait{}},
 		{"now and then", []change{onReplica, slots(physical("b", 1000), physical("c", 700)), published("c", 900), func(o *Observation) { o.Memory.Slots.AdvanceAt = o.Now.Add(time.Second) }}, Wait{}},
 		{"an old primary's", []change{onReplica, slots(physical("b", 1000), cluster.Slot{Name: "c", Type: "physical", RestartLSN: 1000, XMin: 7})}, anew("c")},
 		{"made by hand, without WAL", []change{onReplica, slots(physical("b", 1000), physical("c", 0))}, anew("c")},
@@ -126,6 +133,10 @@ func TestSlots(t *testing.T) {
 			o.Memory.Slots.Unusable = []string{"app"}
 		}}, CopySlots{Leader: leader, Slots: map[string]cluster.PermanentSlot{"app": app}}},
 		{"it follows", []change{onReplica, members, permanent("app", app), slots(logical("app", 300)), published("app", 500)}, SyncLogicalSlots{Plan: cluster.LogicalSlotPlan{Advance: map[string]cluster.LSN{"app": 500}}}},
+		{"not by the word of the leader before", []change{onReplica, members, permanent("app", app), slots(logical("app", 300)), published("app", 500), before}, Wait{}},
+		{"not while it does not stream", []change{onReplica, members, permanent("app", app), slots(logical("app", 300)), published("app", 500), func(o *Observation) {
+			o.Server.ReceiverStatus = ""
+		}}, Wait{}},
 		{"it is to be proven", []change{onReplica, members, permanent("app", app), slots(unproven(logical("app", 500))), published("app", 500)}, SyncLogicalSlots{Plan: cluster.LogicalSlotPlan{Prove: []string{"app"}, Leader: leader, Through: "a"}}},
 		{"through the head of a cascade", []change{onReplica, members, tag("a", cluster.Tags{"replicatefrom": "c"}), permanent("app", app), slots(unproven(logical("app", 500))), func(o *Observation) {
 			o.Server.PrimaryConninfo.Host = "c"

@@ -238,3 +238,20 @@ func TestSettled(t *testing.T) {
 		t.Errorf("another server is primary since %d", m.PrimarySince)
 	}
 }
+
+// TestNamesThatWereSet: until the server is seen with them, what it shows may be in force no longer, and nobody is
+// confirmed by it.
+func TestNamesThatWereSet(t *testing.T) {
+	o, asked := see(on("b")), "c"
+	o.Server.SynchronousNames, o.Server.PostmasterPID = "b", 7
+	m := SyncMemory{Names: "b", PID: 7, Since: 1, Waits: true, Settled: true, Mark: 100, Asked: &asked}
+	m.Note(&o)
+	if m.Settled || m.Mark != 0 || m.Asked == nil {
+		t.Errorf("the old names count: %+v", m)
+	}
+	o.Server.SynchronousNames, o.Memory.Sync = "c", m
+	m.Note(&o)
+	if m.Asked != nil || m.Names != "c" {
+		t.Errorf("the new names are not noticed: %+v", m)
+	}
+}

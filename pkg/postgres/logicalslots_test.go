@@ -176,6 +176,16 @@ func TestUselessCopies(t *testing.T) {
 	if len(left) != 1 || left[0].name != "here" || err == nil || !strings.Contains(err.Error(), "WAL from 9/0 on") {
 		t.Errorf("with WAL: %d, %v", len(left), err)
 	}
+	if majorVersion(r.cfg.DataDir) >= 13 {
+		for _, f := range []slotFile{elsewhere, here} {
+			binary.NativeEndian.PutUint64(f.content[slotConfirmedAt:], binary.NativeEndian.Uint64(f.content[slotRestartLSNAt:]))
+		}
+		eventually(t, r, "caught up", caughtUp(p))
+		left, err = r.notAhead(t.Context(), []slotFile{elsewhere, here}, nil)
+		if len(left) != 1 || left[0].name != "here" || err == nil || !strings.Contains(err.Error(), "its consumer has read up to 9/0") {
+			t.Errorf("not ahead: %d, %v", len(left), err)
+		}
+	}
 	r.cfg.Controlled = slices.Clone(r.cfg.Controlled)
 	r.cfg = with(r.cfg, Parameter{"wal_level", "replica"})
 	refused("set wal_level: logical", app)

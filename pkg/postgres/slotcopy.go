@@ -33,7 +33,8 @@ func (i *Instance) CopySlots(ctx context.Context, leader cluster.Upstream, slots
 			"a logical slot; set wal_level: logical in the dynamic configuration", level)
 	}
 	files, err := i.readSlots(ctx, leader, slots)
-	if files, err = i.withWAL(ctx, files, err); len(files) == 0 {
+	files, err = i.withWAL(ctx, files, err)
+	if files, err = i.notAhead(ctx, files, err); len(files) == 0 {
 		return nil, err
 	}
 	r := i.currentRole(ctx)
@@ -92,13 +93,15 @@ func (i *Instance) readSlots(ctx context.Context, leader cluster.Upstream, slots
 }
 
 // The layout of a state file, in the byte order of the machine, which is the same on all servers of a cluster. The
-// versions from 12 to 18 differ only in what comes after these. Source: PostgreSQL 12 and 18, replication/slot.c,
-// ReplicationSlotOnDisk; replication/slot.h, ReplicationSlotPersistentData.
+// versions from 12 to 18 differ only in where confirmed_flush is and in what comes after it. Source: PostgreSQL 12 and 18,
+// replication/slot.c, ReplicationSlotOnDisk; replication/slot.h, ReplicationSlotPersistentData.
 const (
-	slotMagic        = 0x1051CA1
-	slotNameAt       = 16
-	slotRestartLSNAt = 96
-	slotFileMinimum  = 112
+	slotMagic         = 0x1051CA1
+	slotNameAt        = 16
+	slotRestartLSNAt  = 96
+	slotConfirmedAt   = 112
+	slotConfirmedAt12 = 104
+	slotFileMinimum   = 120
 )
 
 func (f slotFile) check() error {
@@ -145,6 +148,43 @@ func (i *Instance) withWAL(ctx context.Context, files []slotFile, err error) ([]
 		}
 		err = errors.Join(err, fmt.Errorf("logical replication slot %s is not copied yet: it needs WAL from %s on, which this server "+
 			"does not have; it will be when its consumer has come further", f.name, f.restartLSN()))
+	}
+	return good, err
+}
+
+// confirmed is how far its consumer has come, by the layout of a major version.
+func (f slotFile) confirmed(major int) cluster.LSN {
+	at := slotConfirmedAt
+	if major < 13 {
+		at = slotConfirmedAt12
+	}
+	return cluster.LSN(binary.NativeEndian.Uint64(f.content[at:]))
+}
+
+// notAhead leaves out slots whose consumer has read what this server has not received yet. If it were promoted without
+// that, the slot would skip what is written in its place. Source: PostgreSQL 17, replication/logical/slotsync.c, which
+// does not take such a slot on either. err is joined to what it finds.
+func (i *Instance) notAhead(ctx context.Context, files []slotFile, err error) ([]slotFile, error) {
+	if len(files) == 0 {
+		return nil, err
+	}
+	out, askErr := i.local("Patroni", statementTimeout).query(ctx,
+		`SELECT GREATEST(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())`)
+	if askErr != nil {
+		return nil, errors.Join(err, fmt.Errorf("copy logical replication slots: %w", askErr))
+	}
+	have, askErr := cluster.ParseLSN(out[0][0])
+	if askErr != nil {
+		return nil, errors.Join(err, fmt.Errorf("copy logical replication slots: this server does not tell how far it has come: %w", askErr))
+	}
+	var good []slotFile
+	for _, f := range files {
+		if at := f.confirmed(majorVersion(i.config().DataDir)); at > have {
+			err = errors.Join(err, fmt.Errorf("logical replication slot %s is not copied yet: its consumer has read up to %s, and this "+
+				"server has WAL up to %s", f.name, at, have))
+			continue
+		}
+		good = append(good, f)
 	}
 	return good, err
 }

@@ -27,6 +27,7 @@ type checker struct {
 	byOrder      *node                    // leads by a manual failover; Patroni takes the order away before it is promoted
 	promises     map[[2]int]time.Duration // failsafe mode: asker and receiver -> until when
 	promised
+	consuming
 
 	changes
 	lagBefore  uint64 // maximum_lag_on_failover before it was last changed
@@ -75,9 +76,13 @@ func (c *checker) deadline(n *node, deadline clock.Instant) {
 	}
 }
 
-// removed: a server throws data of its own away, which must not be the newest there is.
+// removed: a server throws data of its own away, which must not be the newest there is. A standby cluster has none of its
+// own, and a rewind that has begun in one goes on when the cluster is promoted meanwhile.
 func (c *checker) removed(s *server) {
 	c.touched(s)
+	if c.standbySince != 0 && c.w.now-c.standbySince < copyTime {
+		return
+	}
 	if s.data && c.w.etcd.text(dcs.KeyLeader) == s.n.name && !c.w.doc.Standby {
 		c.violate("%s holds the leader key and throws its data away", s.n.name)
 	}
@@ -206,5 +211,8 @@ func (c *checker) healthy() string {
 			return n.name + " does not stream from " + n.upstream(leader).n.name
 		}
 	}
-	return c.synchronous(leader)
+	if missing := c.synchronous(leader); missing != "" {
+		return missing
+	}
+	return c.slots(leader)
 }

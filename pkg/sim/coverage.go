@@ -107,18 +107,10 @@ func called(e ast.Expr) string {
 
 // Unreached are the rules that no simulated run takes, and why; or so few (seldom) that a test can't count on it.
 var Unreached = map[string]string{
-	"clone-no-source":           "members write their address before they lead",
-	"clone-alone":               "there are no backups",
-	"race-old-primary":          "needs a primary that starts as one while the cluster has gone on; the rules start it as a replica",
-	"race-sync-primary":         "needs a primary without a lock that /sync does not name; the fence ends it first",
-	"rewind-retry":              "seldom: a rewind fails, and the member looks again at once",
-	"slots-copy":                "there are no logical slots",
-	"slots-logical":             "there are no logical slots",
-	"standby-backoff":           "seldom: a copy of the server outside fails",
-	"standby-start-failed":      "seldom: a start in a standby cluster fails",
-	"standby-demote-nolock":     "needs a primary to lose the lock in the moment in which the cluster becomes a standby cluster",
-	"standby-follow-unlocked":   "seldom: nobody leads a standby cluster for a loop_wait",
-	"standby-no-source":         "the server outside has an address",
-	"standby-paused-primary":    "nobody changes the configuration in pause",
-	"standby-rewind-impossible": "standby clusters run with use_pg_rewind",
+	"clone-no-source":       "members write their address before they lead",
+	"clone-alone":           "there are no backups",
+	"race-old-primary":      "needs a primary that starts as one while the cluster has gone on; the rules start it as a replica",
+	"race-sync-primary":     "needs a primary without a lock that /sync does not name; the fence ends it first",
+	"rewind-retry":          "seldom: a rewind fails, and the member looks again at once",
+	"standby-demote-nolock": "needs a primary to lose the lock in the moment in which the cluster becomes a standby cluster",
 }

@@ -20,16 +20,18 @@ const mutantSeeds = 600
 
 // shownBy says where to begin with mistakes that are rare to show.
 var shownBy = map[string]uint64{
-	"a promotion does not wait for the lock":                     7,
-	"a restarted member does not wait for what it has forgotten": 20,
-	"a replica that lags is promoted instead of waiting":         67,
-	"commits wait for one standby less":                          19,
-	"positions on different timelines are compared":              32,
-	"the lag check is forgotten":                                 23,
-	"WAL on a branch that the cluster has left counts":           60,
-	"who is not listed stands for the lock":                      29,
-	"who was asked to go is not asked whether it has gone":       1744,
-	"any data are started while etcd is away":                    46,
+	"a promotion does not wait for the lock":                      7,
+	"a restarted member does not wait for what it has forgotten":  20,
+	"a replica that lags is promoted instead of waiting":          67,
+	"a former primary's slot goes on to the end of a lost branch": 10,
+	"names count although others were set":                        95,
+	"commits wait for one standby less":                           19,
+	"positions on different timelines are compared":               32,
+	"the lag check is forgotten":                                  23,
+	"WAL on a branch that the cluster has left counts":            60,
+	"who is not listed stands for the lock":                       29,
+	"who was asked to go is not asked whether it has gone":        1744,
+	"any data are started while etcd is away":                     46,
 }
 
 // TestMutants plants mistakes one at a time, in the rules or at an edge, and demands that each is found: a
@@ -38,15 +40,17 @@ func TestMutants(t *testing.T) {
 	for _, group := range []struct {
 		mutants           []mutant
 		failsafe, standby bool // in all runs that are to find them
+		rare              []string
 	}{
 		{mutants: slices.Concat(mutants, syncMutants, moreMutants, leadMutants)},
 		{mutants: failsafeMutants, failsafe: true},
 		{mutants: standbyMutants, standby: true},
+		{mutants: slotMutants, rare: []string{slotsCopied}},
 	} {
 		for _, m := range group.mutants {
 			t.Run(m.name, func(t *testing.T) {
 				t.Parallel()
-				m.find(t, Options{Plant: m.plant, Modes: []cluster.SynchronousMode{m.mode}, Failsafe: &group.failsafe, Standby: &group.standby})
+				m.find(t, Options{Plant: m.plant, Modes: []cluster.SynchronousMode{m.mode}, Failsafe: &group.failsafe, Standby: &group.standby, Rare: group.rare})
 			})
 		}
 	}

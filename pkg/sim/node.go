@@ -298,7 +298,11 @@ func (w *world) settings(v *cluster.View) cluster.Settings {
 	}
 	if d.Standby {
 		s.StandbyCluster = &cluster.StandbyCluster{Host: outside}
+		if d.NoHost {
+			s.StandbyCluster.Host = ""
+		}
 	}
+	s.UsePgRewind = s.UsePgRewind && !d.NoRewind
 	return s
 }
 

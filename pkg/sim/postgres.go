@@ -24,7 +24,7 @@ func (p *postgres) Changed() <-chan struct{} { return nil }
 func (p *postgres) Observe(context.Context) cluster.Server {
 	s := p.s
 	s.w.sleep(s.w.between(500*time.Microsecond, 4*time.Millisecond))
-	o := cluster.Server{Version: 150004, StandbySignal: s.standby, BackupLabel: s.label, OwnSynchronousNames: s.configured != nil}
+	o := cluster.Server{Version: s.w.version, StandbySignal: s.standby, BackupLabel: s.label, OwnSynchronousNames: s.configured != nil}
 	if s.data {
 		o.Data, o.SystemID, o.CheckpointTimeline, o.RewindPossible = cluster.DataPresent, systemID, s.checkpoint, true
 	}
@@ -74,6 +74,7 @@ func (p *postgres) observeRunning(o *cluster.Server) {
 	for _, name := range s.slots {
 		o.Slots = append(o.Slots, cluster.Slot{Name: name, Type: "physical", RestartLSN: s.pos.lsn})
 	}
+	s.observeLogical(o)
 	if s.primary {
 		o.FlushLSN, o.HistoryTime = s.pos.lsn, s.promotedAt
 		for _, r := range s.w.nodes {
@@ -140,6 +141,7 @@ func (p *postgres) Clone(ctx context.Context, c cluster.Copy) error {
 		return err
 	}
 	s.data, s.label, s.standby, s.upstream, s.pos = true, true, true, cluster.Upstream{}, u.pos
+	s.dataFrom(u.pos.lsn)
 	s.control, s.checkpoint = "in production", u.checkpoint
 	if !u.primary {
 		s.control = "in archive recovery"
@@ -223,6 +225,9 @@ func (p *postgres) boot(ctx context.Context, timeout time.Duration, guard agent.
 	defer p.act(cluster.StateStarting)()
 	s.kill() // what is left of an earlier one
 	s.w.sleep(s.w.between(5*time.Millisecond, 20*time.Millisecond))
+	if s.cannotStart() {
+		return errNoStart
+	}
 	if s.w.faulty && s.w.chance(2) {
 		s.state = cluster.StateStartFailed
 		s.w.check.moment(s.n)

@@ -72,6 +72,7 @@ func (p *postgres) Rewind(ctx context.Context, leader cluster.Upstream) error {
 	}
 	s.w.check.removed(s)
 	s.pos = s.pos.until(s.pos.shared(u.pos))
+	s.dataFrom(s.walFrom) // it leaves no slot
 	s.rewindCut = false
 	s.standby, s.control, s.upstream, s.state = true, "in archive recovery", cluster.Upstream{}, cluster.StateStopped
 	s.checkpoint = u.checkpoint

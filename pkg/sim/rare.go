@@ -62,9 +62,10 @@ func FixedRuns() []Options {
 
 // rarities are the hardships of a run.
 type rarities struct {
-	rare *rand.Rand // what they draw from
-	hard []hardship
-	late late
+	rare     *rand.Rand // what they draw from
+	hard     []hardship
+	late     late
+	allowing bool // somebody is about to turn use_pg_rewind on
 	// mislabelled: a user has written the name of another cluster into /initialize.
 	mislabelled bool
 }

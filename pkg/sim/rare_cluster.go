@@ -12,4 +12,11 @@ var clusterHardships = []hardship{
 	{name: restartAlone, strike: (*world).restartWithoutEtcd},
 	{name: unfitFirst, begin: (*world).unfitComeFirst},
 	{name: lateSync, runs: 24, begin: (*world).synchronousOnly, strike: (*world).parts, decided: holdSync, key: arriveLate},
+	{name: slotsCopied, begin: (*world).haveSlot},
+	{name: slotsSynced, begin: (*world).haveNativeSlot},
+	{name: standbyStarts, standby: true, strike: (*world).failStarts},
+	{name: standbyEmpty, standby: true, strike: (*world).emptyLeader},
+	{name: standbyNoHost, standby: true, begin: (*world).forgetHost},
+	{name: standbyPaused, standby: true, strike: (*world).turnPaused},
+	{name: standbyRewind, standby: true, begin: (*world).withoutRewind, strike: (*world).turnBack, decided: allowRewind},
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/agent"
@@ -34,7 +33,7 @@ type server struct {
 	upstream   cluster.Upstream
 	control    string // state in the control file
 	checkpoint cluster.Timeline
-	slots      []string
+	slots      []string // physical ones
 	promotedAt time.Time
 
 	// Processes.
@@ -50,6 +49,7 @@ type server struct {
 	loads   int           // how often its files were read
 	slow    time.Duration // added to each step of what it receives
 	refused time.Duration // when pre_promote last said no
+	noStart time.Duration // until then no start works
 
 	// What the controlling side makes of it.
 	state  cluster.State
@@ -57,6 +57,7 @@ type server struct {
 
 	synchronous
 	troubles
+	logicalSlots
 
 	// Streaming.
 	connected bool
@@ -152,6 +153,7 @@ func (s *server) runs(pid int) bool {
 // ready: the server accepts connections.
 func (s *server) ready() {
 	s.phase, s.primary, s.label = phaseServing, !s.standby, false
+	s.unproven()
 	s.control = "in archive recovery"
 	s.startReplay()
 	if s.primary {
@@ -263,6 +265,7 @@ func (s *server) promote() {
 	s.pos = position{&branch{timeline: t, parent: s.pos.branch, fork: s.pos.lsn, owner: s.n.name}, s.pos.lsn + 120}
 	s.standby, s.primary, s.connected, s.control = false, true, false, "in production"
 	s.promotedAt = s.n.clock.Wall()
+	s.w.check.promotedSlots(s)
 	s.w.tracef(s.n, "pg", "promoted to timeline %d at %s", t, s.pos.branch.fork)
 	s.w.check.writes(s)
 	s.w.check.begins(s)
@@ -305,16 +308,7 @@ func (s *server) stream() time.Duration {
 		u.acknowledge()
 	}
 	s.connected, s.inFlight = true, u.pos
+	s.copyFailoverSlots(u)
 	way := [2]int{u.n.number, s.n.number}
 	return s.w.between(20*time.Millisecond, 120*time.Millisecond) + s.w.net.slow[way] + s.slow
-}
-
-// syncSlots creates and drops replication slots.
-func (s *server) syncSlots(create, drop []string) {
-	s.slots = slices.DeleteFunc(s.slots, func(name string) bool { return slices.Contains(drop, name) })
-	for _, name := range create {
-		if !slices.Contains(s.slots, name) {
-			s.slots = append(s.slots, name)
-		}
-	}
 }

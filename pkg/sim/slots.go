@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
@@ -11,15 +12,16 @@ import (
 func (p *postgres) SyncSlots(_ context.Context, plan cluster.SlotPlan) error {
 	p.s.w.sleep(p.s.w.between(time.Millisecond, 5*time.Millisecond))
 	p.s.syncSlots(plan.Create, plan.Drop)
+	p.s.dropLogical(plan.Drop)
 	return nil
 }
 
-// SyncLogicalSlots implements agent.Postgres; there are no logical slots.
-func (p *postgres) SyncLogicalSlots(context.Context, cluster.LogicalSlotPlan) ([]string, error) {
-	return nil, nil
-}
-
-// CopySlots implements agent.Postgres; there are no logical slots.
-func (p *postgres) CopySlots(context.Context, cluster.Upstream, map[string]cluster.PermanentSlot) ([]string, error) {
-	return nil, nil
+// syncSlots creates and drops physical replication slots.
+func (s *server) syncSlots(create, drop []string) {
+	s.slots = slices.DeleteFunc(s.slots, func(name string) bool { return slices.Contains(drop, name) })
+	for _, name := range create {
+		if !slices.Contains(s.slots, name) {
+			s.slots = append(s.slots, name)
+		}
+	}
 }

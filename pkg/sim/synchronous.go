@@ -164,6 +164,9 @@ type document struct {
 	OtherTimeline bool `json:"other_timeline,omitempty"`
 	// Standby: the cluster follows the server outside.
 	Standby bool `json:"standby,omitempty"`
+	// NoHost: that server is not named. NoRewind turns use_pg_rewind off.
+	NoHost   bool `json:"no_host,omitempty"`
+	NoRewind bool `json:"no_rewind,omitempty"`
 }
 
 func (d document) text() []byte {

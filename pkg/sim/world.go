@@ -90,6 +90,7 @@ type world struct {
 	members int
 
 	rarities
+	version int // of PostgreSQL
 
 	faulty  bool // faults may happen
 	paused  bool // a user has paused the cluster
@@ -133,7 +134,7 @@ func newWorld(o Options) *world {
 	r := rand.New(rand.NewPCG(o.Seed, 0x68617468692d6861))
 	w := &world{
 		sched: &sched{}, rand: r, net: newNetwork(r), plant: o.Plant, mixed: o.Mixed, weakness: o.Weak, tracing: o.Trace,
-		rules: map[string]int{}, marks: map[string]int{}, base: chooseSettings(r),
+		rules: map[string]int{}, marks: map[string]int{}, base: chooseSettings(r), version: 150004,
 	}
 	w.modes = rand.New(rand.NewPCG(o.Seed, 0x73796e6368726f6e))
 	w.orders, w.busy = rand.New(rand.NewPCG(o.Seed, 0x7573657273)), o.Seed%3 == 1 && !o.Mixed
