@@ -111,6 +111,5 @@ var Unreached = map[string]string{
 	"clone-alone":           "there are no backups",
 	"race-old-primary":      "needs a primary that starts as one while the cluster has gone on; the rules start it as a replica",
 	"race-sync-primary":     "needs a primary without a lock that /sync does not name; the fence ends it first",
-	"rewind-retry":          "seldom: a rewind fails, and the member looks again at once",
 	"standby-demote-nolock": "needs a primary to lose the lock in the moment in which the cluster becomes a standby cluster",
 }

@@ -38,6 +38,10 @@ func (c *checker) touched(s *server) {
 	}
 }
 
+// closed keeps new members away: one without data founds a cluster where it finds neither /initialize nor a leader, which
+// is beyond what anybody promises. See docs/safety.md.
+func closed(w *world) { w.swaps = nil }
+
 // loseIdentity removes /initialize while the only ones that could write it again have died: the leader, and the agents of
 // the others. Those must not name the cluster, for the primary may go on somewhere.
 func (w *world) loseIdentity(*node) bool {

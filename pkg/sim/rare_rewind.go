@@ -52,9 +52,9 @@ func (s *server) beginRewind() error {
 	w := s.w
 	if w.rarely(rewindFails, 2) {
 		w.befalls(s.n, rewindFails)
-		if l := w.node(w.etcd.text(dcs.KeyLeader)); l != nil && w.rare.IntN(2) == 0 {
+		if l := w.node(w.etcd.text(dcs.KeyLeader)); l != nil && w.rare.IntN(4) > 0 {
 			w.crashServer(l) // which is why
-			w.sleep(between(w.rare, 200*time.Millisecond, 2*time.Second))
+			w.sleep(between(w.rare, 100*time.Millisecond, time.Second))
 		}
 		return errors.New("rewind: could not connect to the server; the data directory is as it was")
 	}
