@@ -115,6 +115,7 @@ func TestChaos(t *testing.T) {
 			judge(t)
 			all := append(probes, client)
 			lost := w.c.Account(mode.lossless, all...)
+			w.holdToBound(t, all, lost)
 			t.Logf("%d rows acknowledged, %d lost, reigns %v", testcluster.Count(all), len(lost), testcluster.Reigns(probes))
 			t.Logf("marks in the logs: %v", w.marks())
 		})
@@ -137,7 +138,7 @@ func newWorld(t *testing.T, dcs string, o options) *world {
 	disks := []*testdisk.Disk{testdisk.New(t, diskSize), testdisk.New(t, diskSize), testdisk.New(t, diskSize)}
 	w.etcd = testetcd.StartOn(t, hosts...)
 	w.c = testcluster.Start(t, testcluster.Options{
-		Nodes: len(disks), TTL: 6, LoopWait: 2, Retry: 2, EtcdAt: w.etcd.Addresses(), DCS: dcs,
+		Nodes: len(disks), TTL: 6, LoopWait: 2, Retry: 2, MaximumLag: maximumLag, EtcdAt: w.etcd.Addresses(), DCS: dcs,
 		Postgres: "remove_data_directory_on_rewind_failure: true", // or a rewind that a fault cuts off waits for a person
 		Place: func(i int, n *testcluster.Node) {
 			n.Listen, w.hosts[n.Name] = w.net.Host(n.Name)

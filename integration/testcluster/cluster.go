@@ -29,6 +29,8 @@ type Options struct {
 	Etcd int
 	// TTL, LoopWait and Retry are the timing in whole seconds; zero: 30, 10, 10.
 	TTL, LoopWait, Retry int
+	// MaximumLag is maximum_lag_on_failover; zero: 1 MB.
+	MaximumLag int
 	// DCS is further YAML under bootstrap.dcs, Bootstrap under bootstrap and Postgres under postgresql, each without
 	// indentation. {data} and {dir} stand for the node's data directory and its own directory.
 	DCS, Bootstrap, Postgres string
@@ -109,6 +111,9 @@ func defaults(o *Options) {
 	o.Nodes, o.Etcd = max(o.Nodes, 0), max(o.Etcd, 1)
 	if o.Nodes == 0 {
 		o.Nodes = 3
+	}
+	if o.MaximumLag == 0 {
+		o.MaximumLag = 1 << 20
 	}
 	if o.TTL == 0 {
 		o.TTL, o.LoopWait, o.Retry = 30, 10, 10

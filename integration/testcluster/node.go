@@ -65,14 +65,14 @@ bootstrap:
     ttl: %d
     loop_wait: %d
     retry_timeout: %d
-    maximum_lag_on_failover: 1048576
+    maximum_lag_on_failover: %[18]d
     postgresql:
       use_pg_rewind: true
       parameters:
         hot_standby: on
         max_connections: 50
         max_wal_senders: 10
-%s
+%[9]s
   initdb:
     - encoding: UTF8
     - data-checksums
@@ -101,7 +101,7 @@ postgresql:
 `, n.c.Scope, n.Name, n.Listen, n.RESTPort, strings.Join(n.c.etcdAddresses(), ", "),
 		o.TTL, o.LoopWait, o.Retry, n.own(o.DCS, "    "),
 		n.Port, n.Data, pgBin, filepath.Join(n.Dir, "pgpass"), n.Dir, o.Node,
-		n.own(o.Bootstrap, "  "), n.own(o.Postgres, "  "))
+		n.own(o.Bootstrap, "  "), n.own(o.Postgres, "  "), o.MaximumLag)
 }
 
 // own puts the node's directories into text that is the same for all nodes.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
 )
 
 // Ack is one row that PostgreSQL has acknowledged.
@@ -20,6 +22,8 @@ type Ack struct {
 	Sent, At time.Time
 	Node     string // empty for a client that may go anywhere
 	Timeline int64  // of the server that acknowledged it
+	// LSN is how far its WAL went just before the commit.
+	LSN cluster.LSN
 }
 
 // Writer commits unique rows every few milliseconds and takes down what was acknowledged, and when.
@@ -170,7 +174,7 @@ func (w *Writer) commit(ctx context.Context, conn *pgconn.PgConn, id int64) erro
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	sent := time.Now()
-	results, err := conn.Exec(ctx, fmt.Sprintf("INSERT INTO acked VALUES (%d) RETURNING left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)", id)).ReadAll()
+	results, err := conn.Exec(ctx, fmt.Sprintf("INSERT INTO acked VALUES (%d) RETURNING left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), pg_current_wal_insert_lsn()", id)).ReadAll()
 	if err != nil {
 		return err
 	}
@@ -181,8 +185,12 @@ func (w *Writer) commit(ctx context.Context, conn *pgconn.PgConn, id int64) erro
 	if err != nil {
 		return err
 	}
+	lsn, err := cluster.ParseLSN(string(results[0].Rows[0][1]))
+	if err != nil {
+		return err
+	}
 	w.mu.Lock()
-	w.acks = append(w.acks, Ack{ID: id, Sent: sent, At: time.Now(), Node: w.node, Timeline: timeline})
+	w.acks = append(w.acks, Ack{ID: id, Sent: sent, At: time.Now(), Node: w.node, Timeline: timeline, LSN: lsn})
 	w.mu.Unlock()
 	return nil
 }
