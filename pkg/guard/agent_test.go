@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -98,6 +99,22 @@ func (n *testNode) fenced() {
 	n.await("the lock is given up", func() bool { return len(n.noted("released")) > 0 })
 	if got := n.noted("released")[0]; got != 7 {
 		n.t.Errorf("lease %d was released, want 7", got)
+	}
+}
+
+// endsInTime freezes an agent that renews, after some more renewals, and checks that no process of the server is left
+// when the last of them is over.
+func (n *testNode) endsInTime(server []int) {
+	n.t.Helper()
+	renewed := time.Now()
+	n.await("further renewals", func() bool { return time.Since(renewed) > window/2 })
+	frozen := clock.System{}.Now()
+	if err := syscall.Kill(n.noted("agents")[0], syscall.SIGSTOP); err != nil {
+		n.t.Fatal(err)
+	}
+	n.await("nothing is left of the server", func() bool { return !slices.ContainsFunc(server, alive) })
+	if late := (clock.System{}).Now().Sub(frozen) - window; late > 0 {
+		n.t.Errorf("the last process of the server ended %s after the deadline", late)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -53,8 +54,10 @@ type guard struct {
 
 	armed     bool
 	charge    charge
-	server    *process.Handle  // the postmaster; nil: it had ended before it could be watched
-	programs  process.Programs // by whose names the processes of the server are found
+	server    *process.Handle // the postmaster; nil: it had ended before it could be watched
+	marks     process.Marks   // of the server, and the configured name of its program
+	learning  chan process.Marks
+	look      *look            // for what is left of the server; nil: nobody has asked
 	dog       *watchdog.Device // nil: none is open
 	demand    watchdog.Demand  // of the charge
 	dogFailed bool             // it could not be met
@@ -125,7 +128,10 @@ func newGuard(o Options) (*guard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the guard: %w", err)
 	}
-	g := &guard{o: o, sock: -1, lastCode: -1, waker: w, programs: process.Programs{o.Program}, signals: make(chan os.Signal, 16)}
+	g := &guard{o: o, sock: -1, lastCode: -1, waker: w, signals: make(chan os.Signal, 16)}
+	if o.Program != "" {
+		g.marks.Programs.Add(process.Programs{filepath.Base(o.Program)})
+	}
 	// The runtime drops what finds no room, so each kind has its own: a request to end must not be lost behind a
 	// hundred children that have ended. What is dropped within a kind says the same again.
 	g.listen(syscall.SIGCHLD)
@@ -332,7 +338,7 @@ func (g *guard) extend(deadline clock.Instant) {
 	}
 	proven := deadline > g.charge.Deadline
 	g.charge.Deadline, g.charge.Window = deadline, deadline.Sub(g.o.Clock.Now())
-	g.learn()
+	g.learn(0)
 	if proven { // a deadline that is only taken back proves nothing
 		g.feed()
 	}

@@ -301,11 +301,17 @@ func (n *testNode) await(what string, is func() bool) time.Time {
 }
 
 func (n *testNode) serverProcesses() int {
+	n.t.Helper()
+	return len(n.serverPIDs())
+}
+
+func (n *testNode) serverPIDs() []int {
+	n.t.Helper()
 	pids, err := process.InDirectory(filepath.Join(n.dir, "data"), n.program)
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	return len(pids)
+	return pids
 }
 
 func alive(pid int) bool {

@@ -30,47 +30,6 @@ func InDirectory(dir string, programs ...string) ([]int, error) {
 	return s.processes()
 }
 
-// Programs are the names of the program that a server turns out to run, besides those that are configured: these
-// may be a script, or a link of another name.
-type Programs []string
-
-// Learn adds the names of a postmaster while it lives. A process that has not become the server yet has none, so this
-// is asked more than once. nil is nobody.
-func (p *Programs) Learn(postmaster *Handle, dir string) {
-	if postmaster == nil {
-		return
-	}
-	for _, name := range serverPrograms(postmaster, dir) {
-		if !slices.Contains(*p, name) {
-			*p = append(*p, name)
-		}
-	}
-}
-
-// serverPrograms gives the names of the program that a server runs, of which h is the postmaster. None as long as it
-// does not work in the data directory.
-func serverPrograms(h *Handle, dir string) []string {
-	s, err := serverOf(dir, nil)
-	if err != nil {
-		return nil
-	}
-	base := "/proc/" + strconv.Itoa(h.pid)
-	if cwd, err := os.Stat(base + "/cwd"); err == nil && !os.SameFile(cwd, s.dir) || gone(err) {
-		return nil
-	}
-	var names []string
-	if exe, err := os.Readlink(base + "/exe"); err == nil {
-		names = append(names, programName(exe))
-	}
-	if comm, err := os.ReadFile(base + "/comm"); err == nil {
-		names = append(names, strings.TrimSuffix(string(comm), "\n"))
-	}
-	if !h.Alive() { // what was read may be about somebody else, who was given the number
-		return nil
-	}
-	return names
-}
-
 // server tells the processes of a server from all others.
 type server struct {
 	path     string
@@ -99,9 +58,18 @@ func serverOf(dir string, programs []string) (server, error) {
 
 // processes gives all of them; see InDirectory.
 func (s server) processes() ([]int, error) {
+	pids, err := all(s.has)
+	if err != nil {
+		return pids, fmt.Errorf("look for processes in %s: %w", s.path, err)
+	}
+	return pids, nil
+}
+
+// all gives the processes of this machine that are the right ones, whatever goes wrong with others.
+func all(right func(pid int) (bool, error)) ([]int, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
-		return nil, fmt.Errorf("look for processes in %s: %w", s.path, err)
+		return nil, err
 	}
 	var pids []int
 	var unknown []error
@@ -110,7 +78,7 @@ func (s server) processes() ([]int, error) {
 		if err != nil {
 			continue
 		}
-		ours, err := s.has(pid)
+		ours, err := right(pid)
 		if ours {
 			pids = append(pids, pid)
 		}
@@ -243,79 +211,53 @@ func identity(status []byte) visible {
 // process can't be killed or told; the others are killed all the same.
 func KillDirectory(ctx context.Context, dir string, programs ...string) error {
 	for {
-		s, err := serverOf(dir, programs)
-		if errors.Is(err, os.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		pids, unknown := s.processes()
-		if len(pids) == 0 {
+		found, unknown := HoldDirectory(dir, programs...)
+		if len(found) == 0 {
 			return unknown
 		}
-		if err := killAll(ctx, pids, s); err != nil {
+		if err := found.Kill(ctx); err != nil {
 			return fmt.Errorf("kill the processes in %s: %w", dir, errors.Join(err, unknown))
 		}
 	}
 }
 
-// killAll signals all before it waits for any: a server can have thousands of processes, and each takes its
-// time to give back its memory.
-func killAll(ctx context.Context, pids []int, s server) error {
+// HoldDirectory takes hold of the processes that InDirectory gives; a directory that does not exist has none.
+func HoldDirectory(dir string, programs ...string) (Group, error) {
+	s, err := serverOf(dir, programs)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	pids, unknown := s.processes()
+	found, err := hold(pids, s.has)
+	return found, errors.Join(unknown, err)
+}
+
+// hold takes hold of those processes that are the right ones also when they are held: the number of one that has ended
+// may have become somebody else's.
+func hold(pids []int, right func(pid int) (bool, error)) (Group, error) {
+	var g Group
 	var failed []error
 	for _, pid := range pids {
-		failed = append(failed, killOne(pid, s))
-	}
-	if err := errors.Join(failed...); err != nil {
-		return err
-	}
-	for _, pid := range pids {
-		if err := awaitEnd(ctx, pid, s); err != nil {
-			return err
+		h, err := Open(pid)
+		if errors.Is(err, ErrGone) {
+			continue
 		}
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		ours, err := right(pid)
+		if ours {
+			g = append(g, h)
+			continue
+		}
+		h.Close()
+		failed = append(failed, err)
 	}
-	return nil
-}
-
-func killOne(pid int, s server) error {
-	fd, err := unix.PidfdOpen(pid, 0)
-	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("open process %d: %w", pid, err)
-	}
-	defer unix.Close(fd)
-	// Now that the pidfd is held: the number may have become somebody else's.
-	if ours, err := s.has(pid); !ours {
-		return err
-	}
-	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("kill process %d: %w", pid, err)
-	}
-	return nil
-}
-
-// awaitEnd waits for the end of a process that was killed.
-func awaitEnd(ctx context.Context, pid int, s server) error {
-	h, err := Open(pid)
-	if errors.Is(err, ErrGone) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	if ours, err := s.has(pid); !ours { // as above
-		return err
-	}
-	select {
-	case <-h.Done():
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("wait for process %d: %w", pid, context.Cause(ctx))
-	}
+	return g, errors.Join(failed...)
 }
 
 // SetSubreaper makes this process the parent of orphans below it, so that it can reap them.

@@ -61,8 +61,8 @@ func TestOtherProgram(t *testing.T) {
 	dir := t.TempDir()
 	server := startServer(t, program(t, "a-postgres-of-another-name"), dir, 1)
 	h := open(t, server.Process.Pid)
-	eventually(t, "the names", func() bool { return len(serverPrograms(h, dir)) == 2 })
-	names := serverPrograms(h, dir)
+	eventually(t, "the names", func() bool { return len(MarksOf(h, dir).Programs) == 2 })
+	names := MarksOf(h, dir).Programs
 	if want := []string{"a-postgres-of-another-name", "a-postgres-of-a"}; !slices.Equal(names, want) {
 		t.Errorf("names %q, want %q", names, want)
 	}
@@ -73,7 +73,7 @@ func TestOtherProgram(t *testing.T) {
 		pids, err := InDirectory(dir, names...)
 		return err == nil && len(pids) == 2
 	})
-	if names := serverPrograms(h, t.TempDir()); len(names) != 0 {
+	if names := MarksOf(h, t.TempDir()).Programs; len(names) != 0 {
 		t.Errorf("of another directory: %q", names)
 	}
 }
