@@ -77,6 +77,15 @@ var processFaults = []fault{
 			n.Run()
 		}
 	}},
+	{"node killed while the others lag", func(w *world, n *testcluster.Node) func() {
+		mend := w.net.CutOff(n.Name, w.others(n)...)
+		time.Sleep(time.Duration(1000+w.rand.IntN(4000)) * time.Millisecond) // the others lag more and more
+		n.Destroy()
+		return func() {
+			n.Run()
+			mend() // only now, for the kernel sends on what a server that was killed had written to its connections
+		}
+	}},
 	{"node asked to stop", func(w *world, n *testcluster.Node) func() {
 		n.Terminate(enough)
 		return n.Run
