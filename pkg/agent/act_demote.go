@@ -13,6 +13,9 @@ import (
 // where the lock is lost anyway; nothing of the server is left that could write when the lock is released.
 func (a *Agent) demote(ctx context.Context, o ha.Observation, mode ha.DemoteMode) bool {
 	a.o.Log.Info(fmt.Sprintf("Demoting self (%s)", mode))
+	if o.Memory.PromotingSince != 0 && mode == ha.DemoteImmediate {
+		a.memory.PromotionRefusedAt = o.Now // others first
+	}
 	settings := o.Settings
 	view := o.Store.View // nil only if etcd was never reached, and then nothing is handed over
 	return a.start(ctx, ha.Job{Kind: ha.JobDemote, Mode: mode, Title: demoteTitle(mode, view)}, func(ctx context.Context) outcome {

@@ -142,7 +142,10 @@ type Memory struct {
 	CheckpointPending bool
 	// FormerLeader is the last member other than nobody that was seen to hold the leader key.
 	FormerLeader string
-	// PromotionRefusedAt is when the user's pre_promote last refused the promotion; zero if it never did.
+	// PromotingSince is when the promotion was begun that has not ended; zero if none was.
+	PromotingSince clock.Instant
+	// PromotionRefusedAt is when the user's pre_promote last refused the promotion, or when one that did not end was
+	// given up; zero if that never was.
 	PromotionRefusedAt clock.Instant
 	// HandedOver: this agent stopped the server so that another member could lead, and it has not run since.
 	HandedOver bool

@@ -55,11 +55,36 @@ func leaderPromote(o *Observation) *Decision {
 	if d := syncBeforePromotion(o); d != nil {
 		return d
 	}
+	if d := promotionStuck(o); d != nil {
+		return d
+	}
 	return act(Promote{}, "leader-promote", "promoted self to leader because I had the session lock")
 }
 
-// promotionRefused tells until when this member stays out of the race because the user's pre_promote has said no:
-// a TTL, in which somebody else may take over. Source: Patroni 4.1, ha.py, enforce_primary_role.
+// promotionStuck: a server that was told to become a primary does not end its recovery, say because a restore_command
+// hangs. After primary_start_timeout it gives way to a member that has replayed all that this one has: that one's
+// promotion takes no time, and nobody who could lead is held back by what only this one has. Patroni holds the lock and
+// waits for ever.
+func promotionStuck(o *Observation) *Decision {
+	since := o.Memory.PromotingSince
+	if since == 0 || o.paused() || o.Now.Sub(since) < o.Settings.PrimaryStartTimeout {
+		return nil
+	}
+	names, question := successors(o, "", false)
+	if question != nil {
+		return question
+	}
+	for _, name := range names {
+		if m, ok := o.Store.View.Member(name); ok && m.Timeline == o.Server.Timeline && m.ReplayLSN >= o.Server.Position() {
+			return act(Demote{Mode: DemoteImmediate}, "promote-timeout", "stopped PostgreSQL because its promotion does not end").
+				because("promote-timeout", "%s has replayed all that this server has", name)
+		}
+	}
+	return nil
+}
+
+// promotionRefused tells until when this member stays out of the race because the user's pre_promote has said no or
+// its promotion did not end: a TTL, in which somebody else may take over. Source: Patroni 4.1, ha.py, enforce_primary_role.
 func promotionRefused(o *Observation) (until clock.Instant, refused bool) {
 	if o.Memory.PromotionRefusedAt == 0 {
 		return 0, false

@@ -39,7 +39,7 @@ func race(o *Observation) *Decision {
 	}
 	if until, refused := promotionRefused(o); refused {
 		return wait("race-pre-promote", "following a different leader because i am not the healthiest node").
-			because("race-pre-promote", "the pre-promote script has failed").until(until)
+			because("race-pre-promote", "the pre-promote script has failed, or the promotion did not end").until(until)
 	}
 	if o.Self.Tags.NoFailover() {
 		return wait("race-nofailover", "following a different leader because I am not allowed to promote")

@@ -24,7 +24,7 @@ func Standing(o Observation) []Check {
 		},
 	}
 	if _, refused := promotionRefused(&o); refused {
-		checks = append(checks, Check{"race-pre-promote", false, "its pre-promote script has failed within the last ttl"})
+		checks = append(checks, Check{"race-pre-promote", false, "its pre-promote script has failed within the last ttl, or its promotion did not end"})
 	}
 	if len(o.Store.View.Failsafe) > 0 {
 		held := heldBack(&o)

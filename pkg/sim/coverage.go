@@ -112,4 +112,5 @@ var Unreached = map[string]string{
 	"race-old-primary":      "needs a primary that starts as one while the cluster has gone on; the rules start it as a replica",
 	"race-sync-primary":     "needs a primary without a lock that /sync does not name; the fence ends it first",
 	"standby-demote-nolock": "needs a primary to lose the lock in the moment in which the cluster becomes a standby cluster",
+	"promote-timeout":       "promotions end",
 }

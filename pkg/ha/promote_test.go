@@ -1,0 +1,39 @@
+package ha
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+)
+
+// TestPromotionStuck: a promotion that does not end gives way, but only to who has all that this server has.
+func TestPromotionStuck(t *testing.T) {
+	stuck := func(o *Observation) {
+		replica(o)
+		o.Store.View.Leader.Name = "a"
+		o.Store.LockProven = o.Now.Add(10 * time.Second)
+		o.Memory.PromotingSince = o.Now.Add(-time.Minute)
+		o.Settings.PrimaryStartTimeout = time.Minute
+	}
+	replayed := func(name string, lsn cluster.LSN, timeline cluster.Timeline) change {
+		return func(o *Observation) {
+			for i := range o.Store.View.Members {
+				if m := &o.Store.View.Members[i]; m.Name == name {
+					m.ReplayLSN, m.Timeline = lsn, timeline
+				}
+			}
+		}
+	}
+	gone := answers("b", 0, unreachable)
+	decides(t, []decideCase{
+		{"it gives way", []change{stuck, gone, answers("c", 1000), replayed("c", 1000, 2)}, Demote{Mode: DemoteImmediate}, "its promotion does not end"},
+		{"others are asked first", []change{stuck}, AskPeers{Names: []string{"b", "c"}}, "asking members whether they can take over"},
+		{"not yet", []change{stuck, gone, answers("c", 1000), replayed("c", 1000, 2), func(o *Observation) { o.Memory.PromotingSince++ }}, Promote{}, "promoted self"},
+		{"the other lacks something", []change{stuck, gone, answers("c", 999), replayed("c", 999, 2)}, Promote{}, "promoted self"},
+		{"the other has not replayed it", []change{stuck, gone, answers("c", 1000), replayed("c", 900, 2)}, Promote{}, "promoted self"},
+		{"the other is on another timeline", []change{stuck, gone, answers("c", 1000), replayed("c", 1000, 1)}, Promote{}, "promoted self"},
+		{"the other is gone now", []change{stuck, gone, answers("c", 0, unreachable), replayed("c", 1000, 2)}, Promote{}, "promoted self"},
+		{"it stays out of the race", []change{orphan, gone, answers("c", 1000), func(o *Observation) { o.Memory.PromotionRefusedAt = o.Now.Add(-time.Second) }}, Wait{}, "not the healthiest"},
+	})
+}
