@@ -23,6 +23,9 @@ func fakeAgent(dir string, c *Client) int {
 	raw, _ := os.ReadFile(filepath.Join(dir, "behaviour"))
 	rest := make(chan os.Signal, 1)
 	if len(noted(dir, "agents")) > 1 {
+		if string(raw) == "can't start again" {
+			return 1 // the code that says that a person has to look
+		}
 		<-rest
 	}
 	var dog watchdog.Demand
@@ -39,7 +42,7 @@ func fakeAgent(dir string, c *Client) int {
 	}
 	renew := func() { c.Extend(func() clock.Instant { return clock.System{}.Now().Add(window) }) }
 	switch string(raw) {
-	case "arm":
+	case "arm", "can't start again":
 		arm()
 	case "dies while it replaces a frozen guard":
 		arm()
@@ -138,6 +141,26 @@ func TestAgentFrozen(t *testing.T) {
 	}
 	n.fenced()
 	n.await("another agent", func() bool { return len(n.noted("agents")) == 2 })
+}
+
+// TestAgentThatCanNotStartAgain: the configuration of a primary has a mistake by now, and its agent is killed. The node
+// ends; the primary is stopped before the lease ends, and the lock is given up.
+func TestAgentThatCanNotStartAgain(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, "can't start again", false)
+	n.await("the guard is armed", func() bool { return len(n.noted("deadline")) == 1 })
+	if err := syscall.Kill(n.noted("agents")[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	n.fenced()
+	select {
+	case <-n.ended:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the guard has not ended")
+	}
+	if code, agents := n.guard.ProcessState.ExitCode(), n.noted("agents"); code != 1 || len(agents) != 2 {
+		t.Errorf("exit code %d, agents %v; want 1, and two", code, agents)
+	}
 }
 
 // TestChildrenWithoutPostmaster: they may write as long as they live, also while the agent lives.
