@@ -28,6 +28,7 @@ func TestPromotionStuck(t *testing.T) {
 	gone := answers("b", 0, unreachable)
 	decides(t, []decideCase{
 		{"it gives way", []change{stuck, gone, answers("c", 1000), replayed("c", 1000, 2)}, Demote{Mode: DemoteImmediate}, "its promotion does not end"},
+		{"who ordered it is turned down first", []change{stuck, gone, answers("c", 1000), replayed("c", 1000, 2), request("", "a")}, ClearFailover{Revision: 20}, "the promotion of a does not end"},
 		{"others are asked first", []change{stuck}, AskPeers{Names: []string{"b", "c"}}, "asking members whether they can take over"},
 		{"not yet", []change{stuck, gone, answers("c", 1000), replayed("c", 1000, 2), func(o *Observation) { o.Memory.PromotingSince++ }}, Promote{}, "promoted self"},
 		{"the other lacks something", []change{stuck, gone, answers("c", 999), replayed("c", 999, 2)}, Promote{}, "promoted self"},

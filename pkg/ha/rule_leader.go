@@ -76,6 +76,10 @@ func promotionStuck(o *Observation) *Decision {
 	}
 	for _, name := range names {
 		if m, ok := o.Store.View.Member(name); ok && m.Timeline == o.Server.Timeline && m.ReplayLSN >= o.Server.Position() {
+			if req := o.Store.View.Failover; req.Candidate == o.Self.Name { // others would wait for it to be followed
+				return act(ClearFailover{Revision: req.Revision}, "promote-timeout-request",
+					"%s: the promotion of %s does not end", req.Action(), o.Self.Name)
+			}
 			return act(Demote{Mode: DemoteImmediate}, "promote-timeout", "stopped PostgreSQL because its promotion does not end").
 				because("promote-timeout", "%s has replayed all that this server has", name)
 		}
