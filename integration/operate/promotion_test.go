@@ -13,9 +13,6 @@ import (
 // TestPromotionThatDoesNotEnd: the candidate of a switchover hangs in its restore_command when it is promoted. It
 // gives way to another member, which has all that it has, and is a replica when the command goes on.
 func TestPromotionThatDoesNotEnd(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes two minutes")
-	}
 	c := testcluster.Start(t, testcluster.Options{
 		TTL: 6, LoopWait: 2, Retry: 2, DCS: "primary_start_timeout: 5",
 		Postgres: `recovery_conf: {restore_command: "case %f in *.history) while test -e {dir}/hang; do sleep 0.2; done ;; esac; false"}`,
