@@ -107,11 +107,8 @@ func called(e ast.Expr) string {
 
 // Unreached are the rules that no simulated run takes, and why; or so few (seldom) that a test can't count on it.
 var Unreached = map[string]string{
-	"clone-no-source":         "members write their address before they lead",
-	"clone-alone":             "there are no backups",
-	"race-old-primary":        "needs a primary that starts as one while the cluster has gone on; the rules start it as a replica",
-	"race-sync-primary":       "needs a primary without a lock that /sync does not name; the fence ends it first",
-	"standby-demote-nolock":   "needs a primary to lose the lock in the moment in which the cluster becomes a standby cluster",
+	"clone-alone":             "the simulator has no backups to copy from without a leader",
+	"race-sync-primary":       "needs a primary that something else starts between the /sync and the promotion of another member, who dies then; in asynchronous mode see startedOld",
 	"promote-timeout":         "promotions end",
 	"promote-timeout-request": "promotions end",
 }

@@ -1,0 +1,116 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/dcs"
+)
+
+// What strange hands do: to the key that says from whom to copy, and to a server that they start.
+
+const (
+	copyNobody = "the leader key is overwritten while a member has no data"
+	startedOld = "an old primary is started by something else"
+	startedFar = "an old primary is started by something else in a standby cluster"
+)
+
+// copyFromNobody: a machine is replaced while the leader key holds a name that is nobody's.
+func (w *world) copyFromNobody(n *node) bool {
+	if w.active > 0 || w.now-w.strike < 10*time.Second || !w.spare(n) {
+		return false
+	}
+	w.befalls(n, copyNobody)
+	n.lose()
+	w.rest(25 * time.Second)
+	w.check.moment(nil)
+	w.etcd.put(dcs.KeyLeader, []byte("nobody"), 0)
+	w.plague(n, "machine replaced", time.Second, 4*time.Second, n.bootIfDead)
+	w.after(between(w.rare, 5*time.Second, 10*time.Second), func() {
+		if w.etcd.text(dcs.KeyLeader) == "nobody" {
+			w.etcd.remove(dcs.KeyLeader)
+		}
+	})
+	return true
+}
+
+// asynchronously: what a server acknowledges that hathi has not started is not promised to anybody, see docs/safety.md.
+func (w *world) asynchronously() {
+	w.doc.Mode, w.live, w.base.FailsafeMode = cluster.SyncOff, false, false
+	w.check.mode = w.doc
+}
+
+// startOld: a primary dies, and another one takes over and dies with everybody else. Then the first machine comes back,
+// and starts PostgreSQL before it starts the agent. Nobody else is there who could write.
+func (w *world) startOld(*node) bool {
+	return w.active == 0 && !w.paused && w.check.healthy() == "" && w.replaceLeader(w.loseRest)
+}
+
+// startFar: the one that has taken over lives, and the cluster becomes a standby cluster before the first machine is back.
+func (w *world) startFar(*node) bool {
+	switch {
+	case w.active > 0 || w.paused || w.check.healthy() != "" || w.etcd.get(dcs.KeyConfig) == nil:
+		return false
+	case w.doc.Standby:
+		w.turn(false)
+		return false
+	}
+	return w.replaceLeader(func(old *node, x *cause) {
+		w.turn(true)
+		w.startLater(old, x, startedFar, 2*time.Second)
+	})
+}
+
+// replaceLeader switches the leader off; then is called when another one writes.
+func (w *world) replaceLeader(then func(old *node, x *cause)) bool {
+	old := w.leader()
+	old.switchOff()
+	w.plague(nil, "node down until it is started by something else", 5*time.Second, 5*time.Second, func() {})
+	w.active++
+	x := w.check.cause(nil)
+	var succeeded func()
+	succeeded = func() {
+		m := w.leader()
+		switch {
+		case !w.faulty || !old.dead:
+			w.active--
+			w.check.over(x)
+		case m == nil || m == old || !m.server.acking || dcs.DecodeHistory([]byte(w.etcd.text(dcs.KeyHistory))).Timeline() != m.server.pos.branch.timeline:
+			w.after(200*time.Millisecond, succeeded)
+		default:
+			then(old, x)
+		}
+	}
+	succeeded()
+	return true
+}
+
+// loseRest switches everybody else off until the old primary has been started for a while.
+func (w *world) loseRest(old *node, x *cause) {
+	ttl := w.slowest().TTL
+	for _, n := range w.nodes {
+		if n != old && !n.dead {
+			n.switchOff()
+			w.plague(n, "node down", ttl+15*time.Second, ttl+25*time.Second, n.bootIfDead)
+		}
+	}
+	w.startLater(old, x, startedOld, ttl+3*time.Second)
+}
+
+// startLater starts the server of an old primary, if nobody writes by then, and its agent a moment later.
+func (w *world) startLater(old *node, x *cause, name string, d time.Duration) {
+	w.after(d, func() {
+		s := old.server
+		alone := !slices.ContainsFunc(w.nodes, func(n *node) bool { return n.server.acking })
+		if alone && w.faulty && old.dead && s.data && !s.standby && s.phase == phaseDown {
+			w.befalls(old, name)
+			s.start()
+		}
+		w.after(between(w.rare, 400*time.Millisecond, 2*time.Second), func() {
+			old.bootIfDead()
+			w.active--
+			w.check.over(x)
+		})
+	})
+}
