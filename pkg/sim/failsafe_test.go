@@ -10,8 +10,12 @@ import (
 // TestFailsafeKeepsThePrimary: as long as all members can be reached, the same server accepts writes, however
 // long etcd is away, for everybody or for the leader alone; and it is still the leader afterwards.
 func TestFailsafeKeepsThePrimary(t *testing.T) {
-	on := true
-	for seed := range uint64(60) {
+	t.Parallel()
+	seeds, on := uint64(60), true
+	if testing.Short() {
+		seeds = 6
+	}
+	for seed := range seeds {
 		w := newWorld(Options{Seed: seed, Failsafe: &on})
 		if !w.settle("the cluster does not come up", 2*time.Minute) || !w.listed() {
 			t.Errorf("seed %d: %s", seed, w.check.violation)

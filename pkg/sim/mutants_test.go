@@ -47,6 +47,9 @@ func TestMutants(t *testing.T) {
 		{mutants: standbyMutants, standby: true},
 		{mutants: slotMutants, rare: []string{slotsCopied}},
 	} {
+		if testing.Short() {
+			group.mutants = group.mutants[:1]
+		}
 		for _, m := range group.mutants {
 			t.Run(m.name, func(t *testing.T) {
 				t.Parallel()

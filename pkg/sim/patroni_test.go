@@ -18,6 +18,7 @@ func mixed(seed uint64, weak string, modes ...cluster.SynchronousMode) Options {
 func TestMixed(t *testing.T) {
 	for name, modes := range map[string][]cluster.SynchronousMode{"off and on": {cluster.SyncOff, cluster.SyncOn}, "quorum": {cluster.SyncQuorum}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			seeds, changes := uint64(100), 0
 			if testing.Short() {
 				seeds = 10

@@ -36,6 +36,7 @@ func TestSeed(t *testing.T) {
 
 // TestPromises runs the rules that ship over a fixed budget of seeds. Every promise must hold in each.
 func TestPromises(t *testing.T) {
+	t.Parallel()
 	runs := FixedRuns()
 	if testing.Short() {
 		runs = runs[:20]
@@ -112,6 +113,7 @@ var reachedMarks = []string{
 
 // TestDeterministic: the same seed gives the same run to the letter, another seed another one.
 func TestDeterministic(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(5) {
 		o := Options{Seed: seed, Trace: true}
 		if seed == 4 {

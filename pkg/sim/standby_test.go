@@ -5,6 +5,7 @@ import "testing"
 // TestStandbyCluster runs standby clusters: they follow, fail over, are promoted in the middle of faults, and become
 // standby clusters again.
 func TestStandbyCluster(t *testing.T) {
+	t.Parallel()
 	seeds, on := uint64(100), true
 	if testing.Short() {
 		seeds = 10
