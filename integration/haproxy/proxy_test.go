@@ -3,7 +3,6 @@ package haproxy
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,16 +27,6 @@ var checks = []check{
 
 // ports are those of the programs in front of the cluster, by name.
 type ports map[string]int
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
 
 // start runs a program as the user of PostgreSQL until the test ends.
 func start(t *testing.T, dir, program string, args ...string) {
@@ -84,7 +73,7 @@ func startProxy(t *testing.T, c *testcluster.Cluster) ports {
 	var b strings.Builder
 	b.WriteString("global\n  maxconn 200\ndefaults\n  mode tcp\n  log stderr local0\n  timeout connect 4s\n  timeout client 30m\n  timeout server 30m\n  timeout check 2s\n")
 	for _, k := range checks {
-		p[k.name] = freePort(t)
+		p[k.name] = testcluster.FreePort(t)
 		fmt.Fprintf(&b, "listen %s\n  bind 127.0.0.1:%d\n  option httpchk %s\n  http-check expect status 200\n", k.name, p[k.name], k.httpchk)
 		b.WriteString("  default-server inter 200ms fall 2 rise 1 on-marked-down shutdown-sessions\n")
 		for _, n := range c.Nodes {
@@ -98,7 +87,7 @@ func startProxy(t *testing.T, c *testcluster.Cluster) ports {
 // startPool runs pgbouncer in front of the proxy's port of the primary.
 func startPool(t *testing.T, c *testcluster.Cluster, primary int) int {
 	t.Helper()
-	port := freePort(t)
+	port := testcluster.FreePort(t)
 	users := put(t, c.Dir, "users.txt", "\"postgres\" \"secret-super\"\n")
 	start(t, c.Dir, "pgbouncer", put(t, c.Dir, "pgbouncer.ini", fmt.Sprintf(`[databases]
 postgres = host=127.0.0.1 port=%d dbname=postgres

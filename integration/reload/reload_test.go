@@ -34,17 +34,6 @@ func edit(t *testing.T, n *testcluster.Node, changes ...string) {
 	}
 }
 
-// freePort finds a port for the REST API to move to.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // One node goes through a life of reloads: the file is broken, mended, and then changed in its log, restapi, ctl and etcd
 // sections at once; PostgreSQL is not disturbed and the lock not lost by any of it.
 func TestReload(t *testing.T) {
@@ -60,7 +49,7 @@ func TestReload(t *testing.T) {
 	edit(t, node, "use_unix_socket: 7 #", "use_unix_socket")
 
 	// By SIGHUP, to the process that the user has started.
-	moved := freePort(t)
+	moved := testcluster.FreePort(t)
 	logs := logDirectory(t, node)
 	edit(
 		t, node, fmt.Sprintf("127.0.0.1:%d\n", node.RESTPort), fmt.Sprintf("127.0.0.1:%d\n", moved),

@@ -120,6 +120,9 @@ func defaults(o *Options) {
 	}
 }
 
+// FreePort gives a port of loopback that nobody listens on.
+func FreePort(t testing.TB) int { return freePorts(t, 1)[0] }
+
 func freePorts(t testing.TB, n int) []int {
 	var ports []int
 	for range n {

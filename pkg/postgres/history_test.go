@@ -25,10 +25,7 @@ func TestParseHistory(t *testing.T) {
 // for which data may be removed; on a replica whose server refuses it, the message says what to do.
 func TestBrokenHistory(t *testing.T) {
 	p := primary(t)
-	r := replicaOf(t, p, "node2")
-	eventually(t, r, "caught up", caughtUp(p))
-	must(t, r, r.Promote(t.Context()))
-	must(t, r, r.Checkpoint(t.Context()))
+	r := promotedBeside(t, p)
 	path := historyPath(r.cfg.DataDir, 2)
 	good, err := os.ReadFile(path)
 	must(t, r, err)

@@ -258,10 +258,7 @@ func TestKilledInPromotion(t *testing.T) {
 // that the data are of no use any more and what to do; they are never removed without an order.
 func TestKilledInRejoin(t *testing.T) {
 	p := primary(t)
-	r := replicaOf(t, p, "node2")
-	eventually(t, r, "caught up", caughtUp(p))
-	must(t, r, r.Promote(t.Context()))
-	must(t, r, r.Checkpoint(t.Context()))
+	r := promotedBeside(t, p)
 	// Every copy below begins a segment of WAL, and a rewound server needs all of it since the fork.
 	sql(t, r, "SELECT pg_create_physical_replication_slot('keeper', true)")
 	sql(t, r, "CREATE TABLE public.kept AS SELECT generate_series(1, 10000) AS n")

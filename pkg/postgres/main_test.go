@@ -161,6 +161,16 @@ func replicaOf(t *testing.T, p *Instance, name string) *Instance {
 	return i
 }
 
+// promotedBeside gives a replica that was promoted while its primary went on, and has a checkpoint of its timeline.
+func promotedBeside(t *testing.T, p *Instance) *Instance {
+	t.Helper()
+	r := replicaOf(t, p, "node2")
+	eventually(t, r, "caught up", caughtUp(p))
+	must(t, r, r.Promote(t.Context()))
+	must(t, r, r.Checkpoint(t.Context()))
+	return r
+}
+
 func address(i *Instance) cluster.Upstream {
 	return cluster.Upstream{Member: i.cfg.Name, Host: "127.0.0.1", Port: portText(i.cfg.Port)}
 }

@@ -83,10 +83,7 @@ func TestRewindFetchesWAL(t *testing.T) {
 	cfg.Parameters = append(cfg.Parameters, Parameter{"archive_mode", "on"}, Parameter{"archive_command", "cp %p " + archive + "/%f"})
 	cfg.Recovery = []Parameter{{"restore_command", "test -e " + archive + "/%f && cat " + archive + "/%f > %p"}} // needs a shell
 	p := primaryWith(t, cfg)
-	r := replicaOf(t, p, "node2")
-	eventually(t, r, "caught up", caughtUp(p))
-	must(t, r, r.Promote(t.Context()))
-	must(t, r, r.Checkpoint(t.Context()))
+	r := promotedBeside(t, p)
 	for range 2 {
 		sql(t, p, "CREATE TABLE IF NOT EXISTS public.lost (n int)")
 		sql(t, p, "SELECT pg_switch_wal()")
@@ -125,10 +122,7 @@ func TestRewindFetchesWAL(t *testing.T) {
 // TestRewindKeepsData: a rewind that can't be done leaves the data as they are, and the message has the command.
 func TestRewindKeepsData(t *testing.T) {
 	p := primary(t)
-	r := replicaOf(t, p, "node2")
-	eventually(t, r, "caught up", caughtUp(p))
-	must(t, r, r.Promote(t.Context()))
-	must(t, r, r.Checkpoint(t.Context()))
+	r := promotedBeside(t, p)
 	sql(t, p, "CREATE TABLE public.lost (n int)")
 	_, err := p.Stop(t.Context(), cluster.StopFast, true)
 	must(t, p, err)
@@ -149,10 +143,7 @@ func TestRewindKeepsData(t *testing.T) {
 // files). The data are of no use then: they are kept, never started, and the message has the command that helps.
 func TestRewindCantWrite(t *testing.T) {
 	p := primary(t)
-	r := replicaOf(t, p, "node2")
-	eventually(t, r, "caught up", caughtUp(p))
-	must(t, r, r.Promote(t.Context()))
-	must(t, r, r.Checkpoint(t.Context()))
+	r := promotedBeside(t, p)
 	sql(t, r, "CREATE TABLE public.kept AS SELECT generate_series(1, 200000) AS n")
 	sql(t, p, "CREATE TABLE public.lost (n int)")
 	_, err := p.Stop(t.Context(), cluster.StopFast, true)

@@ -200,10 +200,7 @@ func TestRewind(t *testing.T) {
 
 func TestDivergedWhileRunning(t *testing.T) {
 	p := primary(t)
-	r := replicaOf(t, p, "node2")
-	eventually(t, r, "caught up", caughtUp(p))
-	must(t, r, r.Promote(t.Context()))
-	must(t, r, r.Checkpoint(t.Context()))
+	r := promotedBeside(t, p)
 	sql(t, p, `CREATE TABLE public.lost (n int)`)
 	_, err := p.Stop(t.Context(), cluster.StopFast, true)
 	must(t, p, err)
