@@ -60,8 +60,9 @@ type Postgres interface {
 	Stop(ctx context.Context, mode StopMode, checkpoint bool) (cluster.LSN, error)
 	// Restart restarts the server in the role it has. guard is asked as by StartPrimary if that is not a standby.
 	Restart(ctx context.Context, timeout time.Duration, guard GuardServer) error
-	// Promote promotes the server and waits until it is out of recovery.
-	Promote(ctx context.Context) error
+	// Promote promotes the server and waits until it is out of recovery. Unheard are lines that follow those of its own
+	// timeline's history file: it takes none of the numbers of timelines that began by them.
+	Promote(ctx context.Context, unheard ...cluster.HistoryEntry) error
 	// Follow points the running replica to another upstream; a zero one disconnects it.
 	Follow(ctx context.Context, upstream cluster.Upstream) error
 	// Checkpoint runs a CHECKPOINT.

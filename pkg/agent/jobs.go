@@ -59,7 +59,7 @@ func (a *Agent) actJob(ctx context.Context, o ha.Observation, d ha.Decision) boo
 	case ha.Reinitialize:
 		return a.reinitialize(ctx, o, x)
 	case ha.Promote:
-		return a.promote(ctx, o)
+		return a.promote(ctx, o, x.Unheard)
 	case ha.Demote:
 		return a.demote(ctx, o, x.Mode)
 	case ha.StartPrimary:
@@ -98,7 +98,7 @@ func (a *Agent) actJob(ctx context.Context, o ha.Observation, d ha.Decision) boo
 }
 
 // promote promotes the server. The guard counts the deadline of the lock from before the server can write.
-func (a *Agent) promote(ctx context.Context, o ha.Observation) bool {
+func (a *Agent) promote(ctx context.Context, o ha.Observation, unheard []cluster.HistoryEntry) bool {
 	if err := a.arm(ctx, o.Server.PostmasterPID, o.Server.PostmasterTicks); err != nil {
 		a.failed("not promoting; releasing the leader lock", err)
 		a.release(ctx, o, 0)
@@ -107,7 +107,7 @@ func (a *Agent) promote(ctx context.Context, o ha.Observation) bool {
 	a.warnOfSlots(o)
 	a.memory.CheckpointPending = true
 	return a.start(ctx, ha.Job{Kind: ha.JobPromote}, func(ctx context.Context) outcome {
-		err := a.o.Postgres.Promote(ctx)
+		err := a.o.Postgres.Promote(ctx, unheard...)
 		return func(a *Agent) { a.promoted(err) }
 	})
 }

@@ -183,7 +183,7 @@ func (a *Agent) putStatus(ctx context.Context, o ha.Observation) {
 // historyPublished reports whether /history tells of the server's timeline. A position on a timeline of which
 // others know nothing could not be compared with theirs.
 func historyPublished(o ha.Observation) bool {
-	known, own := o.Store.View.History, o.Server.History
+	known, own := o.Store.View.History, o.Server.Timeline.Lines(o.Server.History)
 	if len(own) == 0 || len(known.Entries) == 0 {
 		return known.Present && len(own) == len(known.Entries)
 	}

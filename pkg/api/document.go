@@ -39,6 +39,9 @@ func (p picture) document(version string) object {
 	own := object{{"version", version}}
 	addTrue(&own, "replaying", p.answers() && p.Server.Replaying)
 	addTrue(&own, "may_write", p.mayWrite())
+	if at := p.Server.Fork(); p.answers() && at != 0 {
+		own.add("fork", uint64(at))
+	}
 	if progress := p.Server.Progress.String(); progress != "" {
 		own.add("progress", progress)
 	}

@@ -1,6 +1,9 @@
 package cluster
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 func TestLSN(t *testing.T) {
 	for text, want := range map[string]LSN{"0/30002D8": 0x30002D8, "1/0": 1 << 32, "FFFFFFFF/FFFFFFFF": 1<<64 - 1} {
@@ -95,6 +98,36 @@ func TestParseVersion(t *testing.T) {
 	for _, text := range []string{"15", "9.6", "x.y", "1.2.3.4", "-1.2"} {
 		if got, err := ParseVersion(text); err == nil {
 			t.Errorf("%q is %d", text, got)
+		}
+	}
+}
+
+// TestHistoryLines: what /history says of a timeline, and what can be read from it.
+func TestHistoryLines(t *testing.T) {
+	one, two := HistoryEntry{Timeline: 1, LSN: 100, Reason: "r"}, HistoryEntry{Timeline: 2, LSN: 200}
+	for _, c := range []struct {
+		timeline Timeline
+		file     []HistoryEntry
+		want     []HistoryEntry
+	}{
+		{1, nil, nil},
+		{2, []HistoryEntry{one}, []HistoryEntry{one}},
+		{3, []HistoryEntry{one, two}, []HistoryEntry{one, two}},
+		{3, []HistoryEntry{one}, []HistoryEntry{one, {Timeline: 2, LSN: 100, Reason: "r"}}},
+		{5, []HistoryEntry{one}, []HistoryEntry{one, {Timeline: 4, LSN: 100, Reason: "r"}}},
+	} {
+		got := c.timeline.Lines(c.file)
+		if !slices.Equal(got, c.want) {
+			t.Errorf("timeline %d with %v: %v, want %v", c.timeline, c.file, got, c.want)
+		}
+		if h := (History{Present: true, Entries: got}); h.Timeline() != c.timeline {
+			t.Errorf("%v is taken for timeline %d, not for %d", got, h.Timeline(), c.timeline)
+		}
+	}
+	h := History{Present: true, Entries: []HistoryEntry{one, two, {Timeline: 4, LSN: 300}}}
+	for timeline, want := range map[Timeline]LSN{1: 0, 2: 100, 3: 0, 4: 200, 5: 300, 6: 0} {
+		if got, known := h.Began(timeline); got.LSN != want || known != (want != 0) {
+			t.Errorf("timeline %d began at %s (%v), want %s", timeline, got.LSN, known, want)
 		}
 	}
 }

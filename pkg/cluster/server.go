@@ -111,6 +111,14 @@ type Server struct {
 	WALGone string
 }
 
+// Fork is where the server's timeline left the one before; zero: it is the first, or that is not known.
+func (s *Server) Fork() LSN {
+	if len(s.History) == 0 {
+		return 0
+	}
+	return s.History[len(s.History)-1].LSN
+}
+
 // IsPrimary reports whether the server is known not to be in recovery.
 func (s *Server) IsPrimary() bool { return s.Answered && !s.InRecovery }
 
@@ -189,6 +197,7 @@ type PeerStatus struct {
 	Position       LSN  // the larger of received and replayed, or the primary's own
 	Replaying      bool // it has more than that; see Server.Replaying. Patroni does not tell
 	Timeline       Timeline
+	Fork           LSN // where that timeline left the one before; zero: not known. Patroni does not tell
 	Tags           Tags
 	WatchdogFailed bool
 	Error          string // why it is not reachable

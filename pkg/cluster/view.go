@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -140,6 +141,32 @@ func (s SyncState) HasStandby(name string) bool {
 type History struct {
 	Present bool
 	Entries []HistoryEntry
+}
+
+// Lines gives what /history says of a timeline whose history file has these lines. The cluster is taken to be on the
+// timeline after the last line. If PostgreSQL has left numbers out, because it knew of timelines that have come to
+// nothing, a line for the last of those makes that true.
+func (t Timeline) Lines(file []HistoryEntry) []HistoryEntry {
+	n := len(file)
+	if n == 0 || file[n-1].Timeline+1 >= t {
+		return file
+	}
+	skipped := HistoryEntry{Timeline: t - 1, LSN: file[n-1].LSN, Reason: file[n-1].Reason}
+	return append(slices.Clone(file), skipped)
+}
+
+// Began gives the line by which one of the history's timelines began.
+func (h History) Began(t Timeline) (line HistoryEntry, known bool) {
+	for i, e := range h.Entries {
+		child := h.Timeline()
+		if i+1 < len(h.Entries) {
+			child = h.Entries[i+1].Timeline
+		}
+		if child == t {
+			return e, true
+		}
+	}
+	return HistoryEntry{}, false
 }
 
 // Timeline gives the timeline the history says the cluster is on; zero if there is none to tell.

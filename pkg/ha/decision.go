@@ -65,8 +65,9 @@ type (
 	ProveLock struct{}
 	// ReleaseLeader deletes our leader key. Optime is put into /status if it is not zero.
 	ReleaseLeader struct{ Optime cluster.LSN }
-	// Promote promotes the server beside the loop. The leader key is ours.
-	Promote struct{}
+	// Promote promotes the server beside the loop. The leader key is ours. Unheard are the lines of /history about
+	// timelines that began where this server ends: it may not have heard of them, and must not take their numbers.
+	Promote struct{ Unheard []cluster.HistoryEntry }
 	// Demote stops the primary beside the loop.
 	Demote struct{ Mode DemoteMode }
 	// StartPrimary starts a stopped primary again, on its timeline.

@@ -2,6 +2,7 @@ package ha
 
 import (
 	"testing"
+	"time"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
 )
@@ -13,20 +14,85 @@ func lostPromotion(o *Observation) {
 	o.Server.History = []cluster.HistoryEntry{own}
 }
 
+func disconnected(o *Observation) {
+	o.Server.PrimaryConninfo, o.Server.ReceiverStatus = cluster.Upstream{}, ""
+}
+
+// notPromoted: the leader has just taken the key, on timeline 1.
+func notPromoted(o *Observation) {
+	o.Store.View.Members[1].Role, o.Store.View.Members[1].Timeline = cluster.RoleReplica, 1
+}
+
+// moved: the cluster has gone on to timeline 3, and this member with it.
+func moved(o *Observation) {
+	next := cluster.HistoryEntry{Timeline: 2, LSN: 900}
+	o.Server.Timeline, o.Server.History = 3, []cluster.HistoryEntry{oldHistory, next}
+	o.Store.View.History.Entries = o.Server.History
+}
+
+func forked(at cluster.LSN) func(*Peer) { return func(p *Peer) { p.Fork = at } }
+
 // TestNamesake: two timelines of one number. PostgreSQL itself sees no difference.
 func TestNamesake(t *testing.T) {
 	byHand := func(o *Observation) { o.Settings.UsePgRewind = false }
 	removable := func(o *Observation) { o.Settings.RemoveDataDirOnRewindFailure = true }
 	decides(t, []decideCase{
-		{"a replica that streams is compared", []change{replica, lostPromotion}, CheckRewind{Leader: upB}, "comparing"},
+		{"a replica that streams is disconnected at once", []change{replica, lostPromotion}, Follow{}, "following nobody until"},
+		{"then it is compared", []change{replica, lostPromotion, disconnected}, CheckRewind{Leader: upB}, "comparing"},
+		{"and stays alone while the leader can't be asked", []change{replica, lostPromotion, disconnected, func(o *Observation) { o.Memory.RewindRetryAt = o.Now.Add(1) }}, Wait{}, "no action"},
+		{"or is not ready", []change{replica, lostPromotion, disconnected, notPromoted}, Wait{}, "no action"},
+		{"a stopped one starts without an upstream until then", []change{replica, down("shut down in recovery"), lostPromotion, notPromoted}, StartReplica{}, "starting as a secondary"},
+		{"nor does it with etcd away", []change{replica, down("shut down in recovery"), lostPromotion, func(o *Observation) { o.Store.FailingSince = o.Now.Add(-time.Minute) }}, StartReplica{}, "DCS is not accessible"},
+		{"an ancestor counts as well", []change{replica, moved, lostPromotion, func(o *Observation) { o.Server.Timeline = 2 }}, Follow{}, "following nobody until"},
+		{"a leader that may yet come to this number is not followed", []change{replica, disconnected, notPromoted}, Wait{}, "no action"},
+		{"nor one that was followed before", []change{replica, notPromoted, func(o *Observation) { o.Server.ReceiverStatus = "" }}, Follow{}, "following nobody until"},
+		{"a key that is late does not disconnect who streams", []change{replica, notPromoted}, Wait{}, "no action"},
 		{"one that is the same is left alone", []change{replica, lostPromotion, judged(RewindNotNeeded)}, Wait{}, "no action"},
 		{"it is rewound, which tells that it can't be", []change{replica, lostPromotion, judged(RewindNeeded)}, Rewind{Leader: upB}, "pg_rewind"},
 		{"then it is cloned", []change{replica, lostPromotion, judged(RewindFailed), removable}, Reinitialize{From: "b", Diverged: true}, "reinitializing"},
 		{"or follows nobody", []change{replica, lostPromotion, judged(RewindFailed)}, Follow{}, "reinitialize it"},
 		{"without pg_rewind, too", []change{replica, lostPromotion, judged(RewindNeeded), byHand}, Follow{}, "reinitialize it"},
-		{"and stays so", []change{replica, lostPromotion, judged(RewindNeeded), byHand, func(o *Observation) { o.Server.PrimaryConninfo, o.Server.ReceiverStatus = cluster.Upstream{}, "" }}, Wait{}, "reinitialize it"},
+		{"and stays so", []change{replica, lostPromotion, judged(RewindNeeded), byHand, disconnected}, Wait{}, "reinitialize it"},
 		{"a stopped one starts without an upstream", []change{replica, oldPrimary, down("shut down"), lostPromotion, judged(RewindFailed)}, StartReplica{}, "starting as a secondary"},
-		{"others can't see it and would wait for it, so it may lead", []change{orphan, lostPromotion, answers("b", 0, unreachable), answers("c", 1000)}, AcquireLeader{}, "promoted self"},
+		{"members of Patroni can't see it and would wait for it, so it may lead", []change{orphan, lostPromotion, answers("b", 0, unreachable), answers("c", 1000)}, AcquireLeader{}, "promoted self"},
+		{"it asks first who they are", []change{orphan, lostPromotion}, AskPeers{Names: []string{"b", "c"}}, "asking"},
+		{"what it wrote on its own timeline does not count", []change{orphan, lostPromotion, answers("b", 0, unreachable), answers("c", 600, forked(500))}, Wait{}, "not the healthiest"},
+		{"nor for its lag", []change{orphan, lostPromotion, answers("b", 0, unreachable), answers("c", 0, unreachable), func(o *Observation) { o.Settings.MaximumLagOnFailover = 499 }}, Wait{}, "not the healthiest"},
+		{"nor does that of another", []change{orphan, answers("b", 0, unreachable), answers("c", 2000, forked(700))}, AcquireLeader{}, "promoted self"},
+		{"which on the same timeline is ahead", []change{orphan, answers("b", 0, unreachable), answers("c", 2000, forked(500))}, Wait{}, "not the healthiest"},
+		{"a lost timeline under an old number counts as far as both went together", []change{orphan, moved, answers("b", 0, unreachable), answers("c", 2000, forked(700))}, AcquireLeader{}, "promoted self"},
 		{"in a standby cluster /history is replaced", []change{replica, standbyLeads, standbyCluster, lostPromotion}, WriteHistory{History: cluster.History{Present: true, Entries: []cluster.HistoryEntry{{Timeline: 1, LSN: 700, Reason: oldHistory.Reason, Timestamp: oldHistory.Timestamp, NewLeader: "a"}}}}, "replacing the timeline history"},
+	})
+}
+
+// TestUnheard: PostgreSQL would give the next timeline the number that it knows to be free, which /history may know not
+// to be.
+func TestUnheard(t *testing.T) {
+	// elected holds the lock, on timeline 1, of which the cluster's timeline 2 began at 500.
+	elected := func(lsn cluster.LSN) change {
+		return func(o *Observation) {
+			o.Server.InRecovery, o.Server.FlushLSN, o.Server.ReceiveLSN, o.Server.ReplayLSN = true, 0, lsn, lsn
+			o.Server.StandbySignal, o.Server.Senders, o.Server.Timeline, o.Server.History = true, nil, 1, nil
+			o.Memory.WasPrimary = false
+		}
+	}
+	next := cluster.HistoryEntry{Timeline: 2, LSN: 900}
+	third := func(o *Observation) { o.Store.View.History.Entries = []cluster.HistoryEntry{oldHistory, next} }
+	decides(t, []decideCase{
+		{"it began where this server ends", []change{elected(500)}, Promote{Unheard: []cluster.HistoryEntry{oldHistory}}, "promoted self"},
+		{"and was not the last", []change{elected(500), third}, Promote{Unheard: []cluster.HistoryEntry{oldHistory, next}}, "promoted self"},
+		{"this server has less", []change{elected(499)}, Promote{}, "promoted self"},
+		{"it has more", []change{elected(501)}, Promote{}, "promoted self"},
+		{"it has received the beginning of a record more", []change{elected(500), func(o *Observation) { o.Server.ReceiveLSN = 501 }}, Promote{Unheard: []cluster.HistoryEntry{oldHistory}}, "promoted self"},
+		{"it has not replayed as much yet", []change{elected(499), func(o *Observation) { o.Server.ReceiveLSN = 500 }}, Wait{}, "waiting for the end of the WAL"},
+		{"it is still replaying its own", []change{elected(400), func(o *Observation) { o.Server.Replaying = true }}, Wait{}, "waiting for the end of the WAL"},
+		{"that is paused", []change{elected(400), func(o *Observation) { o.Server.Replaying, o.Server.ReplayPaused = true, true }}, Promote{}, "promoted self"},
+		{"on the second timeline", []change{elected(900), third, func(o *Observation) {
+			o.Server.Timeline, o.Server.History = 2, []cluster.HistoryEntry{oldHistory}
+		}}, Promote{Unheard: []cluster.HistoryEntry{next}}, "promoted self"},
+		{"on another second timeline", []change{elected(900), third, func(o *Observation) {
+			o.Server.Timeline = 2
+			lostPromotion(o)
+		}}, Promote{}, "promoted self"},
 	})
 }

@@ -89,9 +89,9 @@ func unfit(o *Observation, p Peer) string {
 		return limitation(p)
 	case !p.InRecovery:
 		return "not in recovery"
-	case tooFarBehind(o, p.Position, p.Timeline):
+	case tooFarBehind(o, there(p)):
 		return fmt.Sprintf("%d bytes behind, maximum_lag_on_failover is %d",
-			known(o, p.Position, p.Timeline).Behind(o.Store.View.Status.Optime), o.Settings.MaximumLagOnFailover)
+			known(o, there(p)).Behind(o.Store.View.Status.Optime), o.Settings.MaximumLagOnFailover)
 	case unlisted(o, p.Name):
 		return "not in /failsafe"
 	case oldTimeline(o, p.Timeline):
@@ -121,19 +121,49 @@ func (d *Decision) turnedDown(o *Observation, rule, candidate string) *Decision 
 	return d
 }
 
-// tooFarBehind compares a position on a timeline with the last one the leader published. The promise of
-// asynchronous mode is exactly this bound.
-func tooFarBehind(o *Observation, position cluster.LSN, t cluster.Timeline) bool {
-	return known(o, position, t).Behind(o.Store.View.Status.Optime) > o.Settings.MaximumLagOnFailover
+// place is how far a member has come, and on which timeline: its number, and where it left the one before. Zero is
+// not known.
+type place struct {
+	lsn      cluster.LSN
+	timeline cluster.Timeline
+	fork     cluster.LSN
+}
+
+// here is this member's place as others see it: Patroni looks at the number of the timeline only. Whoever is ahead by
+// that is waited for, so it must not stand back.
+func here(o *Observation) place {
+	p := place{o.Server.Position(), o.Server.Timeline, o.Server.Fork()}
+	for _, m := range o.Peers {
+		if m.Reachable && m.Timeline > 1 && m.Fork == 0 {
+			p.fork = 0
+		}
+	}
+	return p
+}
+
+func there(p Peer) place { return place{p.Position, p.Timeline, p.Fork} }
+
+// tooFarBehind compares a place with the last position that the leader published. The promise of asynchronous mode is
+// exactly this bound.
+func tooFarBehind(o *Observation, p place) bool {
+	return known(o, p).Behind(o.Store.View.Status.Optime) > o.Settings.MaximumLagOnFailover
 }
 
 // known gives how much of a position counts. WAL on an old timeline behind the point at which the cluster
 // left it is nobody's any more: however far it goes, nothing that the last leader wrote is in it. A timeline
 // that is older than the cluster's and not among its ancestors is a branch that was lost; it can't have left
-// the cluster's line later than the ancestor before it ended.
-func known(o *Observation, position cluster.LSN, t cluster.Timeline) cluster.LSN {
-	history := o.Store.View.History
-	if t == 0 || t >= history.Timeline() || o.standbyCluster() { // which keeps no history of its own
+// the cluster's line later than the ancestor before it ended. The number alone does not tell: if a promotion is lost
+// before others have heard of it, PostgreSQL gives the number again, and of the two timelines the one that /history
+// tells of counts.
+func known(o *Observation, p place) cluster.LSN {
+	history, position, t := o.Store.View.History, p.lsn, p.timeline
+	if t == 0 || o.standbyCluster() { // which keeps no history of its own
+		return position
+	}
+	if at, ok := history.Began(t); ok && p.fork != 0 && p.fork != at.LSN {
+		return min(position, p.fork, at.LSN)
+	}
+	if t >= history.Timeline() {
 		return position
 	}
 	limit := cluster.LSN(0)

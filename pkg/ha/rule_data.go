@@ -203,10 +203,13 @@ func upstreamOf(o *Observation, m cluster.Member) cluster.Upstream {
 }
 
 // target is the member this one follows: the one its tag names, if it is there, else the leader. A zero
-// host means nobody.
+// host means nobody: there is none, or it may be on another timeline that has the number of this server's.
 func target(o *Observation) cluster.Upstream {
-	if o.Self.Tags.NoStream() || !o.locked() || o.mine() {
+	if o.Self.Tags.NoStream() || !o.locked() || o.mine() || strange(o) {
 		return cluster.Upstream{}
+	}
+	if answer(o) != RewindNotNeeded && answer(o) != RewindDone && behind(o, o.Store.View.History.Timeline()) {
+		return cluster.Upstream{} // /history does not tell of the leader's timeline yet
 	}
 	from := o.Self.Tags.ReplicateFrom()
 	if from != "" && !strings.EqualFold(from, o.Self.Name) {

@@ -242,11 +242,7 @@ func mend(o *Observation) *Decision {
 			"reinitializing due to diverged timelines")
 	}
 	if o.Server.Process == cluster.ProcessNone {
-		up := target(o)
-		if namesake(o) {
-			up = cluster.Upstream{} // which would not refuse
-		}
-		return act(StartReplica{Upstream: up}, "rewind-impossible", "starting as a secondary").
+		return act(StartReplica{Upstream: target(o)}, "rewind-impossible", "starting as a secondary").
 			because("rewind-impossible", "its timeline has diverged from %s and can't be rewound: run reinit for %s", leader.Name, o.Self.Name)
 	}
 	return wait("rewind-impossible", "the timeline of %s has diverged from leader %s and can't be rewound; reinitialize it",

@@ -1,6 +1,7 @@
 package ha
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -58,7 +59,29 @@ func leaderPromote(o *Observation) *Decision {
 	if d := promotionStuck(o); d != nil {
 		return d
 	}
-	return act(Promote{}, "leader-promote", "promoted self to leader because I had the session lock")
+	lines, end := unheard(o)
+	if !end {
+		return wait("leader-replay", "waiting for the end of the WAL before promotion, as a timeline may have begun there").until(o.Now.Add(namesSettle / 5))
+	}
+	return act(Promote{Unheard: lines}, "leader-promote", "promoted self to leader because I had the session lock")
+}
+
+// unheard gives what /history tells of timelines that left this server's exactly where it ends. A promotion here would
+// begin another of that number at that very place: nobody could tell the two apart, and a replica on the one would
+// stream from the other. Timelines that began elsewhere can be told apart.
+//
+// Where this server ends is known when it has replayed all that it has. A restore_command may hang, and is not waited for.
+func unheard(o *Observation) (lines []cluster.HistoryEntry, end bool) {
+	s, known := &o.Server, o.Store.View.History
+	at, ancestor := known.Began(s.Timeline)
+	i := slices.IndexFunc(known.Entries, func(e cluster.HistoryEntry) bool { return e.Timeline == s.Timeline })
+	switch {
+	case i < 0, ancestor != (s.Timeline > 1), at.LSN != s.Fork(), known.Entries[i].LSN < s.ReplayLSN:
+		return nil, true
+	case known.Entries[i].LSN == s.ReplayLSN && !s.Replaying:
+		return known.Entries[i:], true
+	}
+	return nil, s.ReplayPaused || s.RestoreCommand != "" || !s.Replaying && known.Entries[i].LSN > s.ReceiveLSN
 }
 
 // promotionStuck: a server that was told to become a primary does not end its recovery, say because a restore_command
@@ -238,7 +261,7 @@ func history(o *Observation) cluster.History {
 		stored[e.Timeline] = e
 	}
 	want := cluster.History{Present: true, Entries: []cluster.HistoryEntry{}}
-	for _, e := range o.Server.History {
+	for _, e := range o.Server.Timeline.Lines(o.Server.History) {
 		if old, ok := stored[e.Timeline]; ok && old.LSN == e.LSN {
 			e.Timestamp, e.NewLeader = old.Timestamp, old.NewLeader
 		}

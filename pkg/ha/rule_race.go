@@ -117,7 +117,7 @@ func raceRequest(o *Observation) *Decision {
 	req, view := o.Store.View.Failover, o.Store.View
 	// Who was named for a planned change takes the lock at once, unless the old leader did not get to hand over
 	// and this member lacks what it had: Patroni looks at nothing here. A manual failover is an order.
-	lags := tooFarBehind(o, o.Server.Position(), o.Server.Timeline) || oldTimeline(o, o.Server.Timeline)
+	lags := tooFarBehind(o, here(o)) || oldTimeline(o, o.Server.Timeline)
 	if req.Candidate == o.Self.Name && (req.Leader == "" || !lags) && !void(o) {
 		if d := syncStand(o); d != nil {
 			return d
@@ -172,7 +172,7 @@ func void(o *Observation) bool {
 // canTakeOver reports whether the member that was named can be expected to take the lock. If it never will,
 // others must not wait for it.
 func canTakeOver(o *Observation, p Peer) bool {
-	return limitation(p) == "" && !tooFarBehind(o, p.Position, p.Timeline) && !oldTimeline(o, p.Timeline) && syncCandidate(o, p) && !unlisted(o, p.Name)
+	return limitation(p) == "" && !tooFarBehind(o, there(p)) && !oldTimeline(o, p.Timeline) && syncCandidate(o, p) && !unlisted(o, p.Name)
 }
 
 // raceSet is everybody whose answer counts: the members of the view, the former leader among them as long
@@ -190,11 +190,16 @@ func raceSet(o *Observation) []cluster.Member {
 // raceHealthiest takes the lock if nobody who can be reached is better placed. Several members may pass;
 // then the key, which only one can create, decides.
 func raceHealthiest(o *Observation, others []cluster.Member) *Decision {
-	mine := known(o, o.Server.Position(), o.Server.Timeline)
+	if otherBranch(o) {
+		if _, question := ask(o, withAPI(others), "race-ask", "asking the other members for their WAL positions"); question != nil {
+			return question // who they are decides how this member's own position counts
+		}
+	}
+	mine := known(o, here(o))
 	switch {
 	case mine == 0:
 		return standBack(o, "race-no-position", "my own WAL position is unknown")
-	case tooFarBehind(o, mine, o.Server.Timeline):
+	case tooFarBehind(o, here(o)):
 		return standBack(o, "race-lag", "My wal position exceeds maximum replication lag")
 	case oldTimeline(o, o.Server.Timeline):
 		return standBack(o, "race-timeline", "My timeline %d is behind last known cluster timeline %d",
@@ -226,7 +231,7 @@ func raceHealthiest(o *Observation, others []cluster.Member) *Decision {
 // outranked says by which rule, and in which words, another member is better placed than this one; nothing if
 // it is not.
 func outranked(o *Observation, p Peer) (rule, text string) {
-	mine, theirs := known(o, o.Server.Position(), o.Server.Timeline), known(o, p.Position, p.Timeline)
+	mine, theirs := known(o, here(o)), known(o, there(p))
 	switch {
 	case p.MayWrite:
 		return "race-primary-alive", fmt.Sprintf("Primary (%s) is still alive", p.Name)
@@ -259,7 +264,7 @@ func ahead(o *Observation, p Peer) bool {
 	if syncActive(o) && p.Timeline != o.Server.Timeline {
 		return p.Timeline > o.Server.Timeline
 	}
-	return known(o, p.Position, p.Timeline) > known(o, o.Server.Position(), o.Server.Timeline)
+	return known(o, there(p)) > known(o, here(o))
 }
 
 // withAPI leaves out members that can't be asked or whose answer can't count.

@@ -56,5 +56,8 @@ func replicaReconnect(o *Observation) *Decision {
 		return nil
 	}
 	want := target(o)
+	if want.Host == "" {
+		return nil
+	}
 	return act(Follow{Upstream: want}, "replica-reconnect", "connecting to %s again", want.Member)
 }

@@ -1,6 +1,10 @@
 package ha
 
-import "time"
+import (
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+)
 
 // ruleReplica: another member holds the leader key and the server answers.
 // Source: Patroni 4.1, ha.py, follow.
@@ -32,6 +36,10 @@ func ruleReplica(o *Observation) *Decision {
 // follows now is left alone (Patroni disconnects it).
 func replicaFollow(o *Observation) *Decision {
 	want := target(o)
+	if strange(o) && o.Server.PrimaryConninfo.Host != "" {
+		return act(Follow{}, "replica-strange", "following nobody until it is known that %s is on the same timeline %d",
+			o.leader().Name, o.Server.Timeline)
+	}
 	if o.Self.Tags.NoStream() && o.Server.PrimaryConninfo.Host != "" {
 		return act(Follow{}, "replica-follow", "following nobody, as the tag nostream says")
 	}
@@ -43,7 +51,8 @@ func replicaFollow(o *Observation) *Decision {
 
 // replicaDiverged: a replica that does not stream from a leader on another timeline may have replayed what
 // that leader never had. While it streams there is nothing to ask: the upstream would refuse to send WAL of
-// a history that is not its own. It is asked also where nothing can be done about the answer: a person can.
+// a history that is not its own, but for one of the same number. It is asked also where nothing can be done about the
+// answer: a person can.
 func replicaDiverged(o *Observation) *Decision {
 	leader := o.leader()
 	if o.paused() || !leaderReady(o) {
@@ -55,7 +64,7 @@ func replicaDiverged(o *Observation) *Decision {
 	switch answer(o) {
 	case RewindNeeded, RewindFailed:
 		d := mend(o)
-		if _, helpless := d.Action.(Wait); helpless && namesake(o) && o.Server.PrimaryConninfo.Host != "" {
+		if _, helpless := d.Action.(Wait); helpless && strange(o) && o.Server.PrimaryConninfo.Host != "" {
 			d.Action = Follow{} // the upstream would not refuse
 		}
 		return d
@@ -66,10 +75,26 @@ func replicaDiverged(o *Observation) *Decision {
 		return nil
 	}
 	up := upstreamOf(o, leader)
-	if up.Host == "" {
+	if up.Host == "" || strange(o) && o.Server.PrimaryConninfo.Host != "" {
 		return nil
 	}
 	return act(CheckRewind{Leader: up}, "replica-check", "comparing history with leader '%s'", up.Member)
+}
+
+// strange reports whether this server could stream from a leader whose timeline only has the number of its own, by
+// mistake or in a moment: the leader has not come to that number yet, or /history tells of another timeline. What was
+// compared is known.
+func strange(o *Observation) bool {
+	if known := answer(o); known == RewindNotNeeded || known == RewindDone {
+		return false
+	}
+	return behind(o, o.Server.Timeline) && o.Server.ReceiverStatus != "streaming" || namesake(o)
+}
+
+// behind reports whether the leader has not come to a timeline yet.
+func behind(o *Observation, t cluster.Timeline) bool {
+	now := o.leader().Timeline
+	return !o.standbyCluster() && now != 0 && now < t
 }
 
 // namesake reports whether this server's timeline is another one than the cluster's of the same number. That comes of
@@ -81,12 +106,16 @@ func namesake(o *Observation) bool {
 
 // otherBranch reports whether /history tells of another timeline of the number of this server's.
 func otherBranch(o *Observation) bool {
-	own, known := o.Server.History, o.Store.View.History.Entries
-	if len(own) == 0 || len(known) == 0 || o.Server.Timeline != o.Store.View.History.Timeline() {
+	own, history := o.Server.History, o.Store.View.History
+	if o.Server.Timeline == history.Timeline() {
+		own = o.Server.Timeline.Lines(own)
+	}
+	line, known := history.Began(o.Server.Timeline)
+	if len(own) == 0 || !known {
 		return false
 	}
-	a, b := own[len(own)-1], known[len(known)-1]
-	return a.Timeline != b.Timeline || a.LSN != b.LSN
+	last := own[len(own)-1]
+	return last.Timeline != line.Timeline || last.LSN != line.LSN
 }
 
 // ruleRestart: a user asked for a restart of the server.

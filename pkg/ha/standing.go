@@ -13,13 +13,13 @@ type Check struct {
 // that keeps the member back. All pass exactly if Decide lets a replica take the key, unless the cluster is paused
 // or a request decides; a test holds that. The answers of the other members have to be in the observation.
 func Standing(o Observation) []Check {
-	mine := known(&o, o.Server.Position(), o.Server.Timeline)
+	mine := known(&o, here(&o))
 	checks := []Check{
 		{"race-watchdog", !o.Self.WatchdogFailed, pick(o.Self.WatchdogFailed, "a watchdog is required and not usable", "no watchdog stands in the way")},
 		{"race-nofailover", !o.Self.Tags.NoFailover(), pick(o.Self.Tags.NoFailover(), "its tags do not allow to promote it", "its tags allow to promote it")},
 		{"race-no-position", mine != 0, pick(mine == 0, "its own WAL position is unknown", "has WAL up to "+mine.String())},
 		{
-			"race-lag", !tooFarBehind(&o, o.Server.Position(), o.Server.Timeline),
+			"race-lag", !tooFarBehind(&o, here(&o)),
 			fmt.Sprintf("%d bytes behind the last published position, %d are allowed", mine.Behind(o.Store.View.Status.Optime), o.Settings.MaximumLagOnFailover),
 		},
 	}
@@ -64,7 +64,7 @@ func compare(o *Observation, p Peer) Check {
 	case oldTimeline(o, p.Timeline):
 		return Check{"race-behind", true, fmt.Sprintf("%s does not count: it is on an old timeline", p.Name)}
 	}
-	return Check{"race-behind", true, fmt.Sprintf("%s is not ahead, with WAL up to %s", p.Name, known(o, p.Position, p.Timeline))}
+	return Check{"race-behind", true, fmt.Sprintf("%s is not ahead, with WAL up to %s", p.Name, known(o, there(p)))}
 }
 
 func lastReason(d *Decision) string {

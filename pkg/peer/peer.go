@@ -18,8 +18,9 @@ type document struct {
 	Tags           cluster.Tags `json:"tags"`
 	WatchdogFailed bool         `json:"watchdog_failed"`
 	Hathi          struct {
-		Replaying bool `json:"replaying"`
-		MayWrite  bool `json:"may_write"`
+		Replaying bool   `json:"replaying"`
+		MayWrite  bool   `json:"may_write"`
+		Fork      uint64 `json:"fork"`
 	} `json:"hathi"`
 }
 
@@ -42,7 +43,7 @@ func Parse(raw []byte) (cluster.PeerStatus, error) {
 	if d.XLog == nil {
 		return cluster.PeerStatus{MayWrite: d.Hathi.MayWrite}, errors.New("no WAL position in the answer, its PostgreSQL can't be queried")
 	}
-	s := cluster.PeerStatus{Reachable: true, Tags: d.Tags, WatchdogFailed: d.WatchdogFailed, Replaying: d.Hathi.Replaying}
+	s := cluster.PeerStatus{Reachable: true, Tags: d.Tags, WatchdogFailed: d.WatchdogFailed, Replaying: d.Hathi.Replaying, Fork: cluster.LSN(d.Hathi.Fork)}
 	s.InRecovery = d.Role != "primary" && d.Role != "master" && d.XLog.Location == 0 // the second: Patroni before 4.0
 	s.Position = cluster.LSN(max(d.XLog.ReceivedLocation, d.XLog.ReplayedLocation))
 	if !s.InRecovery {

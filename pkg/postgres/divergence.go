@@ -64,9 +64,9 @@ func (i *Instance) diverged(ctx context.Context, leader session, own position, t
 	if own.timeline == t {
 		return i.namesake(t, entries), nil
 	}
-	for _, e := range entries {
+	for n, e := range entries {
 		if e.Timeline == own.timeline {
-			return i.beyond(ctx, own, e.LSN), nil
+			return i.namesake(e.Timeline, entries[:n]) || i.beyond(ctx, own, e.LSN), nil
 		}
 	}
 	return true, nil // the leader never was on our timeline
@@ -74,6 +74,7 @@ func (i *Instance) diverged(ctx context.Context, leader session, own position, t
 
 // namesake reports whether the timeline of that number here is another than the leader's. PostgreSQL gives a new one the
 // next number that it knows of; if nobody has heard of a promotion that was lost, the next one may get the same number.
+// The lines are those of the leader's history that led to its timeline of that number.
 func (i *Instance) namesake(t cluster.Timeline, leader []cluster.HistoryEntry) bool {
 	own, _, err := (&historyFile{}).read(i.config().DataDir, t)
 	if err != nil || len(own) == 0 || len(leader) == 0 {

@@ -51,6 +51,39 @@ func (h *historyFile) read(dir string, t cluster.Timeline) ([]cluster.HistoryEnt
 	return h.entries, h.written, err
 }
 
+// learnTimelines puts the history files of timelines into pg_wal of which the running standby may not have heard, as
+// its WAL receiver does with those of its upstream. They have to begin where the standby ends: then each of their
+// histories contains its own, and it can be started again whatever becomes of it. Files that are there stay.
+// Source: PostgreSQL 17, walreceiver.c, WalRcvFetchTimeLineHistoryFiles; xlogrecovery.c, InitWalRecovery.
+func (i *Instance) learnTimelines(lines []cluster.HistoryEntry) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	dir, own := i.config().DataDir, lines[0].Timeline
+	var content []byte
+	if own > 1 {
+		var err error
+		if content, err = os.ReadFile(historyPath(dir, own)); err != nil {
+			return fmt.Errorf("read timeline history: %w", err)
+		}
+	}
+	for n, e := range lines {
+		content = fmt.Appendf(content, "%d\t%s\t%s\n", e.Timeline, e.LSN, e.Reason)
+		next := e.Timeline + 1
+		if n+1 < len(lines) {
+			next = lines[n+1].Timeline
+		}
+		if exists(historyPath(dir, next)) {
+			continue
+		}
+		i.log.Info("timeline was lost before this server heard of it; the next number is taken", "timeline", next)
+		if _, err := writeFile(historyPath(dir, next), content, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // parseHistory reads lines of "parent <tab> position <tab> reason"; empty ones and those that begin with # are
 // comments. Any other line, or timelines that do not grow, make it useless: a missing line would tell that two
 // servers have nothing in common. Source: PostgreSQL 17, src/backend/access/transam/timeline.c, readTimeLineHistory.

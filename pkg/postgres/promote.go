@@ -21,7 +21,10 @@ var ErrNotInRecovery = errors.New("postgres is not in recovery")
 
 // Promote promotes the server and waits until it is out of recovery, at most a minute. ErrNotInRecovery if
 // it is a primary; cluster.ErrPromotionRefused if the user's pre_promote says no.
-func (i *Instance) Promote(ctx context.Context) error {
+//
+// PostgreSQL gives the new timeline the number after the newest whose history file it has. Unheard are lines that
+// follow those of the server's own history: of timelines that began where it ends, of which it may not have heard.
+func (i *Instance) Promote(ctx context.Context, unheard ...cluster.HistoryEntry) error {
 	cfg := i.config()
 	if cfg.PrePromote != "" {
 		if _, err := i.run(ctx, command{path: cfg.PrePromote, user: true}); err != nil {
@@ -31,33 +34,43 @@ func (i *Instance) Promote(ctx context.Context) error {
 			return fmt.Errorf("promote: pre_promote: %w", err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, promoteLimit)
-	defer cancel()
-	c, err := i.local("Patroni", 0).open(ctx)
-	if err != nil {
+	if err := i.endRecovery(ctx, unheard); err != nil {
 		return fmt.Errorf("promote: %w", err)
-	}
-	defer closeConn(c)
-	// One statement looks and acts, so that no state lies between. pg_promote without waiting does what
-	// pg_ctl promote does: a file and SIGUSR1. Source: PostgreSQL 17, 9.28.4.
-	out, err := rows(ctx, c, `SELECT CASE WHEN pg_is_in_recovery() THEN pg_promote(wait => false) END`)
-	switch {
-	case err != nil:
-		return fmt.Errorf("promote: %w", err)
-	case out[0][0] == "":
-		return fmt.Errorf("promote: %w", ErrNotInRecovery)
-	case out[0][0] != "t":
-		return errors.New("promote: pg_promote() refused; see the log of postgres")
-	}
-	i.log.Debug("asked postgres to end its recovery")
-	if err := awaitPrimary(ctx, c); err != nil {
-		return fmt.Errorf("promote: wait for the end of recovery: %w", err)
 	}
 	i.log.Debug("postgres has ended its recovery")
 	i.dropUpstream()
 	i.notify()
 	i.callbacks.become(cluster.RolePrimary, "")
 	i.fire(onRoleChange)
+	return nil
+}
+
+func (i *Instance) endRecovery(ctx context.Context, unheard []cluster.HistoryEntry) error {
+	ctx, cancel := context.WithTimeout(ctx, promoteLimit)
+	defer cancel()
+	c, err := i.local("Patroni", 0).open(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeConn(c)
+	if err := i.learnTimelines(unheard); err != nil {
+		return err
+	}
+	// One statement looks and acts, so that no state lies between. pg_promote without waiting does what
+	// pg_ctl promote does: a file and SIGUSR1. Source: PostgreSQL 17, 9.28.4.
+	out, err := rows(ctx, c, `SELECT CASE WHEN pg_is_in_recovery() THEN pg_promote(wait => false) END`)
+	switch {
+	case err != nil:
+		return err
+	case out[0][0] == "":
+		return ErrNotInRecovery
+	case out[0][0] != "t":
+		return errors.New("pg_promote() refused; see the log of postgres")
+	}
+	i.log.Debug("asked postgres to end its recovery")
+	if err := awaitPrimary(ctx, c); err != nil {
+		return fmt.Errorf("wait for the end of recovery: %w", err)
+	}
 	return nil
 }
 

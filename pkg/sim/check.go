@@ -14,8 +14,7 @@ import (
 type checker struct {
 	w         *world
 	violation string
-	// blind: PostgreSQL would have used a timeline id twice. Neither /history nor the members can tell the two
-	// apart, so from then on nobody can be asked to compare positions rightly.
+	// blind: it was made a standby cluster, which keeps no /history to compare positions by.
 	blind bool
 
 	standbySince time.Duration // when it was last turned into a standby cluster, or back; zero: never
@@ -58,6 +57,13 @@ func (c *checker) writable() {
 func (c *checker) writes(s *server) {
 	if s.pos.branch.owner != s.n.name {
 		c.violate("%s writes on timeline %d, which is that of %s", s.n.name, s.pos.branch.timeline, s.pos.branch.owner)
+	}
+}
+
+// streams: nobody takes WAL of a timeline that only has the number of its own. PostgreSQL would not notice.
+func (c *checker) streams(s, from *server) {
+	if !s.pos.within(from.pos) {
+		c.violate("%s streams from %s, whose timeline %d is another one", s.n.name, from.n.name, s.pos.branch.timeline)
 	}
 }
 

@@ -111,4 +111,5 @@ var Unreached = map[string]string{
 	"race-sync-primary":       "needs a primary that something else starts between the /sync and the promotion of another member, who dies then; in asynchronous mode see startedOld",
 	"promote-timeout":         "promotions end",
 	"promote-timeout-request": "promotions end",
+	"leader-replay":           "seldom: a member that still replays its own WAL, and has missed a timeline, is to be promoted",
 }

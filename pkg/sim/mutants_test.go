@@ -32,6 +32,9 @@ var shownBy = map[string]uint64{
 	"who is not listed stands for the lock":                       29,
 	"who was asked to go is not asked whether it has gone":        1744,
 	"any data are started while etcd is away":                     46,
+	"a number that /history knows is given again":                 131,
+	"two timelines of one number are taken for one":               13,
+	"WAL on another timeline of the cluster's number counts":      13,
 }
 
 // TestMutants plants mistakes one at a time, in the rules or at an edge, and demands that each is found: a
@@ -42,7 +45,7 @@ func TestMutants(t *testing.T) {
 		failsafe, standby bool // in all runs that are to find them
 		rare              []string
 	}{
-		{mutants: slices.Concat(mutants, syncMutants, moreMutants, leadMutants)},
+		{mutants: slices.Concat(mutants, syncMutants, moreMutants, leadMutants, timelineMutants)},
 		{mutants: failsafeMutants, failsafe: true},
 		{mutants: standbyMutants, standby: true},
 		{mutants: slotMutants, rare: []string{slotsCopied}},

@@ -86,7 +86,7 @@ func (r *runner) told() cluster.PeerStatus {
 	}
 	return cluster.PeerStatus{
 		Reachable: true, InRecovery: s.Server.InRecovery, Position: position,
-		Timeline: s.Server.Timeline, Tags: s.Tags, Replaying: s.Server.Replaying,
+		Timeline: s.Server.Timeline, Fork: s.Server.Fork(), Tags: s.Tags, Replaying: s.Server.Replaying,
 		WatchdogFailed: s.WatchdogFailed,
 	}
 }

@@ -109,7 +109,7 @@ func (p *postgres) Bootstrap(ctx context.Context) error {
 	}
 	s.data, s.standby = true, false
 	s.w.newest++
-	s.pos = position{&branch{timeline: s.w.newest, owner: s.n.name}, 0x3000000}
+	s.pos, s.heard = position{&branch{timeline: s.w.newest, owner: s.n.name}, 0x3000000}, s.w.newest
 	s.start()
 	return p.ready(ctx, time.Minute)
 }
@@ -142,7 +142,7 @@ func (p *postgres) Clone(ctx context.Context, c cluster.Copy) error {
 	}
 	s.data, s.label, s.standby, s.upstream, s.pos = true, true, true, cluster.Upstream{}, u.pos
 	s.dataFrom(u.pos.lsn)
-	s.control, s.checkpoint = "in production", u.checkpoint
+	s.control, s.checkpoint, s.heard = "in production", u.checkpoint, u.pos.branch.timeline
 	if !u.primary {
 		s.control = "in archive recovery"
 	}
@@ -307,7 +307,7 @@ func (p *postgres) Restart(ctx context.Context, timeout time.Duration, guard age
 }
 
 // Promote implements agent.Postgres.
-func (p *postgres) Promote(ctx context.Context) error {
+func (p *postgres) Promote(ctx context.Context, unheard ...cluster.HistoryEntry) error {
 	s := p.s
 	if s.phase != phaseServing || s.primary {
 		return errors.New("promote: not a running replica")
@@ -320,6 +320,9 @@ func (p *postgres) Promote(ctx context.Context) error {
 		return cluster.ErrPromotionRefused
 	}
 	life := s.life
+	for _, e := range unheard {
+		s.heard = max(s.heard, e.Timeline+1)
+	}
 	s.w.tracef(s.n, "pg", "promotion begins")
 	s.later(s.w.between(20*time.Millisecond, 200*time.Millisecond), func() {
 		if s.phase == phaseServing && !s.primary && !s.limitsTooSmall() {

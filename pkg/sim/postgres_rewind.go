@@ -44,8 +44,10 @@ func (p *postgres) CheckDivergence(_ context.Context, leader cluster.Upstream) (
 // Rewind implements agent.Postgres.
 func (p *postgres) Rewind(ctx context.Context, leader cluster.Upstream) error {
 	s := p.s
-	if _, err := p.reach(leader, true); err != nil {
+	if u, err := p.reach(leader, true); err != nil {
 		return err
+	} else if t := s.pos.branch.timeline; t == u.pos.branch.timeline && s.pos.branch != u.pos.branch {
+		return fmt.Errorf("rewind: timeline %d has two different histories", t) // pg_rewind would find nothing to do
 	}
 	if err := s.usable(); err != nil {
 		return err
@@ -75,6 +77,6 @@ func (p *postgres) Rewind(ctx context.Context, leader cluster.Upstream) error {
 	s.dataFrom(s.walFrom) // it leaves no slot
 	s.rewindCut = false
 	s.standby, s.control, s.upstream, s.state = true, "in archive recovery", cluster.Upstream{}, cluster.StateStopped
-	s.checkpoint = u.checkpoint
+	s.checkpoint, s.heard = u.checkpoint, u.heard
 	return nil
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/agent"
 	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/dcs"
 )
 
 // phase is what the postmaster of a server does.
@@ -35,6 +37,7 @@ type server struct {
 	checkpoint cluster.Timeline
 	slots      []string // physical ones
 	promotedAt time.Time
+	heard      cluster.Timeline // the newest whose history file is in pg_wal
 
 	// Processes.
 	phase   phase
@@ -252,17 +255,19 @@ func (s *server) fastStop() {
 }
 
 // promote takes the server out of recovery onto a timeline of its own. PostgreSQL numbers it one above the
-// highest it knows of. Two servers may then give the same number to different histories, if the first was
-// cut off before anybody heard of its promotion; the simulation numbers around that and counts it.
+// highest whose history file it has, and so may give one number twice, if a promotion was lost before this server
+// heard of it. Two things are spared: the model of Patroni, which sees no difference, and twins.
 func (s *server) promote() {
-	t := s.pos.branch.timeline + 1
+	t := max(s.heard, s.pos.branch.timeline) + 1
 	if t <= s.w.newest {
-		s.w.mark("pg: a timeline id would have been used twice")
-		s.w.check.blind = true
-		t = s.w.newest + 1
+		s.w.mark("pg: a timeline id is used twice")
+		if s.w.mixed || s.twin(t) {
+			t = s.w.newest + 1
+		}
 	}
-	s.w.newest = t
+	s.w.newest, s.heard = max(s.w.newest, t), t
 	s.pos = position{&branch{timeline: t, parent: s.pos.branch, fork: s.pos.lsn, owner: s.n.name}, s.pos.lsn + 120}
+	s.w.branches = append(s.w.branches, s.pos.branch)
 	s.standby, s.primary, s.connected, s.control = false, true, false, "in production"
 	s.promotedAt = s.n.clock.Wall()
 	s.w.check.promotedSlots(s)
@@ -271,6 +276,20 @@ func (s *server) promote() {
 	s.w.check.begins(s)
 	s.w.worst()
 	s.changed()
+}
+
+// twin reports whether there was a timeline of that number already that began where this server is now, and /history
+// did not hear of it: nobody can tell the two apart. It is known and open, see docs/safety.md.
+func (s *server) twin(t cluster.Timeline) bool {
+	if !slices.ContainsFunc(s.w.branches, func(b *branch) bool { return b.timeline == t && b.fork == s.pos.lsn }) {
+		return false
+	}
+	line, known := dcs.DecodeHistory([]byte(s.w.etcd.text(dcs.KeyHistory))).Began(t)
+	if known && line.LSN == s.pos.lsn {
+		return false // the rules have to see to it
+	}
+	s.w.mark("pg: a twin timeline was spared")
+	return true
 }
 
 // write lets a client commit.
@@ -298,8 +317,11 @@ func (s *server) stream() time.Duration {
 	u := s.source()
 	fits := u != nil && !s.replaying() && s.phase == phaseServing && !s.primary && !s.n.frozen && !u.n.frozen && u.data &&
 		(u.phase == phaseServing || u.phase == phaseStopping && s.connected) &&
-		(s.connected || !u.frozen && !s.frozen && !u.mute()) && u.keeps(s.pos) && s.w.net.linked(s.n.number, u.n.number) && s.pos.within(u.pos)
-	if !fits {
+		(s.connected || !u.frozen && !s.frozen && !u.mute()) && u.keeps(s.pos) && s.w.net.linked(s.n.number, u.n.number)
+	if fits {
+		s.hear(u)
+	}
+	if !fits || !s.pos.fits(u.pos) {
 		s.connected = false
 		return s.w.between(100*time.Millisecond, time.Second)
 	}
@@ -309,6 +331,14 @@ func (s *server) stream() time.Duration {
 	}
 	s.connected, s.inFlight = true, u.pos
 	s.copyFailoverSlots(u)
+	s.w.check.streams(s, u)
 	way := [2]int{u.n.number, s.n.number}
 	return s.w.between(20*time.Millisecond, 120*time.Millisecond) + s.w.net.slow[way] + s.slow
+}
+
+// hear: a WAL receiver fetches the history files of its upstream before it asks for WAL.
+func (s *server) hear(u *server) {
+	if t := u.pos.branch.timeline; t >= s.pos.branch.timeline {
+		s.heard = max(s.heard, t)
+	}
 }

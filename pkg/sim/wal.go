@@ -29,6 +29,18 @@ func (p position) within(q position) bool {
 	return false
 }
 
+// fits reports whether a server at q would send WAL to one at p. PostgreSQL looks at numbers of timelines only.
+func (p position) fits(q position) bool {
+	lsn := q.lsn
+	for b := q.branch; b != nil; b = b.parent {
+		if b.timeline == p.branch.timeline {
+			return p.lsn <= lsn
+		}
+		lsn = min(lsn, b.fork)
+	}
+	return false
+}
+
 // shared gives how far p and q are the same.
 func (p position) shared(q position) cluster.LSN {
 	limit := p.lsn

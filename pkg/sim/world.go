@@ -92,20 +92,22 @@ type world struct {
 	rarities
 	version int // of PostgreSQL
 
-	faulty  bool // faults may happen
-	paused  bool // a user has paused the cluster
-	active  int  // faults that have not healed
-	strike  time.Duration
-	newest  cluster.Timeline
-	loops   int // that the cluster needed to come back
-	pids    int
-	serial  int
-	tracing bool
-	trace   []string
-	rules   map[string]int
-	marks   map[string]int
-	bare    bareMembers
-	decoder dcs.Decoder // of all mirrors: the same values come to each
+	faulty bool // faults may happen
+	paused bool // a user has paused the cluster
+	active int  // faults that have not healed
+	strike time.Duration
+	newest cluster.Timeline
+	// branches are all that came of promotions.
+	branches []*branch
+	loops    int // that the cluster needed to come back
+	pids     int
+	serial   int
+	tracing  bool
+	trace    []string
+	rules    map[string]int
+	marks    map[string]int
+	bare     bareMembers
+	decoder  dcs.Decoder // of all mirrors: the same values come to each
 }
 
 // Run simulates one cluster: it comes up, faults happen, they heal, and it must come back. The same options

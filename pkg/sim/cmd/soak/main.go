@@ -27,13 +27,21 @@ func run(args []string, out, errs io.Writer) int {
 	all := flags.Bool("all", false, "go on after a failure, and only name the seeds that fail")
 	count := flags.Uint64("n", 0, "end after so many `seeds`; 0 runs until interrupted")
 	names := flags.String("rare", "", "`hardships` of each run, separated by commas; all: one after the other")
+	failsafe := flags.Bool("failsafe", false, "failsafe mode in every run, not in every fourth")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
-	if *seed >= 0 {
-		return replay(rare(uint64(*seed), *names), out)
+	options := func(seed uint64) sim.Options {
+		o := rare(seed, *names)
+		if *failsafe {
+			o.Failsafe = failsafe
+		}
+		return o
 	}
-	return soak(*from, *count, *all, *names, out)
+	if *seed >= 0 {
+		return replay(options(uint64(*seed)), out)
+	}
+	return soak(*from, *count, *all, options, out)
 }
 
 // rare gives the options of a seed.
@@ -66,7 +74,7 @@ func replay(o sim.Options, out io.Writer) int {
 const report = 10 * time.Second
 
 // soak runs seeds until a signal, a failure or the end of the count.
-func soak(from, count uint64, all bool, names string, out io.Writer) int {
+func soak(from, count uint64, all bool, options func(seed uint64) sim.Options, out io.Writer) int {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	begin, last := time.Now(), time.Now()
@@ -88,7 +96,7 @@ func soak(from, count uint64, all bool, names string, out io.Writer) int {
 			return failed
 		default:
 		}
-		o := rare(from+done, names)
+		o := options(from + done)
 		r := sim.Run(o)
 		simulated += r.Simulated
 		add(rules, r.Rules)

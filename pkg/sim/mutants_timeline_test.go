@@ -1,0 +1,43 @@
+package sim
+
+import (
+	"maps"
+
+	"github.com/hathi-ha/hathi/pkg/agent"
+	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/ha"
+)
+
+// Mistakes about timelines that have the same number.
+
+const another = "is another one"
+
+var timelineMutants = []mutant{
+	{"two timelines of one number are taken for one", another, func(o *agent.Options) {
+		decide(o, func(obs *ha.Observation) {
+			if obs.Server.InRecovery || !obs.Server.Answered {
+				obs.Server.History = nil
+			}
+		}, nil)
+	}, cluster.SyncOff},
+	{"WAL on another timeline of the cluster's number counts", "behind the published position", func(o *agent.Options) {
+		decide(o, func(obs *ha.Observation) {
+			if v := obs.Store.View; v == nil || v.Locked() {
+				return
+			}
+			obs.Server.History = nil
+			obs.Peers = maps.Clone(obs.Peers)
+			for name, p := range obs.Peers {
+				p.Fork = 0
+				obs.Peers[name] = p
+			}
+		}, nil)
+	}, cluster.SyncOff},
+	{"a number that /history knows is given again", another, func(o *agent.Options) {
+		decide(o, nil, func(_ ha.Observation, d *ha.Decision) {
+			if _, ok := d.Action.(ha.Promote); ok {
+				d.Action = ha.Promote{}
+			}
+		})
+	}, cluster.SyncOff},
+}
