@@ -22,6 +22,9 @@ import (
 type SyncMemory struct {
 	// Written is the revision of /sync as this agent wrote it and had it confirmed; zero: never.
 	Written int64
+	// Seen is the revision that /sync was last seen at, Stale that to which it had gone back then: a backup of etcd was
+	// restored. Zero: none.
+	Seen, Stale int64
 	// Judged is the revision of /sync by which this member was found fit when it took the lock.
 	Judged int64
 
@@ -64,9 +67,12 @@ func (m *SyncMemory) Note(o *Observation) {
 		m.LeavingSince = 0
 	}
 	m.Source.note(o)
+	if v := o.Store.View; v != nil {
+		m.noteRevision(v.Sync.Revision)
+	}
 	if !s.Answered {
 		if s.Process == cluster.ProcessNone {
-			*m = SyncMemory{Written: m.Written, Judged: m.Judged, FailedAt: m.FailedAt, Alive: m.Alive, LeavingSince: m.LeavingSince}
+			*m = SyncMemory{Written: m.Written, Seen: m.Seen, Stale: m.Stale, Judged: m.Judged, FailedAt: m.FailedAt, Alive: m.Alive, LeavingSince: m.LeavingSince}
 		}
 		return
 	}
@@ -94,6 +100,17 @@ func (m *SyncMemory) Note(o *Observation) {
 	}
 }
 
+// noteRevision finds out whether /sync has gone back to an earlier time. It stays so until the key is written again.
+func (m *SyncMemory) noteRevision(now int64) {
+	switch {
+	case now != 0 && now < m.Seen:
+		m.Stale = now
+	case now != m.Stale:
+		m.Stale = 0
+	}
+	m.Seen = now
+}
+
 // leaderSync takes the primary one step towards the synchronous standbys that it should have.
 func leaderSync(o *Observation) *Decision {
 	key := o.Store.View.Sync
@@ -103,6 +120,10 @@ func leaderSync(o *Observation) *Decision {
 	switch {
 	case !key.LedBy(o.Self.Name):
 		return act(WriteSync{State: cluster.SyncState{Leader: o.Self.Name}, Revision: key.Revision}, "sync-enable", "Enabled synchronous replication")
+	case key.Revision == o.Memory.Sync.Stale:
+		// Who stands in that key may lack what was acknowledged since.
+		return act(WriteSync{State: cluster.SyncState{Leader: o.Self.Name}, Revision: key.Revision}, "sync-restored",
+			"the synchronous replication key is of an earlier time, as from a backup of etcd: beginning without standbys")
 	case key.Revision != o.Memory.Sync.Written:
 		// Written by an agent before this one, or perhaps by this one: make sure of it.
 		return act(WriteSync{State: key, Revision: key.Revision}, "sync-claim", "confirming the synchronous replication key")

@@ -31,10 +31,11 @@ func noStandby(o *Observation) quorum.Names {
 // together is how a quorum goes on under a new leader: the other members of the key stay voters, its quorum
 // stays, and commits wait for as many of them as that takes. Commits of the reign before are safe because
 // whoever wins by the new key also wins by the old one, or is, or hears, the new leader, which has them all.
-// In plain mode nobody stays: each standby that was listed would have to be waited for.
+// In plain mode nobody stays: each standby that was listed would have to be waited for. Nor does anybody of a key that
+// has gone back to an earlier time: it tells of another reign.
 func together(o *Observation) takeover {
 	key := o.Store.View.Sync
-	if o.Settings.SynchronousMode != cluster.SyncQuorum || key.Leader == "" {
+	if o.Settings.SynchronousMode != cluster.SyncQuorum || key.Leader == "" || key.Revision == o.Memory.Sync.Stale {
 		return alone(o)
 	}
 	var others []string

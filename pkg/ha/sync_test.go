@@ -72,6 +72,7 @@ func TestSynchronous(t *testing.T) {
 		// The primary.
 		{"turned on", []change{on(""), func(o *Observation) { o.Store.View.Sync = cluster.SyncState{} }}, WriteSync{State: cluster.SyncState{Leader: "a"}}, "Enabled synchronous replication"},
 		{"somebody else's key", []change{on(""), syncLed("b")}, key("a", 0), "Enabled"},
+		{"a key of an earlier time, as of a backup of etcd, is not", []change{on("b", "b"), func(o *Observation) { o.Memory.Sync.Written, o.Memory.Sync.Stale = 99, 30 }}, key("a", 0), "of an earlier time"},
 		{"a key that may not be ours is written again first", []change{on("b", "b"), func(o *Observation) { o.Memory.Sync.Written = 29 }}, WriteSync{State: cluster.SyncState{Leader: "a", Standbys: []string{"b"}, Revision: 30}, Revision: 30}, "confirming"},
 		{"the best candidate is named", []change{on(""), func(o *Observation) { o.Server.Senders[1].FlushLSN = 1001 }}, SetSyncNames{Names: "c"}, "Assigning synchronous standby status to c"},
 		{"the higher priority is named", []change{on(""), tags(2, cluster.Tags{"sync_priority": 2})}, SetSyncNames{Names: "c"}, "c"},
@@ -253,5 +254,18 @@ func TestNamesThatWereSet(t *testing.T) {
 	m.Note(&o)
 	if m.Asked != nil || m.Names != "c" {
 		t.Errorf("the new names are not noticed: %+v", m)
+	}
+}
+
+// TestSyncGoesBack: a revision of /sync that has gone back is that of a backup, until it is written again.
+func TestSyncGoesBack(t *testing.T) {
+	var m SyncMemory
+	for i, c := range []struct{ revision, stale int64 }{
+		{30, 0}, {31, 0}, {0, 0}, {31, 0}, {20, 20}, {20, 20}, {25, 0}, {24, 24}, {0, 0}, {7, 0},
+	} {
+		o := see(func(o *Observation) { o.Store.View.Sync.Revision = c.revision })
+		if m.Note(&o); m.Stale != c.stale {
+			t.Errorf("%d: at revision %d %d is stale, not %d", i, c.revision, m.Stale, c.stale)
+		}
 	}
 }

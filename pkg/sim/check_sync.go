@@ -20,7 +20,8 @@ type promised struct {
 	// strict: the first standby was listed, and the mode has never changed.
 	strict bool
 	mode   document
-	named  string            // the leader in /sync
+	named  string // the leader in /sync
+	backup staleSync
 	sync   cluster.SyncState // what the key says
 }
 
@@ -86,6 +87,9 @@ func (c *checker) syncKey() {
 	key := dcs.DecodeSync([]byte(value))
 	c.sync = key
 	leader := c.w.node(key.Leader)
+	if c.stale(value, leader) {
+		return
+	}
 	if leader == nil || c.mode.Mode == cluster.SyncOff {
 		c.bound = false
 		return

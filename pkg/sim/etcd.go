@@ -14,6 +14,7 @@ import (
 type etcd struct {
 	w      *world
 	up     bool
+	id     int   // another one after it was restored
 	skew   int64 // of its clock, in units of 2^-20
 	rev    int64
 	kvs    []dcs.KV // sorted by key

@@ -190,6 +190,13 @@ func (s *store) watch() {
 	}
 }
 
+// is takes down which etcd has answered. Revisions of another one count for nothing.
+func (s *store) is(id int) {
+	if s.etcd != id {
+		s.etcd, s.mirror.known, s.mirror.revision = id, false, 0
+	}
+}
+
 // resync reads everything and watches on from there.
 func (s *store) resync() {
 	d, arrives := s.w.net.carry(s.w.etcdHost(), s.n.number)
@@ -198,12 +205,13 @@ func (s *store) resync() {
 	}
 	s.behind = false
 	e := s.w.etcd
-	rev, kvs, began := e.rev, copyKeys(e.kvs), s.mirror.count
+	rev, kvs, began, id := e.rev, copyKeys(e.kvs), s.mirror.count, e.id
 	s.arrives = max(s.arrives, s.w.now+2*d)
 	s.w.at(s.arrives, func() {
 		s.p.run(func() {
 			s.lastSeen = s.n.clock.Wall()
 			s.recovered(&s.watching)
+			s.is(id)
 			if s.mirror.install(rev, kvs, began) {
 				s.n.wake()
 			}

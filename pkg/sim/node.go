@@ -40,6 +40,7 @@ type node struct {
 type runner struct {
 	n     *node
 	p     *process
+	began time.Duration
 	agent *agent.Agent // nil: it is the model of Patroni
 	guard *client
 	// patroni is the model of Patroni; nil: it is an agent of hathi.
@@ -52,7 +53,7 @@ type runner struct {
 func (n *node) startAgent() {
 	n.life++
 	p := &process{s: n.w.sched, name: n.name}
-	r := &runner{n: n, p: p, guard: &client{n: n}}
+	r := &runner{n: n, p: p, began: n.w.now, guard: &client{n: n}}
 	n.agent, n.store = r, newStore(n, p)
 	if n.patroni {
 		n.startPatroni(r)

@@ -68,6 +68,7 @@ type rarities struct {
 	allowing bool // somebody is about to turn use_pg_rewind on
 	// mislabelled: a user has written the name of another cluster into /initialize.
 	mislabelled bool
+	saved       *backup // of etcd; nil: there is none
 }
 
 // chooseRare finds the hardships of a run by their names.

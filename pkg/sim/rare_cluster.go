@@ -10,6 +10,7 @@ var clusterHardships = []hardship{
 	{name: overwrittenPaused, strike: (*world).overwritePaused},
 	{name: slowNews, strike: (*world).deleteSlowly},
 	{name: restartAlone, strike: (*world).restartWithoutEtcd},
+	{name: restored, runs: 16, strike: (*world).restoreBackup},
 	{name: unfitFirst, begin: (*world).unfitComeFirst},
 	{name: lateSync, runs: 24, begin: (*world).synchronousOnly, strike: (*world).parts, decided: holdSync, key: arriveLate},
 	{name: slotsCopied, begin: (*world).haveSlot},

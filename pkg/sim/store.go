@@ -31,6 +31,7 @@ type store struct {
 	lastSeen time.Time
 
 	behind  bool          // an event was lost
+	etcd    int           // the id of the etcd that the copy is of
 	arrives time.Duration // of the last event: they come in order
 }
 
@@ -72,6 +73,7 @@ func (s *store) call(ctx context.Context, what string, request func(*etcd) answe
 		sent := s.n.clock.Now()
 		a, got, maybe := s.try(min(share, end-s.w.now), request)
 		if got {
+			s.behind = s.behind || s.mirror.known && s.etcd != s.w.etcd.id
 			a.sent, a.earlier = sent, kind == dcs.ErrMaybe
 			s.answered()
 			if a.err != nil {
@@ -101,10 +103,10 @@ func (s *store) try(limit time.Duration, request func(*etcd) answer) (a answer, 
 		s.w.sleep(there)
 		return answer{}, false, false
 	}
-	wait := s.w.newWaiter()
+	wait, id := s.w.newWaiter(), s.w.etcd.id
 	if arrives {
 		s.w.after(there, func() {
-			if !s.w.etcd.up {
+			if !s.w.etcd.up || s.w.etcd.id != id { // the connection has ended with that etcd
 				return
 			}
 			reply := request(s.w.etcd)
@@ -237,10 +239,11 @@ func (s *store) Latest() (*cluster.View, dcs.Health) {
 // Refresh implements dcs.Store.
 func (s *store) Refresh(ctx context.Context) (*cluster.View, error) {
 	began := s.mirror.count
-	a, err := s.call(ctx, "read the cluster", func(e *etcd) answer { return answer{rev: e.rev, kvs: copyKeys(e.kvs)} })
+	a, err := s.call(ctx, "read the cluster", func(e *etcd) answer { return answer{rev: e.rev, kvs: copyKeys(e.kvs), id: int64(e.id)} })
 	if err != nil {
 		return nil, err
 	}
+	s.is(int(a.id))
 	if s.mirror.install(a.rev, a.kvs, began) {
 		s.n.wake()
 	}
