@@ -72,7 +72,7 @@ func (i *Instance) mustBeEmpty(ctx context.Context, dir string) error {
 		}
 		return i.MoveDataAside(ctx)
 	}
-	if err := i.mustBeDown(); err != nil {
+	if err := i.mustBeDown(ctx); err != nil {
 		return err
 	}
 	kind, why := inspect(dir)
@@ -120,7 +120,7 @@ func (i *Instance) initdb(ctx context.Context, cfg Config) error {
 		defer remove()
 		args = append(args, "--pwfile="+path)
 	}
-	_, err := i.run(ctx, command{path: cfg.program("initdb"), args: append(args, cfg.DataDir)})
+	_, err := i.run(ctx, command{path: cfg.program("initdb"), args: append(args, cfg.DataDir), fills: cfg.DataDir})
 	return err
 }
 

@@ -82,7 +82,7 @@ func (i *Instance) mayFill(ctx context.Context, dir string, replace bool) error 
 	if !replace && !redo {
 		return i.mustBeEmpty(ctx, dir)
 	}
-	if err := i.mustBeDown(); err != nil {
+	if err := i.mustBeDown(ctx); err != nil {
 		return err
 	}
 	if kind, why := inspect(dir); kind == cluster.DataUnreadable || kind == cluster.DataForeign && !exists(fillingMark(dir)) {
@@ -172,7 +172,7 @@ func (i *Instance) runMethod(ctx context.Context, cfg Config, m Method, from clu
 		}
 		args = append(args, "--scope="+cfg.Scope, "--role=replica", "--datadir="+cfg.DataDir, "--connstring="+dsn)
 	}
-	_, err = i.run(ctx, command{path: m.Command, user: true, args: args, env: env})
+	_, err = i.run(ctx, command{path: m.Command, user: true, args: args, env: env, fills: cfg.DataDir})
 	return err
 }
 
@@ -192,7 +192,7 @@ func (i *Instance) basebackup(ctx context.Context, cfg Config, _ Method, from cl
 	defer i.progressing(ctx, s.progress)()
 	_, err = i.run(ctx, command{
 		path: cfg.program("pg_basebackup"), args: args,
-		env: append(env, untranslated...),
+		env: append(env, untranslated...), fills: cfg.DataDir,
 	})
 	return err
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/process"
 )
 
 // TestCloneByMethods: the ways to create a replica are tried in their order, each with its arguments.
@@ -130,5 +133,32 @@ func TestCommandsEndWithTheirContext(t *testing.T) {
 	waitFor(t, "the end of its child", func() bool { _, err := os.Stat("/proc/" + strings.TrimSpace(string(b))); return err != nil })
 	if s := r.Observe(t.Context()); s.Data != cluster.DataEmpty || exists(fillingMark(cfg.DataDir)) {
 		t.Errorf("after: %+v", s)
+	}
+}
+
+// TestCopyOfDeadAgent: the agent is killed while a method copies, and what the method has started itself lives on. It
+// must not write beside the next copy.
+func TestCopyOfDeadAgent(t *testing.T) {
+	p := primary(t)
+	cfg := newConfig(t, "node2")
+	begun := filepath.Join(filepath.Dir(cfg.DataDir), "begun")
+	dying := cfg
+	dying.ReplicaMethods = []Method{{Name: "dying", Command: script(t, cfg, "sleep 1000 & echo $! > "+begun+"; kill -9 $PPID; wait")}}
+	if killed, log, _ := (errand{Config: dying, Op: "clone", From: address(p)}).do(t); !killed {
+		t.Fatalf("the agent lives:\n%s", log)
+	}
+	b, _ := os.ReadFile(begun)
+	pid, _ := strconv.Atoi(strings.TrimSpace(string(b)))
+	child, err := process.Open(pid)
+	if err != nil {
+		t.Fatalf("the copy that is to be ended is not there: %v", err)
+	}
+	defer child.Close()
+	defer func() { _ = child.Signal(syscall.SIGKILL) }() // if the test fails
+	if err := newInstance(t, cfg).Clone(t.Context(), cluster.Copy{From: address(p)}); err != nil {
+		t.Error(err)
+	}
+	if child.Alive() {
+		t.Error("it writes beside the next copy")
 	}
 }

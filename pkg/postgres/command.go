@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/hathi-ha/hathi/pkg/process"
 )
 
 // cancelGrace is how long a cancelled command may take to end after SIGTERM.
@@ -38,12 +40,14 @@ type command struct {
 	copy io.Writer
 	// atOnce: it gets no grace when it is cancelled.
 	atOnce bool
+	// fills: the data directory that it fills; see endFillers.
+	fills string
 }
 
 // run runs a program to its end and gives its output, stdout and stderr together, the middle left out if it
 // is long. When ctx ends, the program's process group gets SIGTERM and, after a grace, SIGKILL; run returns
 // when it is gone. If the agent dies the program dies with it, but for a free one: the next agent must not
-// work in a directory beside it.
+// work in a directory beside it. What it has started itself may live on; endFillers is for that.
 func (i *Instance) run(ctx context.Context, c command) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", fmt.Errorf("run %s: %w", filepath.Base(c.path), err)
@@ -110,6 +114,9 @@ func (c command) prepare() (*exec.Cmd, error) {
 		cmd = exec.Command(line[0], append(line[1:], c.args...)...)
 	}
 	cmd.Env = append(childEnv(os.Environ()), c.env...)
+	if c.fills != "" {
+		cmd.Env = append(cmd.Env, filling(c.fills))
+	}
 	cmd.Dir = c.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = time.Second // a grandchild may hold the pipe for longer than the program lives
@@ -126,6 +133,18 @@ func childEnv(env []string) []string {
 		}
 	}
 	return kept
+}
+
+// filling marks the programs that fill a data directory, and all that they start, by their environment.
+func filling(dir string) string { return "HATHI_FILLS=" + dir }
+
+// endFillers kills what an agent that died has left of the programs that fill the data directory: the process by which
+// pg_basebackup receives WAL, or what a script has started. They would go on to write beside the next copy.
+func endFillers(ctx context.Context, dir string) error {
+	if err := process.KillWithEnv(ctx, filling(dir)); err != nil {
+		return fmt.Errorf("end what still fills %s for an agent that has died: %w", dir, err)
+	}
+	return nil
 }
 
 // endGroup ends a process group that this process leads, and waits for it.

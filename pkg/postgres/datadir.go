@@ -180,8 +180,8 @@ func removeContent(dir string) error {
 // MoveDataAside renames the data directory to <name>.failed for somebody to look at, and WAL and tablespaces that lie
 // elsewhere likewise; older ones of that name are removed. The server must be down.
 // Source: Patroni 4.1, postgresql/__init__.py, move_data_directory.
-func (i *Instance) MoveDataAside(context.Context) error {
-	if err := i.mustBeDown(); err != nil {
+func (i *Instance) MoveDataAside(ctx context.Context) error {
+	if err := i.mustBeDown(ctx); err != nil {
 		return err
 	}
 	dir := i.config().DataDir
@@ -261,8 +261,8 @@ func (i *Instance) halfFounded() bool {
 	return half || exists(foundingMark(dir))
 }
 
-// mustBeDown refuses work on files that a server may be using.
-func (i *Instance) mustBeDown() error {
+// mustBeDown refuses work on files that a server may be using, and sees to it that nobody else fills them.
+func (i *Instance) mustBeDown(ctx context.Context) error {
 	dir := i.config().DataDir
 	if h := i.postmaster(); h != nil {
 		return fmt.Errorf("postgres still runs on %s (pid %d)", dir, h.PID())
@@ -274,7 +274,7 @@ func (i *Instance) mustBeDown() error {
 	if len(pids) > 0 {
 		return fmt.Errorf("processes of an earlier postgres are still alive in %s: %v", dir, pids)
 	}
-	return nil
+	return endFillers(ctx, dir)
 }
 
 // A mark is an empty file beside the data directory, because pg_basebackup wants that one empty and

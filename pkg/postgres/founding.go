@@ -75,7 +75,7 @@ func (i *Instance) runFounding(ctx context.Context, cfg Config, m Method) error 
 		args = []string{"--scope=" + cfg.Scope, "--datadir=" + cfg.DataDir}
 	}
 	i.log.Info("running custom bootstrap script", "method", m.Name)
-	if _, err := i.run(ctx, command{path: m.Command, user: true, args: append(args, m.Args...)}); err != nil {
+	if _, err := i.run(ctx, command{path: m.Command, user: true, args: append(args, m.Args...), fills: cfg.DataDir}); err != nil {
 		return err
 	}
 	if err := mustHoldDatabase(cfg.DataDir); err != nil {

@@ -235,6 +235,30 @@ func HoldDirectory(dir string, programs ...string) (Group, error) {
 	return found, errors.Join(unknown, err)
 }
 
+// KillWithEnv sends SIGKILL to all processes, but this one, that were started with a variable in their environment,
+// given as NAME=value, and waits until none is left. Those of other users do not show theirs and are not found. It
+// fails when ctx ends first. Source: proc(5), environ.
+func KillWithEnv(ctx context.Context, variable string) error {
+	has := func(pid int) (bool, error) {
+		env, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
+		return err == nil && pid != os.Getpid() && slices.Contains(strings.Split(string(env), "\x00"), variable), nil
+	}
+	for {
+		pids, err := all(has)
+		if err != nil {
+			return err
+		}
+		found, err := hold(pids, has)
+		if err != nil || len(found) == 0 {
+			found.Close()
+			return err
+		}
+		if err := found.Kill(ctx); err != nil {
+			return err
+		}
+	}
+}
+
 // hold takes hold of those processes that are the right ones also when they are held: the number of one that has ended
 // may have become somebody else's.
 func hold(pids []int, right func(pid int) (bool, error)) (Group, error) {
