@@ -23,6 +23,15 @@ func notPromoted(o *Observation) {
 	o.Store.View.Members[1].Role, o.Store.View.Members[1].Timeline = cluster.RoleReplica, 1
 }
 
+// shortHistory: max_timelines_history has cut /history down to the line after this member's timeline.
+func shortHistory(o *Observation) {
+	o.Server.Timeline, o.Server.History = 2, o.Server.History[:1]
+	o.Store.View.History.Entries = o.Store.View.History.Entries[1:]
+	o.Store.View.Members[1].Timeline = 3
+}
+
+func idle(o *Observation) { o.Server.ReceiverStatus = "" }
+
 // moved: the cluster has gone on to timeline 3, and this member with it.
 func moved(o *Observation) {
 	next := cluster.HistoryEntry{Timeline: 2, LSN: 900}
@@ -44,6 +53,8 @@ func TestNamesake(t *testing.T) {
 		{"a stopped one starts without an upstream until then", []change{replica, down("shut down in recovery"), lostPromotion, notPromoted}, StartReplica{}, "starting as a secondary"},
 		{"nor does it with etcd away", []change{replica, down("shut down in recovery"), lostPromotion, func(o *Observation) { o.Store.FailingSince = o.Now.Add(-time.Minute) }}, StartReplica{}, "DCS is not accessible"},
 		{"an ancestor counts as well", []change{replica, moved, lostPromotion, func(o *Observation) { o.Server.Timeline = 2 }}, Follow{}, "following nobody until"},
+		{"so does a number that is gone from /history", []change{replica, moved, shortHistory, idle}, Follow{}, "following nobody until"},
+		{"but not while it streams", []change{replica, moved, shortHistory}, Wait{}, "no action"},
 		{"a leader that may yet come to this number is not followed", []change{replica, disconnected, notPromoted}, Wait{}, "no action"},
 		{"nor one that was followed before", []change{replica, notPromoted, func(o *Observation) { o.Server.ReceiverStatus = "" }}, Follow{}, "following nobody until"},
 		{"a key that is late does not disconnect who streams", []change{replica, notPromoted}, Wait{}, "no action"},

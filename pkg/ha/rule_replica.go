@@ -88,7 +88,15 @@ func strange(o *Observation) bool {
 	if known := answer(o); known == RewindNotNeeded || known == RewindDone {
 		return false
 	}
-	return behind(o, o.Server.Timeline) && o.Server.ReceiverStatus != "streaming" || namesake(o)
+	return (behind(o, o.Server.Timeline) || untold(o)) && o.Server.ReceiverStatus != "streaming" || namesake(o)
+}
+
+// untold reports whether the cluster has left this server's timeline behind, and /history does not tell where that one
+// began: its first lines go with max_timelines_history, and a lost timeline may never have come into it.
+func untold(o *Observation) bool {
+	history := o.Store.View.History
+	_, known := history.Began(o.Server.Timeline)
+	return !known && o.Server.Timeline > 1 && o.Server.Timeline < history.Timeline()
 }
 
 // behind reports whether the leader has not come to a timeline yet.
