@@ -177,7 +177,10 @@ func (a *Agent) checkRewind(ctx context.Context, o ha.Observation, leader cluste
 			m.RewindAgainst, m.RewindAgainstTimeline = leader.Member, max(div.LeaderTimeline, timeline)
 			m.RewindLSN = div.LocalLSN
 			m.Rewind = ha.RewindNotNeeded
-			if leader.Member == "" && !div.Needed {
+			// An answer counts when the leader's key tells of the same timeline. A leader without etcd was perhaps
+			// promoted once more and can't write its key; what it says then is asked for again, but not at once.
+			behind := timeline != 0 && timeline != m.RewindAgainstTimeline
+			if leader.Member == "" && !div.Needed || behind {
 				m.RewindRetryAt = a.askAgain(leader)
 			}
 			if div.Needed {

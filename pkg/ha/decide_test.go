@@ -92,6 +92,10 @@ func TestDecide(t *testing.T) {
 		{"rewind waits for the checkpoint", []change{replica, diverged, func(o *Observation) { o.Store.View.Members[1].CheckpointPending = true }}, Wait{}, "Waiting for checkpoint on b before rewind"},
 		{"diverged and nothing may be done", []change{replica, diverged, func(o *Observation) { o.Memory.Rewind = RewindFailed }}, Wait{}, "reinitialize it"},
 		{"diverged and may be removed", []change{replica, diverged, func(o *Observation) { o.Memory.Rewind = RewindFailed; o.Settings.RemoveDataDirOnRewindFailure = true }}, Reinitialize{From: "b", Diverged: true}, "reinitializing due to diverged timelines"},
+		{"but not over and over", []change{replica, diverged, func(o *Observation) {
+			o.Memory.Rewind, o.Memory.CloneFailures, o.Memory.LastClone = RewindFailed, 1, o.Now
+			o.Settings.RemoveDataDirOnRewindFailure = true
+		}}, Wait{}, "waiting before another attempt to copy 'b'"},
 		{"the WAL it needs is gone", []change{replica, func(o *Observation) { o.Server.ReceiverStatus, o.Server.WALGone = "", "removed" }}, Wait{}, "no action. I am (a), a secondary"},
 		{"a rewind that was cut off", []change{replica, down("shut down"), func(o *Observation) { o.Server.RewindCut = true }}, Wait{}, "run reinit for a"},
 		{"a rewind that was cut off, and is never run through recovery", []change{replica, down("in production"), func(o *Observation) { o.Server.RewindCut, o.Server.StandbySignal = true, false }}, Wait{}, "run reinit for a"},

@@ -222,3 +222,20 @@ func (c *checker) healthy() string {
 	}
 	return c.slots(leader)
 }
+
+// repeated is how often an agent has done the same, one time after the other.
+type repeated struct {
+	rule  string
+	times int
+	since time.Duration
+}
+
+// again: no agent does the same over and over without a pause. Each time costs somebody a question or a write.
+func (c *checker) again(n *node, rule string) {
+	if r := &n.repeated; r.rule != rule || c.w.now-r.since > time.Second {
+		*r = repeated{rule: rule, since: c.w.now}
+	}
+	if n.times++; n.times > 20 {
+		c.violate("%s decides %s %d times within a second", n.name, rule, n.times)
+	}
+}

@@ -34,6 +34,7 @@ type node struct {
 	joinsOnly bool
 	notBefore time.Duration
 	dog       *device // its watchdog; nil: it has none
+	repeated
 }
 
 // runner is one life of an agent: the process, and what drives its loop.

@@ -123,7 +123,7 @@ func (a *patroni) healthiest(set []cluster.Member, lag bool) bool {
 	if lag && mine.Behind(v.Status.Optime) > a.settings.MaximumLagOnFailover {
 		return false
 	}
-	if a.settings.CheckTimeline && (a.server.Timeline == 0 || a.server.Timeline < v.History.Timeline()) {
+	if a.settings.CheckTimeline && (a.server.Timeline == 0 || a.server.Timeline < v.History.Timeline() || a.namesake()) {
 		return false
 	}
 	voter := func(name string) bool { return a.quorumActive() && v.Sync.Has(name) }

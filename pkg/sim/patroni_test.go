@@ -51,6 +51,7 @@ func TestPatroniWeakness(t *testing.T) {
 		{weakFence, twoPrimaries, false, off},
 		{weakReload, lost, false, on},
 		{weakBranch, lags, true, off},
+		{weakNamesake, lost, true, cluster.SyncQuorum},
 		{weakRequest, lags, true, off},
 		{weakHandOver, "lacks what was handed over", true, off},
 		{weakCopy, twoPrimaries, true, off},

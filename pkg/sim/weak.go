@@ -14,6 +14,9 @@ const (
 	weakReload = "names are believed before they count"
 	// weakBranch: positions are compared without their timelines, unless check_timeline is on; so it is in quorum mode.
 	weakBranch = "WAL of a branch that the cluster has left counts"
+	// weakNamesake: a timeline is known by its number alone, also with check_timeline. Another one may have the same, if
+	// its promotion was not heard of by the member that was promoted next.
+	weakNamesake = "another timeline of the same number counts"
 	// weakRequest: a request that is pending when the leader dies switches the lag check off.
 	weakRequest = "a request makes any lag good"
 	// weakCopy: with an unchanged lease a renewal of the lock believes a copy of the key that may be stale.
@@ -53,6 +56,16 @@ func (c *checker) namedOnly(n *node) bool {
 func (c *checker) unnamed() bool {
 	holder := c.w.node(c.w.etcd.text(dcs.KeyLeader))
 	return holder != nil && holder.patroni && c.mode.Mode == cluster.SyncQuorum && c.sync.Leader != holder.name
+}
+
+// namesake reports whether the server is on another timeline than the one of that number in /history, which Patroni
+// does not ask.
+func (a *patroni) namesake() bool {
+	own, known := a.server.History, a.view.History.Entries
+	if len(own) == 0 || len(own) != len(known) || a.w.weak(weakNamesake) {
+		return false
+	}
+	return own[len(own)-1].LSN != known[len(known)-1].LSN
 }
 
 // pending reports whether somebody waits for a change of the leader.

@@ -359,6 +359,7 @@ func (w *world) decided(n *node, d ha.Decision) {
 		}
 	}
 	if _, waiting := d.Action.(ha.Wait); !waiting {
+		w.check.again(n, d.Reasons[0].Rule)
 		w.tracef(n, "decides", "%s: %T: %s", d.Reasons[0].Rule, d.Action, d.Reasons[0].Text)
 	}
 	w.reacts(w, n, d)

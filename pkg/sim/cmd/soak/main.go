@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/sim"
 )
 
@@ -26,22 +27,38 @@ func run(args []string, out, errs io.Writer) int {
 	from := flags.Uint64("from", 1, "begin with this `seed`")
 	all := flags.Bool("all", false, "go on after a failure, and only name the seeds that fail")
 	count := flags.Uint64("n", 0, "end after so many `seeds`; 0 runs until interrupted")
-	names := flags.String("rare", "", "`hardships` of each run, separated by commas; all: one after the other")
-	failsafe := flags.Bool("failsafe", false, "failsafe mode in every run, not in every fourth")
+	kind := kindFlags(flags)
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
-	options := func(seed uint64) sim.Options {
+	if *seed >= 0 {
+		return replay(kind(uint64(*seed)), out)
+	}
+	return soak(*from, *count, *all, kind, out)
+}
+
+// kindFlags declares what chooses the kind of cluster; without them a seed chooses as in the tests. What it gives makes
+// the options of a seed, once the flags are parsed.
+func kindFlags(flags *flag.FlagSet) func(seed uint64) sim.Options {
+	names := flags.String("rare", "", "`hardships` of each run, separated by commas; all: one after the other")
+	modes := flags.String("modes", "", "choose among these synchronous `modes`: off, on, quorum")
+	mixed := flags.Bool("mixed", false, "every second member runs the model of Patroni; no standby clusters")
+	failsafe := flags.Bool("failsafe", false, "failsafe mode in every run; without -mixed every fourth has it anyhow")
+	weak := flags.String("weak", "", "let this `weakness` of Patroni show in a mixed cluster; pkg/sim/weak.go has the words")
+	return func(seed uint64) sim.Options {
 		o := rare(seed, *names)
-		if *failsafe {
+		o.Mixed, o.Weak = *mixed, *weak
+		for mode := range strings.FieldsFuncSeq(*modes, func(r rune) bool { return r == ',' }) {
+			o.Modes = append(o.Modes, cluster.SynchronousMode(strings.TrimPrefix(mode, "off"))) // off is the empty mode
+		}
+		if *mixed || *failsafe {
 			o.Failsafe = failsafe
+		}
+		if *mixed {
+			o.Standby = new(bool)
 		}
 		return o
 	}
-	if *seed >= 0 {
-		return replay(options(uint64(*seed)), out)
-	}
-	return soak(*from, *count, *all, options, out)
 }
 
 // rare gives the options of a seed.
@@ -74,7 +91,7 @@ func replay(o sim.Options, out io.Writer) int {
 const report = 10 * time.Second
 
 // soak runs seeds until a signal, a failure or the end of the count.
-func soak(from, count uint64, all bool, options func(seed uint64) sim.Options, out io.Writer) int {
+func soak(from, count uint64, all bool, kind func(uint64) sim.Options, out io.Writer) int {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	begin, last := time.Now(), time.Now()
@@ -96,7 +113,7 @@ func soak(from, count uint64, all bool, options func(seed uint64) sim.Options, o
 			return failed
 		default:
 		}
-		o := options(from + done)
+		o := kind(from + done)
 		r := sim.Run(o)
 		simulated += r.Simulated
 		add(rules, r.Rules)
