@@ -37,7 +37,12 @@ func (p picture) document(version string) object {
 	}
 	addTrue(&o, "watchdog_failed", p.WatchdogFailed)
 	own := object{{"version", version}}
-	addTrue(&own, "replaying", p.answers() && p.Server.Replaying)
+	if p.answers() && p.Server.Replaying {
+		own.add("replaying", true)
+		if p.hidesPosition() {
+			own.add("xlog", positions(&p.Server))
+		}
+	}
 	addTrue(&own, "may_write", p.mayWrite())
 	if at := p.Server.Fork(); p.answers() && at != 0 {
 		own.add("fork", uint64(at))
@@ -59,7 +64,9 @@ func (p picture) addAnswers(o *object) {
 	if s.Version != 0 {
 		o.add("server_version", s.Version)
 	}
-	o.add("xlog", positions(s))
+	if !p.hidesPosition() {
+		o.add("xlog", positions(s))
+	}
 	addTrue(o, "sync_standby", p.syncStandby())
 	addTrue(o, "quorum_standby", p.quorumStandby())
 	var timeline any
@@ -73,6 +80,14 @@ func (p picture) addAnswers(o *object) {
 	if len(s.Senders) > 0 {
 		o.add("replication", senders(s.Senders))
 	}
+}
+
+// hidesPosition: a standby that replays its own WAL after a start shows less than it has. Patroni counts the vote of a
+// member by what it shows, and may promote somebody who lacks what a commit has waited for; without a position the member
+// neither votes nor stands in the way, as one that can't be reached. Without synchronous replication what it shows is
+// better than nothing: who is behind that must not be promoted. Source: Patroni 4.1, ha.py, _MemberStatus.
+func (p picture) hidesPosition() bool {
+	return p.Server.Replaying && (p.View == nil || p.Settings.SynchronousMode != cluster.SyncOff)
 }
 
 func positions(s *cluster.Server) object {

@@ -283,6 +283,29 @@ func TestStatusOfAHungServer(t *testing.T) {
 	}
 }
 
+// TestReplaying: a standby that replays its own WAL shows no position that Patroni would count, unless replication is
+// known to be asynchronous; members of hathi know it all the same.
+func TestReplaying(t *testing.T) {
+	for mode, shown := range map[cluster.SynchronousMode]bool{cluster.SyncOff: true, cluster.SyncOn: false, cluster.SyncQuorum: false} {
+		for _, known := range []bool{true, false} {
+			w := newWorld()
+			w.asReplica()
+			w.snapshot.Server.Replaying, w.snapshot.Settings.SynchronousMode = true, mode
+			if !known {
+				w.snapshot.View = nil
+			}
+			body := send(t, w.start(t, Settings{}), "GET", "/patroni", "").body
+			top, _, _ := strings.Cut(body, `"hathi"`)
+			if strings.Contains(top, `"xlog"`) != (shown && known) || !strings.Contains(top, `"timeline": 3`) {
+				t.Errorf("mode %q, view known %t: %s", mode, known, body)
+			}
+			if status, err := peer.Parse([]byte(body)); err != nil || !status.Replaying || status.Position != 67393056 {
+				t.Errorf("mode %q, view known %t: %+v, %v", mode, known, status, err)
+			}
+		}
+	}
+}
+
 // TestPrimaryThatMayWrite: other members must know of a primary that can't be queried, and of none that has ended.
 func TestPrimaryThatMayWrite(t *testing.T) {
 	for process, want := range map[cluster.Process]bool{cluster.ProcessRunning: true, cluster.ProcessNone: false} {

@@ -120,6 +120,9 @@ func raceRequest(o *Observation) *Decision {
 	lags := tooFarBehind(o, here(o)) || oldTimeline(o, o.Server.Timeline)
 	if req.Candidate == o.Self.Name && (req.Leader == "" || !lags) && !void(o) {
 		if d := syncStand(o); d != nil {
+			if _, waits := d.Action.(Wait); waits && overdue(o) {
+				return voided(req) // it lacks a commit, and members that run Patroni wait for it all the same
+			}
 			return d
 		}
 		// Who goes as planned has stopped before it gives the key up. An order may come while a primary has only not
@@ -132,8 +135,7 @@ func raceRequest(o *Observation) *Decision {
 		return act(AcquireLeader{}, "race-candidate", "promoted self to leader by acquiring session lock")
 	}
 	if void(o) {
-		return act(ClearFailover{Revision: req.Revision}, "race-void-request", "%s: %s may not take over, and %s has gone",
-			req.Action(), req.Candidate, req.Leader)
+		return voided(req)
 	}
 	if m, ok := view.Member(req.Candidate); ok && m.Name != o.Self.Name {
 		answers, question := ask(o, []cluster.Member{m}, "race-ask-candidate", "asking the candidate "+m.Name)
@@ -160,13 +162,24 @@ func raceRequest(o *Observation) *Decision {
 }
 
 // void reports whether a switchover can't come about any more: its leader has gone without handing over, and its
-// candidate is not in /sync and has not found the votes of others by now. Members that run Patroni wait for such a
-// candidate, and as one they wait for others although with a quorum they could lead; so it might be for ever.
+// candidate is not in /sync and has not found the votes of others by now, or is not in /failsafe. Members that run
+// Patroni wait for such a candidate, and as one they wait for others although with a quorum they could lead; so it might
+// be for ever.
 func void(o *Observation) bool {
-	req, key := o.Store.View.Failover, o.Store.View.Sync
-	since := o.Memory.UnlockedSince
-	return req.Leader != "" && req.Candidate != "" && req.ScheduledAt.IsZero() && syncActive(o) && !key.Has(req.Candidate) &&
-		since != 0 && o.Now.Sub(since) > o.Settings.LoopWait
+	candidate := o.Store.View.Failover.Candidate
+	return overdue(o) && (unlisted(o, candidate) || syncActive(o) && !o.Store.View.Sync.Has(candidate))
+}
+
+// overdue reports whether a switchover to a certain member should have come about by now.
+func overdue(o *Observation) bool {
+	req, since := o.Store.View.Failover, o.Memory.UnlockedSince
+	return req.Leader != "" && req.Candidate != "" && req.ScheduledAt.IsZero() && since != 0 && o.Now.Sub(since) > o.Settings.LoopWait
+}
+
+// voided takes a request away that can't come about.
+func voided(req cluster.FailoverRequest) *Decision {
+	return act(ClearFailover{Revision: req.Revision}, "race-void-request", "%s: %s may not take over, and %s has gone",
+		req.Action(), req.Candidate, req.Leader)
 }
 
 // canTakeOver reports whether the member that was named can be expected to take the lock. If it never will,

@@ -55,6 +55,11 @@ func voidRequest(candidate string, unlocked time.Duration, more ...change) []cha
 	}}, more...)
 }
 
+// lacking is a switchover from b to this member, which is a voter and behind all others.
+func lacking(unlocked time.Duration) []change {
+	return voidRequest("a", unlocked, byQuorum("ANY 1 (a,d)", 1, "a", "d"), syncLed("b"), answers("b", 5000, voted), answers("c", 5000, voted), answers("d", 5000, voted))
+}
+
 func TestSynchronous(t *testing.T) {
 	blocked := quorum.Blocked().Text()
 	cases := []struct {
@@ -68,6 +73,12 @@ func TestSynchronous(t *testing.T) {
 		{"then it takes the request away", voidRequest("a", 11*time.Second), ClearFailover{Revision: 7}, "a may not take over, and b has gone"},
 		{"so does any other", voidRequest("c", 11*time.Second), ClearFailover{Revision: 7}, "c may not take over, and b has gone"},
 		{"with a quorum, too", voidRequest("c", 11*time.Second, byQuorum("ANY 1 (a,d)", 1, "a", "d"), syncLed("b")), ClearFailover{Revision: 7}, "c may not take over"},
+		{"one that is listed and lacks the votes waits at first", lacking(time.Second), Wait{}, "not the healthiest node"},
+		{"and takes the request away, too", lacking(11 * time.Second), ClearFailover{Revision: 7}, "a may not take over, and b has gone"},
+		{"so is one whose candidate is not in /failsafe", voidRequest("c", 11*time.Second, func(o *Observation) {
+			o.Settings.SynchronousMode, o.Settings.FailsafeMode = cluster.SyncOff, true
+			o.Store.View.Failsafe = map[string]string{"a": "http://a/patroni", "b": "http://b/patroni"}
+		}), ClearFailover{Revision: 7}, "c may not take over"},
 		{"a manual failover is an order", append(voidRequest("a", 11*time.Second), answers("b", 0, unreachable, voted), answers("c", 1000, voted), func(o *Observation) { o.Store.View.Failover.Leader = "" }), AcquireLeader{}, "promoted self"},
 		// The primary.
 		{"turned on", []change{on(""), func(o *Observation) { o.Store.View.Sync = cluster.SyncState{} }}, WriteSync{State: cluster.SyncState{Leader: "a"}}, "Enabled synchronous replication"},

@@ -19,6 +19,7 @@ type document struct {
 	WatchdogFailed bool         `json:"watchdog_failed"`
 	Hathi          struct {
 		Replaying bool   `json:"replaying"`
+		XLog      *wal   `json:"xlog"` // what it shows while it replays, and Patroni must not count
 		MayWrite  bool   `json:"may_write"`
 		Fork      uint64 `json:"fork"`
 	} `json:"hathi"`
@@ -37,8 +38,10 @@ func Parse(raw []byte) (cluster.PeerStatus, error) {
 	if err := json.Unmarshal(raw, &d); err != nil {
 		return cluster.PeerStatus{}, fmt.Errorf("answer can't be read: %w", err)
 	}
-	if d.XLog == nil {
-		d.XLog = d.WAL
+	for _, other := range []*wal{d.WAL, d.Hathi.XLog} {
+		if d.XLog == nil {
+			d.XLog = other
+		}
 	}
 	if d.XLog == nil {
 		return cluster.PeerStatus{MayWrite: d.Hathi.MayWrite}, errors.New("no WAL position in the answer, its PostgreSQL can't be queried")

@@ -14,6 +14,7 @@ func TestParse(t *testing.T) {
 		`{"role": "master", "wal": {"location": 7}, "watchdog_failed": true}`:                                              {Reachable: true, Position: 7, WatchdogFailed: true},
 		`{"role": "replica", "xlog": {"received_location": 5, "replayed_location": 4}, "hathi": {"replaying": true}}`:      {Reachable: true, InRecovery: true, Position: 5, Replaying: true},
 		`{"role": "replica", "xlog": {"replayed_location": 4}, "timeline": 2, "hathi": {"version": "1", "fork": 3}}`:       {Reachable: true, InRecovery: true, Position: 4, Timeline: 2, Fork: 3},
+		`{"role": "replica", "hathi": {"replaying": true, "xlog": {"received_location": 5, "replayed_location": 4}}}`:      {Reachable: true, InRecovery: true, Position: 5, Replaying: true},
 		`{"role": "standby_leader", "xlog": {"received_location": 0, "replayed_location": 4}, "timeline": null}`:           {Reachable: true, InRecovery: true, Position: 4},
 		`{"role": "demoted", "xlog": {"location": 8, "received_location": 0, "replayed_location": 0}, "state": "running"}`: {Reachable: true, Position: 8},
 	} {

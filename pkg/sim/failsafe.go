@@ -99,6 +99,9 @@ func (c *checker) answered(asker, other *node, q cluster.FailsafeQuestion, accep
 		return
 	}
 	c.w.mark("failsafe: accepted")
+	if asker.patroni != other.patroni {
+		c.w.mark("failsafe: " + other.kind() + " lets " + asker.kind() + " go on")
+	}
 	if other.server.canAck() || other.agent.promoting() {
 		c.violate("%s is a primary, or about to be one, and lets %s go on without etcd", other.name, asker.name)
 	}
@@ -106,6 +109,14 @@ func (c *checker) answered(asker, other *node, q cluster.FailsafeQuestion, accep
 		c.promises = map[[2]int]time.Duration{}
 	}
 	c.promises[[2]int{asker.number, other.number}] = c.w.now + q.TTL
+}
+
+// kind names what runs on a node.
+func (n *node) kind() string {
+	if n.patroni {
+		return "Patroni"
+	}
+	return "hathi"
 }
 
 // assured is until when no other member becomes a primary by what the members have promised to this one.

@@ -124,3 +124,19 @@ func (noGuard) Extend(func() clock.Instant) {}
 
 // Disarm implements agent.Guard.
 func (noGuard) Disarm(context.Context) error { return nil }
+
+// mixedMutants are found in clusters in which every second member runs the model of Patroni.
+var mixedMutants = []mutant{
+	{"a replica that has not replayed all that it has shows its position", lost, func(o *agent.Options) {
+		o.Postgres = replayed{o.Postgres}
+	}, cluster.SyncQuorum},
+}
+
+// replayed never says that it has more WAL than it shows.
+type replayed struct{ agent.Postgres }
+
+func (p replayed) Observe(ctx context.Context) cluster.Server {
+	s := p.Postgres.Observe(ctx)
+	s.Replaying = false
+	return s
+}

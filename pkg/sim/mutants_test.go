@@ -41,14 +41,15 @@ var shownBy = map[string]uint64{
 // simulation that finds nothing shows nothing.
 func TestMutants(t *testing.T) {
 	for _, group := range []struct {
-		mutants           []mutant
-		failsafe, standby bool // in all runs that are to find them
-		rare              []string
+		mutants                  []mutant
+		failsafe, standby, mixed bool // in all runs that are to find them
+		rare                     []string
 	}{
 		{mutants: slices.Concat(mutants, syncMutants, moreMutants, leadMutants, timelineMutants)},
 		{mutants: failsafeMutants, failsafe: true},
 		{mutants: standbyMutants, standby: true},
 		{mutants: slotMutants, rare: []string{slotsCopied}},
+		{mutants: mixedMutants, mixed: true},
 	} {
 		if testing.Short() {
 			group.mutants = group.mutants[:1]
@@ -56,7 +57,10 @@ func TestMutants(t *testing.T) {
 		for _, m := range group.mutants {
 			t.Run(m.name, func(t *testing.T) {
 				t.Parallel()
-				m.find(t, Options{Plant: m.plant, Modes: []cluster.SynchronousMode{m.mode}, Failsafe: &group.failsafe, Standby: &group.standby, Rare: group.rare})
+				m.find(t, Options{
+					Plant: m.plant, Modes: []cluster.SynchronousMode{m.mode}, Failsafe: &group.failsafe, Standby: &group.standby,
+					Mixed: group.mixed, Rare: group.rare,
+				})
 			})
 		}
 	}

@@ -51,7 +51,8 @@ type patroni struct {
 	checking    bool
 	releasing   clock.Instant // asks to be let go as a synchronous standby; zero: it does not
 	failsafe    patroniPing
-	leads       bool // the lock was renewed not longer than a ttl ago
+	listed      map[string]string // /failsafe
+	leads       bool              // the lock was renewed not longer than a ttl ago
 	leadsSince  clock.Instant
 	leaderUntil clock.Instant
 	sync        patroniSync
@@ -163,7 +164,7 @@ func (a *patroni) load() error {
 		}
 	}
 	a.view = a.store.mirror.view()
-	a.settings = a.w.settings(a.view)
+	a.settings, a.listed = a.w.settings(a.view), a.view.Failsafe
 	a.store.SetTimeouts(a.settings.RetryTimeout)
 	if a.view.Locked() || a.healthy == nil {
 		a.healthy = a.view

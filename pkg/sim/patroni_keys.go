@@ -102,13 +102,13 @@ func (a *patroni) write(key string, value []byte, lease int64, holds func(*etcd)
 	return nil
 }
 
-// put writes a key without a compare and without a lease, unless it is so already. Nobody asks whether it worked.
-func (a *patroni) put(key string, value []byte) {
+// put writes a key without a compare and without a lease, unless it is so already, and says whether it is so now.
+func (a *patroni) put(key string, value []byte) bool {
 	if kv, there := a.store.mirror.get(key); there && bytes.Equal(kv.Value, value) {
-		return
+		return true
 	}
 	defer a.single()()
-	_ = a.write(key, value, 0, nil)
+	return a.write(key, value, 0, nil) == nil
 }
 
 // updateLock renews the lock. With the same lease that is the renewal of the lease and nothing else: the key is not

@@ -122,13 +122,13 @@ type patroniPing struct {
 	until clock.Instant
 }
 
-// agreed asks every member of the last /failsafe.
+// agreed asks every member of /failsafe as it was last read or written.
 func (a *patroni) agreed() bool {
-	if a.view == nil || a.view.Failsafe[a.n.name] == "" {
+	if a.listed[a.n.name] == "" {
 		return false
 	}
 	others := map[string]string{}
-	for name, url := range a.view.Failsafe {
+	for name, url := range a.listed {
 		if name != a.n.name {
 			others[name] = url
 		}
@@ -153,6 +153,9 @@ func (a *patroni) answer(q cluster.FailsafeQuestion) error {
 	if a.server.State == cluster.StateRunning && a.role == cluster.RolePrimary {
 		return errStore
 	}
+	if (a.leads || a.role == cluster.RolePromoted || a.n.server.canAck()) && !a.w.weak(weakAccept) {
+		return errStore
+	}
 	a.failsafe = patroniPing{name: q.Name, until: a.now().Add(a.settings.TTL)}
 	return nil
 }
@@ -165,7 +168,9 @@ func (a *patroni) writeFailsafe() {
 			members[m.Name] = m.APIURL
 		}
 	}
-	a.put(dcs.KeyFailsafe, dcs.EncodeFailsafe(members))
+	if a.put(dcs.KeyFailsafe, dcs.EncodeFailsafe(members)) {
+		a.listed = members
+	}
 }
 
 // told is what GET /patroni answers: without a position if the server can't be asked.

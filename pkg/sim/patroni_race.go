@@ -66,13 +66,15 @@ func (a *patroni) eligible() bool {
 		return a.server.Timeline >= v.History.Timeline()
 	case a.settings.Pause, a.n.tags.NoFailover():
 		return false
+	case request && a.barred() && !v.Failover.Orders(me) && !a.w.weak(weakUnlisted):
+		return false
 	case request:
 		if v.Failover.Leader != "" && a.syncActive() && !v.Sync.Has(me) {
 			return false
 		}
 		answer, _ := a.requested()
 		return answer
-	case a.settings.FailsafeMode && len(v.Failsafe) > 0 && v.Failsafe[me] == "":
+	case a.barred():
 		return false
 	case a.syncActive() && !a.quorumActive() && !v.Sync.Has(me):
 		return false
@@ -87,6 +89,11 @@ func (a *patroni) eligible() bool {
 		set = slices.DeleteFunc(set, func(m cluster.Member) bool { return !v.Sync.Has(m.Name) })
 	}
 	return a.healthiest(set, true)
+}
+
+// barred: /failsafe lists others, so that a primary without etcd would not ask this member.
+func (a *patroni) barred() bool {
+	return a.settings.FailsafeMode && len(a.view.Failsafe) > 0 && a.view.Failsafe[a.n.name] == ""
 }
 
 func (a *patroni) syncActive() bool {
@@ -113,8 +120,12 @@ func (a *patroni) ask(set []cluster.Member) []cluster.PeerStatus {
 	return (&peers{n: a.n}).Ask(context.Background(), asked)
 }
 
-// fit: a member that answered and may be promoted.
-func (a *patroni) fit(p cluster.PeerStatus) bool { return p.Reachable && !p.Tags.NoFailover() }
+// fit: a member that answered and may be promoted. One of hathi that still replays gives no position, see
+// hidesPosition in package api, and without one an answer is none.
+func (a *patroni) fit(p cluster.PeerStatus) bool {
+	hidden := p.Replaying && a.w.doc.Mode != cluster.SyncOff
+	return p.Reachable && !p.Tags.NoFailover() && !hidden
+}
 
 // healthiest is 9.4.
 func (a *patroni) healthiest(set []cluster.Member, lag bool) bool {

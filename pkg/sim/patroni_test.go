@@ -9,31 +9,48 @@ import (
 )
 
 // mixed are the options of a cluster in which every second member runs the model of Patroni.
-func mixed(seed uint64, weak string, modes ...cluster.SynchronousMode) Options {
-	off := false
-	return Options{Seed: seed, Mixed: true, Weak: weak, Modes: modes, Failsafe: &off, Standby: &off}
+func mixed(seed uint64, weak string, failsafe bool, modes ...cluster.SynchronousMode) Options {
+	return Options{Seed: seed, Mixed: true, Weak: weak, Modes: modes, Failsafe: &failsafe, Standby: new(bool)}
 }
 
 // TestMixed: a mixed cluster keeps the promises of one that is hathi's alone, but for what is in docs/safety.md.
 func TestMixed(t *testing.T) {
-	for name, modes := range map[string][]cluster.SynchronousMode{"off and on": {cluster.SyncOff, cluster.SyncOn}, "quorum": {cluster.SyncQuorum}} {
-		t.Run(name, func(t *testing.T) {
+	plain := []cluster.SynchronousMode{cluster.SyncOff, cluster.SyncOn}
+	for _, c := range []struct {
+		name     string
+		failsafe bool
+		modes    []cluster.SynchronousMode
+	}{
+		{"off and on", false, plain},
+		{"quorum", false, []cluster.SynchronousMode{cluster.SyncQuorum}},
+		{"off and on, failsafe", true, plain},
+		{"quorum, failsafe", true, []cluster.SynchronousMode{cluster.SyncQuorum}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			seeds, changes := uint64(100), 0
+			seeds, marks := uint64(100), map[string]int{}
 			if testing.Short() {
 				seeds = 10
 			}
 			for seed := range seeds {
-				r := Run(mixed(seed, "", modes...))
+				r := Run(mixed(seed, "", c.failsafe, c.modes...))
 				if r.Violation != "" {
 					t.Errorf("seed %d: %s", seed, r.Violation)
 				}
-				changes += r.Marks["the lead changes between the two behaviours"]
+				for k, n := range r.Marks {
+					marks[k] += n
+				}
 			}
-			if changes < int(seeds) {
-				t.Errorf("the lead went between the two behaviours only %d times in %d runs", changes, seeds)
+			const changes = "the lead changes between the two behaviours"
+			if marks[changes] < int(seeds) {
+				t.Errorf("the lead went between the two behaviours only %d times in %d runs", marks[changes], seeds)
 			}
-			t.Logf("the lead went between the two behaviours %d times in %d runs", changes, seeds)
+			for _, mark := range []string{"failsafe: hathi lets Patroni go on", "failsafe: Patroni lets hathi go on"} {
+				if c.failsafe && marks[mark] == 0 {
+					t.Errorf("%q never happened", mark)
+				}
+			}
+			t.Logf("in %d runs the lead went between the two behaviours %d times", seeds, marks[changes])
 		})
 	}
 }
@@ -55,6 +72,8 @@ func TestPatroniWeakness(t *testing.T) {
 		{weakRequest, lags, true, off},
 		{weakHandOver, "lacks what was handed over", true, off},
 		{weakCopy, twoPrimaries, true, off},
+		{weakAccept, "lets", true, off},
+		{weakUnlisted, twoPrimaries, true, off},
 		{weakReplay, lost, true, cluster.SyncQuorum},
 		{weakTakeOver, lost, true, cluster.SyncQuorum},
 		{weakCandidate, lost, true, cluster.SyncQuorum},
@@ -70,8 +89,9 @@ func TestPatroniWeakness(t *testing.T) {
 				limit = 20000
 			}
 			for seed := range limit {
-				r := Run(mixed(seed, c.weak, c.mode))
-				if strings.Contains(r.Violation, c.want) && Run(mixed(seed, "", c.mode)).Violation == "" {
+				failsafe := c.weak == weakAccept || c.weak == weakUnlisted
+				r := Run(mixed(seed, c.weak, failsafe, c.mode))
+				if strings.Contains(r.Violation, c.want) && Run(mixed(seed, "", failsafe, c.mode)).Violation == "" {
 					t.Logf("seed %d: %s", seed, r.Violation)
 					return
 				}

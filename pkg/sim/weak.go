@@ -29,7 +29,11 @@ const (
 	weakRemoval = "a voter leaves with what only it has"
 	// weakHandOver: a planned handover releases the lock whether or not anybody has the shutdown checkpoint.
 	weakHandOver = "a handover waits for nobody"
-	// weakReplay: a standby that has just started, hathi's too, shows less than it has, and gives its vote by that.
+	// weakAccept: in failsafe mode a member that is being promoted lets another one go on without etcd.
+	weakAccept = "a member that is being promoted accepts"
+	// weakUnlisted: a request that is pending lets a member stand for the lock that /failsafe does not list.
+	weakUnlisted = "a request makes up for not being listed"
+	// weakReplay: a standby of Patroni that has just started shows less than it has, and gives its vote by that.
 	weakReplay = "a position is believed while WAL is replayed"
 )
 
