@@ -20,6 +20,7 @@ type failsafe struct {
 	promoting bool // something has begun that makes a primary of it
 	promised  clock.Instant
 	to        string
+	slots     map[string]cluster.LSN // of the server to which that was promised; nobody changes it
 }
 
 // Failsafe answers a primary without etcd that asks whether it may go on. A nil error is a promise.
@@ -45,7 +46,7 @@ func (a *Agent) Failsafe(q cluster.FailsafeQuestion) (cluster.LSN, error) {
 	}
 	// The longer of the two TTLs: one of us may not know the newest configuration.
 	until := now.Add(ha.FailsafePromise(max(a.ttl.TTL, q.TTL)))
-	a.failsafe.promised, a.failsafe.to = max(a.failsafe.promised, until), q.Name
+	a.failsafe.promised, a.failsafe.to, a.failsafe.slots = max(a.failsafe.promised, until), q.Name, q.Slots
 	return a.snapshot.Server.Position(), nil
 }
 
@@ -55,7 +56,7 @@ func (a *Agent) noteFailsafe(o *ha.Observation) {
 	m := &a.memory.Failsafe
 	a.mu.Lock()
 	a.failsafe.primary, a.failsafe.promoting = o.MayWrite(), makesPrimary(o.Job, o.Memory.WasPrimary)
-	m.Promised, m.To = a.failsafe.promised, a.failsafe.to
+	m.Promised, m.To, m.Slots = a.failsafe.promised, a.failsafe.to, a.failsafe.slots
 	a.mu.Unlock()
 	if m.Began == 0 {
 		m.Began = a.began
@@ -123,7 +124,7 @@ func (a *Agent) askFailsafe(ctx context.Context, o ha.Observation, x ha.AskFails
 	ctx, cancel := a.within(ctx, x.Until.Sub(round.Asked))
 	defer cancel()
 	answers := a.o.Peers.AskFailsafe(ctx, x.Members, cluster.FailsafeQuestion{
-		Name: a.o.Name, ConnURL: a.o.ConnURL, APIURL: a.o.APIURL, Slots: slotPositions(o), TTL: x.TTL,
+		Name: a.o.Name, ConnURL: a.o.ConnURL, APIURL: a.o.APIURL, Slots: a.slotPositions(o), TTL: x.TTL,
 	})
 	for _, s := range answers {
 		switch {
@@ -144,9 +145,10 @@ func (a *Agent) askFailsafe(ctx context.Context, o ha.Observation, x ha.AskFails
 	m.Bound = a.o.Clock.Now().Add(ha.FailsafePromise(x.TTL)) // also of those whose answer was lost
 }
 
-// slotPositions tells the others how far the slots of this server have come.
-func slotPositions(o ha.Observation) map[string]cluster.LSN {
-	slots := map[string]cluster.LSN{}
+// slotPositions tells the others how far the slots of this server have come; and under its own name, which has a slot on
+// each of them, how far it has come itself.
+func (a *Agent) slotPositions(o ha.Observation) map[string]cluster.LSN {
+	slots := map[string]cluster.LSN{cluster.SlotName(a.o.Name): o.Server.Position()}
 	for _, s := range o.Server.Slots {
 		if at := s.Position(); at != 0 {
 			slots[s.Name] = at

@@ -170,8 +170,7 @@ func (a *Agent) putStatus(ctx context.Context, o ha.Observation) {
 		return
 	}
 	s := &o.Server
-	status := cluster.Status{Present: true, Optime: s.Position(), Slots: slotPositions(o)}
-	status.Slots[cluster.SlotName(a.o.Name)] = s.Position()
+	status := cluster.Status{Present: true, Optime: s.Position(), Slots: a.slotPositions(o)}
 	status.RetainSlots = a.retain(o)
 	if _, err := a.o.Store.PutStatus(ctx, status); err != nil {
 		a.failed("could not write the status key", err)

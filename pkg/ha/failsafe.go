@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/clock"
+	"github.com/hathi-ha/hathi/pkg/cluster"
 )
 
 // Failsafe mode: a primary that can't reach etcd goes on as long as every other member of /failsafe promises
@@ -36,6 +37,8 @@ type FailsafeMemory struct {
 	// Promised is until when this member makes no primary of its server; To is the member it promised that.
 	Promised clock.Instant
 	To       string
+	// Slots are the positions of that member's slots, as it told them with its question; nil: it told none.
+	Slots map[string]cluster.LSN
 	// Written is the revision of /failsafe that this agent wrote and had confirmed; zero: none, or unknown.
 	Written int64
 	// Round is the last round of questions since etcd was lost.

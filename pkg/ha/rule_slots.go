@@ -285,6 +285,33 @@ func slotsCopy(o *Observation) *Decision {
 		"Copying logical slots %s from the primary", strings.Join(sortedKeys(missing), ", "))
 }
 
+// slotsFailsafe lets the slots of a replica go forward while etcd is away and a primary goes on in failsafe mode: it tells
+// with its questions how far its own have come. None is made, copied or dropped by that, for who is a member is not known
+// now. Source: Patroni 4.1, ha.py, _handle_dcs_error.
+func slotsFailsafe(o *Observation) *Decision {
+	told := o.Memory.Failsafe
+	if len(told.Slots) == 0 || !o.Now.Before(told.Promised) || o.Store.View == nil || !o.Server.Answered || !o.Server.InRecovery || o.paused() {
+		return nil
+	}
+	view, then := *o.Store.View, *o
+	if told.To != view.Leader.Name {
+		return nil // a leader of before, or one that this member has not heard of
+	}
+	view.Status.Slots, view.Status.Revision = told.Slots, max(view.Status.Revision, view.Leader.Revision) // its own word
+	then.Store.View = &view
+	if d := slotsAdjust(&then); d != nil {
+		if plan := (cluster.SlotPlan{Advance: d.Action.(SyncSlots).Plan.Advance}); !plan.Empty() {
+			return act(SyncSlots{Plan: plan}, "slots-failsafe", "adjusting replication slots as %s tells", told.To)
+		}
+	}
+	if d := slotsLogical(&then); d != nil {
+		if plan := (cluster.LogicalSlotPlan{Advance: d.Action.(SyncLogicalSlots).Plan.Advance}); !plan.Empty() {
+			return act(SyncLogicalSlots{Plan: plan}, "slots-failsafe", "adjusting logical replication slots as %s tells", told.To)
+		}
+	}
+	return nil
+}
+
 // UnprovenSlots are the logical slots that might not be usable after a promotion of this server now: those that it
 // lacks, and those that the old primary is not known to have kept everything for.
 func (o *Observation) UnprovenSlots() []string {

@@ -25,6 +25,9 @@ func ruleStoreLost(o *Observation) *Decision {
 		return d
 	}
 	if !o.MayWrite() || o.paused() {
+		if d := slotsFailsafe(o); d != nil {
+			return d
+		}
 		return wait("store-lost", "DCS is not accessible")
 	}
 	if d := failsafe(o); d != nil {

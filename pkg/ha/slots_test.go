@@ -49,6 +49,14 @@ func published(name string, at cluster.LSN) change {
 // before: it was another leader who told it.
 func before(o *Observation) { o.Store.View.Status.Revision = o.Store.View.Leader.Revision - 1 }
 
+// away: etcd is, and a primary that goes on has told of a slot.
+func away(name string, at cluster.LSN) change {
+	return func(o *Observation) {
+		o.Store.FailingSince = o.Now.Add(-time.Second)
+		o.Memory.Failsafe = FailsafeMemory{Promised: o.Now.Add(time.Second), To: "b", Slots: map[string]cluster.LSN{name: at}}
+	}
+}
+
 func tag(member string, t cluster.Tags) change {
 	return func(o *Observation) {
 		for i, m := range o.Store.View.Members {
@@ -143,6 +151,13 @@ func TestSlots(t *testing.T) {
 		}}, SyncLogicalSlots{Plan: cluster.LogicalSlotPlan{Prove: []string{"app"}, Leader: leader, Through: "c"}}},
 		{"what a primary left to itself", []change{onReplica, members, permanent("app", app), synced(logical("app", 500))}, drop("app")},
 		{"what the server keeps", []change{onReplica, members, permanent("app", app), synced(cluster.Slot{Name: "app", Type: "logical", Synced: true})}, Wait{}},
+		// A primary goes on without etcd and has just told how far its slots are.
+		{"without etcd", []change{onReplica, away("c", 900), slots(physical("c", 700), physical("x", 1))}, advance("c", 900)},
+		{"without etcd, logical", []change{onReplica, away("app", 500), permanent("app", app), slots(unproven(logical("app", 300)))}, SyncLogicalSlots{Plan: cluster.LogicalSlotPlan{Advance: map[string]cluster.LSN{"app": 500}}}},
+		{"without etcd none is copied", []change{onReplica, members, away("app", 500), permanent("app", app)}, Wait{}},
+		{"without etcd nobody goes back", []change{onReplica, away("c", 500), slots(physical("c", 700)), published("c", 900)}, Wait{}},
+		{"what another one told", []change{onReplica, away("c", 900), slots(physical("c", 700)), func(o *Observation) { o.Memory.Failsafe.To = "c" }}, Wait{}},
+		{"what was told long ago", []change{onReplica, away("c", 900), slots(physical("c", 700)), func(o *Observation) { o.Memory.Failsafe.Promised = o.Now }}, Wait{}},
 		{"what the user keeps", []change{onReplica, members, synced(logical("theirs", 500))}, Wait{}},
 	} {
 		d := Decide(see(c.see...))

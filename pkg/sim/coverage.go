@@ -112,4 +112,5 @@ var Unreached = map[string]string{
 	"promote-timeout":         "promotions end",
 	"promote-timeout-request": "promotions end",
 	"leader-replay":           "seldom: a member that still replays its own WAL, and has missed a timeline, is to be promoted",
+	"slots-failsafe":          "slots of replicas are always where those of the primary are",
 }
