@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -66,7 +65,7 @@ func (s step) run(t *testing.T, c *testcluster.Cluster) {
 	if s.before != nil {
 		s.before(c)
 	}
-	args := words(s.args)
+	args := testcluster.Words(s.args)
 	env := append([]string{"TZ=UTC", "PGPASSWORD=secret-super", "PGUSER=postgres", "PGSSLMODE=disable", "PGDATABASE=postgres"}, s.env...)
 	out, code := c.RunAs(args[0], s.input, env, args[1:]...)
 	if s.after != nil {
@@ -77,7 +76,7 @@ func (s step) run(t *testing.T, c *testcluster.Cluster) {
 		text = fmt.Sprintf("$ printf %q | %s\n%s→ %d\n", s.input, s.args, steady(c, out), code)
 	}
 	if s.passing {
-		text = withoutTables(text)
+		text = testcluster.WithoutTables(text)
 	}
 	path := filepath.Join("testdata", s.name+".golden")
 	if *update {
@@ -92,17 +91,4 @@ func (s step) run(t *testing.T, c *testcluster.Cluster) {
 	if text != string(want) {
 		t.Errorf("got\n%s\nwant\n%s\nraw\n%s\n%s", text, want, out, c.Describe())
 	}
-}
-
-// words splits a line at blanks, but not within single quotes; a tilde there stands for one.
-func words(line string) []string {
-	var list []string
-	for i, part := range strings.Split(line, "'") {
-		if i%2 == 0 {
-			list = append(list, strings.Fields(part)...)
-		} else {
-			list = append(list, strings.ReplaceAll(part, "~", "'"))
-		}
-	}
-	return list
 }

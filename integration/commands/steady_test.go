@@ -45,21 +45,3 @@ func steady(c *testcluster.Cluster, text string) string {
 	}
 	return text
 }
-
-// withoutTables leaves one line of each table, and none of what tells how far a change is.
-func withoutTables(text string) string {
-	var lines []string
-	for line := range strings.Lines(text) {
-		if strings.HasPrefix(line, "Waiting: ") || strings.Contains(line, " cluster is unlocked: ") {
-			continue
-		}
-		if strings.HasPrefix(line, "+") || strings.HasPrefix(line, "|") {
-			if lines[len(lines)-1] != "…\n" {
-				lines = append(lines, "…\n")
-			}
-			continue
-		}
-		lines = append(lines, line)
-	}
-	return strings.Join(lines, "")
-}

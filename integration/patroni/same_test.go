@@ -45,7 +45,7 @@ func (s step) run(c *testcluster.Cluster, program string) string {
 		"EDITOR=true",
 	}
 	args := strings.ReplaceAll(s.args, "{soon}", time.Now().Add(15*time.Second).UTC().Format(time.RFC3339))
-	out, wrong, code := c.Streams(program, s.input, env, words(args)...)
+	out, wrong, code := c.Streams(program, s.input, env, testcluster.Words(args)...)
 	text := "stdout:\n" + out + "stderr:\n" + wrong + "exit code " + string(rune('0'+code))
 	if s.after != nil {
 		defer func() {
@@ -56,7 +56,7 @@ func (s step) run(c *testcluster.Cluster, program string) string {
 		s.after(c)
 	}
 	if s.passing {
-		return steady(withoutTables(text))
+		return steady(testcluster.WithoutTables(text))
 	}
 	return steady(text)
 }
@@ -88,35 +88,4 @@ func steady(text string) string {
 		})
 	}
 	return text
-}
-
-// withoutTables leaves one line of each table, and none of what tells how far a change is.
-func withoutTables(text string) string {
-	var lines []string
-	for line := range strings.Lines(text) {
-		if strings.Contains(line, " cluster is unlocked: ") {
-			continue
-		}
-		if strings.HasPrefix(line, "+") || strings.HasPrefix(line, "|") {
-			if lines[len(lines)-1] != "…\n" {
-				lines = append(lines, "…\n")
-			}
-			continue
-		}
-		lines = append(lines, line)
-	}
-	return strings.Join(lines, "")
-}
-
-// words splits a line at blanks, but not within single quotes; a tilde there stands for one.
-func words(line string) []string {
-	var list []string
-	for i, part := range strings.Split(line, "'") {
-		if i%2 == 0 {
-			list = append(list, strings.Fields(part)...)
-		} else {
-			list = append(list, strings.ReplaceAll(part, "~", "'"))
-		}
-	}
-	return list
 }
