@@ -206,10 +206,10 @@ func TestDiskFull(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Fatal("a small file system needs root: run the tests as root, as CI does")
 	}
-	o := quick(2)
+	o, small := quick(2), mount(t)
 	o.Place = func(i int, n *testcluster.Node) {
 		if i == 1 {
-			mount(t, n.Dir)
+			n.Dir, n.Data = small, filepath.Join(small, "data")
 		}
 	}
 	c := testcluster.Prepare(t, o)
@@ -236,16 +236,21 @@ func TestDiskFull(t *testing.T) {
 	c.WaitHealthy(2 * enough)
 }
 
-// mount puts a small file system under a directory.
-func mount(t *testing.T, dir string) {
+// mount makes a small file system. Make it before the cluster, so that it is there until nothing of that is left.
+func mount(t *testing.T) string {
 	t.Helper()
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	dir, err := os.MkdirTemp("", "small-") // others than root have to be able to reach it, unlike t.TempDir
+	if err != nil {
 		t.Fatal(err)
 	}
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", dir).CombinedOutput(); err != nil {
 		t.Fatalf("mount a small file system: %v %s", err, out)
 	}
-	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
+	t.Cleanup(func() {
+		_ = exec.Command("umount", "-l", dir).Run()
+		_ = os.Remove(dir)
+	})
+	return dir
 }
 
 func replace(t *testing.T, path, old, text string) {
