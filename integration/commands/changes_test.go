@@ -2,7 +2,6 @@ package commands
 
 import (
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/hathi-ha/hathi/integration/testcluster"
@@ -168,13 +167,12 @@ func followed(c *testcluster.Cluster) {
 		{"restart demo node3 --force --wait", "  node3: Replica, "},
 	} {
 		if strings.HasPrefix(e.args, "restart") {
-			receiver = c.Nodes[2].Receiver()
-			_ = syscall.Kill(receiver, syscall.SIGSTOP)
+			receiver = c.Nodes[2].FreezeReceiver(enough) // not a receiver that is just ending after the switchover
 		}
 		d := talk(t, c, "hathi", nil, strings.Fields(e.args)...)
 		shown := d.expect(e.told)
 		if receiver != 0 {
-			_ = syscall.Kill(receiver, syscall.SIGCONT)
+			testcluster.Thaw(receiver)
 			if strings.Contains(shown, "Success: restart") {
 				t.Errorf("the restart was over before anything was told of it: %q", shown)
 			}
