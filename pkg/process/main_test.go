@@ -75,6 +75,11 @@ func start(t *testing.T, path string, args ...string) *exec.Cmd {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
+	// The kernel tells of a new program a moment before it shows its command line.
+	eventually(t, "the command line of "+path, func() bool {
+		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", cmd.Process.Pid))
+		return err != nil || len(line) > 0
+	})
 	return cmd
 }
 
