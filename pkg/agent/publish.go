@@ -12,9 +12,6 @@ import (
 	"github.com/hathi-ha/hathi/pkg/ha"
 )
 
-// PatroniVersion is the version of Patroni whose contract hathi keeps; peers parse it as three integers.
-const PatroniVersion = "4.1.4"
-
 // published is what was last told to the world, and when.
 type published struct {
 	heartbeat clock.Instant
@@ -78,7 +75,7 @@ func (a *Agent) member(o ha.Observation) cluster.Member {
 	s := &o.Server
 	m := cluster.Member{
 		Name: a.o.Name, ConnURL: a.o.ConnURL, APIURL: a.o.APIURL, ProxyURL: a.o.ProxyURL,
-		State: a.state(s), Role: a.role(o), Version: PatroniVersion, HathiVersion: a.o.Version,
+		State: a.state(s), Role: a.role(o), Version: cluster.PatroniVersion, HathiVersion: a.o.Version,
 		Progress: s.Progress.String(),
 		Tags:     a.tags(), Pause: a.settings.Pause,
 		CheckpointPending:    a.memory.CheckpointPending && a.holds(o),

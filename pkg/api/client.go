@@ -65,13 +65,13 @@ func (c *Client) Configure(o ClientOptions) error {
 			return err
 		}
 		config.Certificates = []tls.Certificate{cert}
-		config.VerifyConnection = verifyChain(nil)
+		config.VerifyConnection = keypair.VerifyChain(nil)
 		if o.CAFile != "" {
 			pool, err := loadPool(o.CAFile)
 			if err != nil {
 				return err
 			}
-			config.VerifyConnection = verifyChain(pool)
+			config.VerifyConnection = keypair.VerifyChain(pool)
 		}
 	}
 	before := c.now.Swap(&caller{o: o, http: http.Client{Transport: &http.Transport{
@@ -155,7 +155,7 @@ func (c *Client) get(ctx context.Context, url string) ([]byte, error) {
 // send sends a request as a member does.
 func (c *Client) send(req *http.Request) (*http.Response, error) {
 	now := c.now.Load()
-	req.Header.Set("User-Agent", "Patroni/"+patroniVersion+" hathi/"+now.o.Version)
+	req.Header.Set("User-Agent", "Patroni/"+cluster.PatroniVersion+" hathi/"+now.o.Version)
 	if now.o.Username != "" {
 		req.SetBasicAuth(now.o.Username, now.o.Password)
 	}

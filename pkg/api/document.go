@@ -8,9 +8,6 @@ import (
 	"github.com/hathi-ha/hathi/pkg/cluster"
 )
 
-// patroniVersion is what clients and peers read as the version of the API; they parse three integers.
-const patroniVersion = "4.1.4"
-
 // document is the status document, in the order of the contract (rest-api.md 5.1).
 func (p picture) document(version string) object {
 	var o object
@@ -31,7 +28,7 @@ func (p picture) document(version string) object {
 		o.add("database_system_identifier", p.Server.SystemID)
 	}
 	addPendingRestart(&o, p.Server.PendingRestart)
-	o.add("patroni", object{{"version", patroniVersion}, {"scope", p.Scope}, {"name", p.Name}})
+	o.add("patroni", object{{"version", cluster.PatroniVersion}, {"scope", p.Scope}, {"name", p.Name}})
 	if p.ScheduledRestart != nil {
 		o.add("scheduled_restart", restartFields(*p.ScheduledRestart))
 	}

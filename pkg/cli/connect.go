@@ -118,25 +118,10 @@ func restTLS(c config.Ctl, insecure bool) (*tls.Config, error) {
 	if insecure {
 		conf.InsecureSkipVerify = true
 		if c.CertFile != "" {
-			conf.VerifyConnection = verifyChain(conf.RootCAs)
+			conf.VerifyConnection = keypair.VerifyChain(conf.RootCAs)
 		}
 	}
 	return conf, nil
-}
-
-// verifyChain checks everything of a server's certificate but the host name.
-func verifyChain(roots *x509.CertPool) func(tls.ConnectionState) error {
-	return func(s tls.ConnectionState) error {
-		if len(s.PeerCertificates) == 0 {
-			return errors.New("the server presented no certificate")
-		}
-		intermediates := x509.NewCertPool()
-		for _, cert := range s.PeerCertificates[1:] {
-			intermediates.AddCert(cert)
-		}
-		_, err := s.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: intermediates})
-		return err
-	}
 }
 
 // etcdStore words etcd's failures for users of the commands.

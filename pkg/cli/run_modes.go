@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/config"
 	"github.com/hathi-ha/hathi/pkg/view"
 )
@@ -39,7 +40,7 @@ func (m *runModes) run(ctx context.Context, path string) (done bool, err error) 
 	case m.validate && (m.sample || m.running), m.sample && m.running:
 		return true, usageError{text: "--validate-config, --generate-sample-config and --generate-config exclude each other"}
 	case m.version:
-		m.printf("%s %s\n", m.name, contractVersion)
+		m.printf("%s %s\n", m.name, cluster.PatroniVersion)
 		return true, nil
 	case m.validate:
 		return true, m.check(path)

@@ -7,15 +7,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/ctl"
 	"github.com/hathi-ha/hathi/pkg/view"
 )
 
 // Version is hathi's own version; the build sets it.
 var Version = "devel"
-
-// contractVersion is the version of patronictl whose behaviour the commands follow; tools parse it.
-const contractVersion = "4.1.4"
 
 type versionOptions struct {
 	*env
@@ -37,9 +35,9 @@ func newVersion(e *env) *cobra.Command {
 
 func (o *versionOptions) run(ctx context.Context, args []string) error {
 	machine := o.format.value == "json"
-	own := view.Object{{Key: "patronictl", Value: contractVersion}, {Key: "hathi", Value: Version}}
+	own := view.Object{{Key: "patronictl", Value: cluster.PatroniVersion}, {Key: "hathi", Value: Version}}
 	if !machine {
-		o.printf("patronictl version %s\n", contractVersion)
+		o.printf("patronictl version %s\n", cluster.PatroniVersion)
 	}
 	var members []any
 	var failed error

@@ -12,6 +12,8 @@ import (
 	"net/http/httptrace"
 	"strings"
 	"time"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
 )
 
 const (
@@ -59,7 +61,7 @@ func (h *HTTP) Do(ctx context.Context, method, url string, body []byte) (Answer,
 	if err != nil {
 		return Answer{}, NotSent(err)
 	}
-	req.Header.Set("User-Agent", "Patroni/4.1.4 hathi")
+	req.Header.Set("User-Agent", "Patroni/"+cluster.PatroniVersion+" hathi")
 	if h.username != "" {
 		req.SetBasicAuth(h.username, h.password)
 	}

@@ -1,5 +1,6 @@
 // Package keypair reads a certificate with its key from PEM files, keys that are encrypted with a password too:
-// PKCS#8, as `openssl genpkey -aes256` writes it, and the older form with a DEK-Info header.
+// PKCS#8, as `openssl genpkey -aes256` writes it, and the older form with a DEK-Info header. And it verifies the
+// certificates that others show.
 package keypair
 
 import (

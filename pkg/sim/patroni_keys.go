@@ -54,7 +54,7 @@ func (a *patroni) describe() cluster.Member {
 	s := &a.server
 	m := cluster.Member{
 		Name: a.n.name, ConnURL: "postgres://" + a.n.name + ":5432/postgres", APIURL: "http://" + a.n.name + ":8008/patroni",
-		State: s.State, Role: a.role, Version: "4.1.4", Tags: a.tags(), Pause: a.settings.Pause,
+		State: s.State, Role: a.role, Version: cluster.PatroniVersion, Tags: a.tags(), Pause: a.settings.Pause,
 		CheckpointPending: a.leads && !a.checkpoint,
 	}
 	known := s.State == cluster.StateRunning || s.State == cluster.StateRestarting || s.State == cluster.StateStarting
