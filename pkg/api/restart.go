@@ -51,7 +51,9 @@ func (s *Server) restartReply(err error) reply {
 	case errors.Is(err, context.DeadlineExceeded):
 		return text(http.StatusServiceUnavailable, ErrStillStarting.Error())
 	}
-	s.o.Log.Warn("restart failed", "error", err)
+	if err != ErrRestartFailed { // of that alone the agent has logged the cause
+		s.o.Log.Warn("restart failed", "error", err)
+	}
 	return text(http.StatusServiceUnavailable, ErrRestartFailed.Error())
 }
 
