@@ -69,6 +69,7 @@ type rarities struct {
 	// mislabelled: a user has written the name of another cluster into /initialize.
 	mislabelled bool
 	saved       *backup // of etcd; nil: there is none
+	young       young
 }
 
 // chooseRare finds the hardships of a run by their names.

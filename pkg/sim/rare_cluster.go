@@ -20,6 +20,7 @@ var clusterHardships = []hardship{
 	{name: standbyNoHost, standby: true, begin: (*world).forgetHost},
 	{name: standbyPaused, standby: true, strike: (*world).turnPaused},
 	{name: standbyRewind, standby: true, begin: (*world).withoutRewind, strike: (*world).turnBack, decided: allowRewind},
+	{name: youngLost, begin: replaying, strike: (*world).loseYoung, key: dieYoung},
 	{name: copyNobody, strike: (*world).copyFromNobody},
 	{name: startedOld, begin: (*world).asynchronously, strike: (*world).startOld},
 	{name: startedFar, standby: true, strike: (*world).startFar},

@@ -42,7 +42,7 @@ func (s *server) shown() position {
 // startReplay: a standby accepts queries when it is consistent, which may be long before its last record.
 func (s *server) startReplay() {
 	s.replayUntil = 0
-	if s.w.doc.Mode == cluster.SyncOff || s.w.modes.IntN(3) > 0 || s.n.patroni && !s.w.weak(weakReplay) {
+	if !s.w.suffers(youngLost) && (s.w.doc.Mode == cluster.SyncOff || s.w.modes.IntN(3) > 0 || s.n.patroni && !s.w.weak(weakReplay)) {
 		return
 	}
 	s.replayed = s.pos.until(max(s.pos.lsn-cluster.LSN(s.w.modes.IntN(1<<18)), 0x3000000))
