@@ -109,12 +109,12 @@ func (a *Agent) fenceRunning(ctx context.Context, o ha.Observation) {
 // settle is what a member does when there is nothing to do: a server in recovery needs no fence, because the
 // guard is armed again before it is promoted. As long as the key is ours, or may be, the guard stays armed: an
 // agent before this one may have begun a promotion; and if the server is down and the agent dies, too, it gives
-// the key up.
+// the key up. It stays armed, too, for a server that was told to become a primary.
 func (a *Agent) settle(ctx context.Context, o ha.Observation) {
 	if o.Job != nil || o.Store.View == nil {
 		return
 	}
-	recovering := o.Server.Answered && o.Server.InRecovery
+	recovering := o.Server.Answered && !o.MayWrite()
 	gone := o.Server.Process == cluster.ProcessNone
 	if !a.holds(o) && (recovering || gone) || a.settings.Pause {
 		a.disarm(ctx)

@@ -77,8 +77,7 @@ func (a *Agent) remember(o *ha.Observation) {
 		}
 		since(&m.InitializeEmptySince, o, v.Initialize.Present && v.Initialize.Value == "")
 		since(&m.UnlockedSince, o, !v.Locked())
-		promoting := m.PromotingSince != 0 || o.Job != nil && o.Job.Kind == ha.JobPromote
-		since(&m.PromotingSince, o, promoting && v.Leader.Name == a.o.Name && s.Answered && s.InRecovery)
+		since(&m.PromotingSince, o, s.Promoting && v.Leader.Name == a.o.Name && s.Answered && s.InRecovery)
 		if r := v.Failover; !r.Pending() || r.Revision != m.RequestRevision {
 			m.RequestSince, m.RequestRevision = o.Now, r.Revision
 		}

@@ -306,6 +306,16 @@ func TestReplaying(t *testing.T) {
 	}
 }
 
+// TestBecomingPrimary: others must know of a server that was told to become a primary, wherever it stands.
+func TestBecomingPrimary(t *testing.T) {
+	w := newWorld()
+	w.look = func(s *cluster.Server) { s.InRecovery, s.Promoting, s.ReplayLSN = true, true, 67393056 }
+	status, err := peer.Parse([]byte(send(t, w.start(t, Settings{}), "GET", "/patroni", "").body))
+	if err != nil || !status.Reachable || !status.InRecovery || !status.MayWrite {
+		t.Errorf("%+v (%v)", status, err)
+	}
+}
+
 // TestPrimaryThatMayWrite: other members must know of a primary that can't be queried, and of none that has ended.
 func TestPrimaryThatMayWrite(t *testing.T) {
 	for process, want := range map[cluster.Process]bool{cluster.ProcessRunning: true, cluster.ProcessNone: false} {

@@ -90,8 +90,12 @@ func (p picture) listed(mode cluster.SynchronousMode) bool {
 		p.View != nil && p.View.Sync.HasStandby(p.Name)
 }
 
-// mayWrite reports whether a primary is there that can't be queried: it is being stopped, or hangs.
+// mayWrite reports whether a primary is there that can't be queried: it is being stopped, or hangs. Or a server is
+// becoming one.
 func (p picture) mayWrite() bool {
+	if p.Server.Promoting && !p.Server.IsPrimary() {
+		return true
+	}
 	return !p.answers() && p.Role == cluster.RolePrimary && p.Server.Process != cluster.ProcessNone
 }
 

@@ -102,6 +102,9 @@ type Server struct {
 	RewindPossible bool
 	// CheckpointTimeline is the timeline of the last checkpoint in the control file; zero: unknown.
 	CheckpointTimeline Timeline
+	// Promoting: this postmaster was told to become a primary, or may have been. It goes on with that until it is one,
+	// whatever is wanted then; only its end takes it back.
+	Promoting bool
 	// RewindCut: a pg_rewind has begun to change the data and did not come to its end. It must not be started.
 	RewindCut bool
 	// Progress is that of a base backup, a rewind or a recovery.
@@ -201,8 +204,8 @@ type PeerStatus struct {
 	Tags           Tags
 	WatchdogFailed bool
 	Error          string // why it is not reachable
-	// MayWrite, of a member that is not reachable in that sense: its agent says that the processes of a primary are
-	// still there, which is being stopped or does not answer. Patroni does not tell.
+	// MayWrite: its agent says that the processes of a primary are there, which is being stopped or does not answer, or of
+	// a server that is becoming one. Also of a member that is not reachable in that sense. Patroni does not tell.
 	MayWrite bool
 }
 

@@ -126,7 +126,7 @@ func (a Answer) status() cluster.PeerStatus {
 		return cluster.PeerStatus{
 			Name: a.Member.Name, Reachable: o.Server.Answered, InRecovery: o.Server.InRecovery,
 			Position: o.Server.Position(), Replaying: o.Server.Replaying, Timeline: o.Server.Timeline, Tags: o.Self.Tags, WatchdogFailed: o.Self.WatchdogFailed,
-			MayWrite: !o.Server.Answered && o.MayWrite(),
+			MayWrite: !o.Server.IsPrimary() && o.MayWrite(),
 		}
 	case a.Status != nil:
 		s := *a.Status

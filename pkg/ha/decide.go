@@ -15,6 +15,7 @@ func Decide(o Observation) Decision {
 		ruleStopping,     // the agent was told to end
 		ruleStoreLost,    // etcd does not answer
 		ruleUnprovenLock, // the key has our name, but the proof is missing or old
+		ruleTold,         // the server becomes a primary, and must not
 		ruleData,         // no data directory, or not a usable one
 		ruleIdentity,     // the data of another cluster
 		ruleReinitialize,
@@ -26,14 +27,14 @@ func Decide(o Observation) Decision {
 		ruleStandbyCluster,
 	} {
 		if d := rule(&o); d != nil {
-			return *d
+			return *stopsFirst(&o, d)
 		}
 	}
 	switch {
 	case !o.locked():
 		return *ruleRace(&o)
 	case o.mine():
-		return *ruleLeader(&o)
+		return *stopsFirst(&o, ruleLeader(&o))
 	}
 	return *ruleReplica(&o)
 }
@@ -46,15 +47,16 @@ func (o *Observation) other() bool  { return o.locked() && !o.mine() }
 func (o *Observation) paused() bool { return o.Settings.Pause }
 
 // MayWrite reports whether the server accepts writes, or has to be taken for one that does: while it does
-// not answer, what it was last counts. A busy primary that misses a query must not be taken for a replica.
+// not answer, what it was last counts. A busy primary that misses a query must not be taken for a replica. One that was
+// told to become a primary may be one any moment.
 func (o *Observation) MayWrite() bool {
 	if o.Server.Process == cluster.ProcessNone {
 		return false
 	}
 	if o.Server.Answered {
-		return !o.Server.InRecovery
+		return !o.Server.InRecovery || o.Server.Promoting
 	}
-	return o.Memory.WasPrimary
+	return o.Memory.WasPrimary || o.Server.Promoting
 }
 
 // leader gives the member that holds the leader key; only its name is certain.

@@ -30,6 +30,9 @@ func shortHistory(o *Observation) {
 	o.Store.View.Members[1].Timeline = 3
 }
 
+// soFar: /history does not tell of timeline 2 yet, on which leader and member are.
+func soFar(o *Observation) { o.Store.View.History.Entries = nil }
+
 func idle(o *Observation) { o.Server.ReceiverStatus = "" }
 
 // moved: the cluster has gone on to timeline 3, and this member with it.
@@ -54,6 +57,9 @@ func TestNamesake(t *testing.T) {
 		{"nor does it with etcd away", []change{replica, down("shut down in recovery"), lostPromotion, func(o *Observation) { o.Store.FailingSince = o.Now.Add(-time.Minute) }}, StartReplica{}, "DCS is not accessible"},
 		{"an ancestor counts as well", []change{replica, moved, lostPromotion, func(o *Observation) { o.Server.Timeline = 2 }}, Follow{}, "following nobody until"},
 		{"so does a number that is gone from /history", []change{replica, moved, shortHistory, idle}, Follow{}, "following nobody until"},
+		{"and one that the leader has come to but not written into /history", []change{replica, soFar, idle}, Follow{}, "following nobody until"},
+		{"upon which it is compared", []change{replica, soFar, disconnected}, CheckRewind{Leader: upB}, "comparing"},
+		{"but who streams goes on", []change{replica, soFar}, Wait{}, "no action"},
 		{"but not while it streams", []change{replica, moved, shortHistory}, Wait{}, "no action"},
 		{"a leader that may yet come to this number is not followed", []change{replica, disconnected, notPromoted}, Wait{}, "no action"},
 		{"nor one that was followed before", []change{replica, notPromoted, func(o *Observation) { o.Server.ReceiverStatus = "" }}, Follow{}, "following nobody until"},

@@ -142,7 +142,7 @@ type Memory struct {
 	CheckpointPending bool
 	// FormerLeader is the last member other than nobody that was seen to hold the leader key.
 	FormerLeader string
-	// PromotingSince is when the promotion was begun that has not ended; zero if none was.
+	// PromotingSince is when the server was first seen to be Promoting under our lock; zero if it is not.
 	PromotingSince clock.Instant
 	// PromotionRefusedAt is when the user's pre_promote last refused the promotion, or when one that did not end was
 	// given up; zero if that never was.

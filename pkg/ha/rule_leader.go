@@ -44,7 +44,7 @@ func leaderPromote(o *Observation) *Decision {
 	if !o.Server.InRecovery {
 		return nil
 	}
-	if o.paused() && o.Store.View.Failover.Candidate != o.Self.Name {
+	if o.paused() && o.Store.View.Failover.Candidate != o.Self.Name && !o.Server.Promoting {
 		return act(ReleaseLeader{}, "leader-paused-release", "removed leader lock because postgres is not running as primary")
 	}
 	if _, refused := promotionRefused(o); refused {
@@ -53,8 +53,10 @@ func leaderPromote(o *Observation) *Decision {
 	if d := proveForMore(o); d != nil {
 		return d
 	}
-	if d := syncBeforePromotion(o); d != nil {
-		return d
+	if !o.Server.Promoting { // else /sync and the names go together, and it may be a primary before both have changed
+		if d := syncBeforePromotion(o); d != nil {
+			return d
+		}
 	}
 	if d := promotionStuck(o); d != nil {
 		return d

@@ -246,7 +246,7 @@ func raceHealthiest(o *Observation, others []cluster.Member) *Decision {
 func outranked(o *Observation, p Peer) (rule, text string) {
 	mine, theirs := known(o, here(o)), known(o, there(p))
 	switch {
-	case p.MayWrite:
+	case p.MayWrite: // it has not stopped yet, or is becoming a primary
 		return "race-primary-alive", fmt.Sprintf("Primary (%s) is still alive", p.Name)
 	case limitation(p) != "", oldTimeline(o, p.Timeline):
 		return "", "" // it can't become the leader, so it must not keep others from it

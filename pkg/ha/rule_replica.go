@@ -58,7 +58,7 @@ func replicaDiverged(o *Observation) *Decision {
 	if o.paused() || !leaderReady(o) {
 		return nil
 	}
-	if (o.Server.ReceiverStatus == "streaming" || leader.Timeline == 0 || leader.Timeline == o.Server.Timeline) && !namesake(o) {
+	if (o.Server.ReceiverStatus == "streaming" || leader.Timeline == 0 || leader.Timeline == o.Server.Timeline && !unheardOf(o)) && !namesake(o) {
 		return nil
 	}
 	switch answer(o) {
@@ -88,7 +88,7 @@ func strange(o *Observation) bool {
 	if known := answer(o); known == RewindNotNeeded || known == RewindDone {
 		return false
 	}
-	return (behind(o, o.Server.Timeline) || untold(o)) && o.Server.ReceiverStatus != "streaming" || namesake(o)
+	return (behind(o, o.Server.Timeline) || untold(o) || unheardOf(o)) && o.Server.ReceiverStatus != "streaming" || namesake(o)
 }
 
 // untold reports whether the cluster has left this server's timeline behind, and /history does not tell where that one
@@ -97,6 +97,13 @@ func untold(o *Observation) bool {
 	history := o.Store.View.History
 	_, known := history.Began(o.Server.Timeline)
 	return !known && o.Server.Timeline > 1 && o.Server.Timeline < history.Timeline()
+}
+
+// unheardOf reports whether the leader has come to the number of this server's timeline, and has not written into
+// /history yet where it began: it may be another one.
+func unheardOf(o *Observation) bool {
+	t := o.Server.Timeline
+	return !o.standbyCluster() && t > 1 && t == o.leader().Timeline && t > o.Store.View.History.Timeline()
 }
 
 // behind reports whether the leader has not come to a timeline yet.

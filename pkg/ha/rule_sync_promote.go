@@ -84,7 +84,7 @@ func plannedTakeover(o *Observation) takeover {
 // which it was found fit, and the server waits for those that the key says may follow it.
 func syncBeforePromotion(o *Observation) *Decision {
 	if o.Settings.SynchronousMode == cluster.SyncOff {
-		return releaseNames(o)
+		return syncDisabled(o) // with a key of an earlier reign of this member it would go on, should the mode be turned on before
 	}
 	t := plannedTakeover(o)
 	if d := idleNames(o, t.names); d != nil {

@@ -148,7 +148,9 @@ func TestSynchronous(t *testing.T) {
 		}}, key("a", 0), "before promotion"},
 		{"a replica of a quorum keeps the names that it would need", []change{replica, byQuorum("", 1, "a", "c"), syncLed("b")}, SetSyncNames{Names: "ANY 1 (b,c)"}, "preparing for a promotion"},
 		{"names of another reign are cleared", []change{replica, on("c"), leads}, SetSyncNames{}, "preparing for a promotion"},
-		{"names of a mode that is off are given back", []change{replica, on("c"), leads, func(o *Observation) { o.Settings.SynchronousMode = cluster.SyncOff }}, ReleaseSyncNames{}, "synchronous_standby_names"},
+		{"names of a mode that is off are given back", []change{replica, on("c"), leads, func(o *Observation) { o.Settings.SynchronousMode, o.Store.View.Sync.Revision = cluster.SyncOff, 0 }}, ReleaseSyncNames{}, "synchronous_standby_names"},
+		{"a key of a mode that is off goes before the promotion", []change{replica, on("c"), leads, func(o *Observation) { o.Settings.SynchronousMode = cluster.SyncOff }}, DeleteSync{Revision: 30}, "Disabled synchronous replication"},
+		{"who was told with these names keeps them", []change{replica, on("c"), leads, func(o *Observation) { o.Server.Promoting = true }}, Promote{}, "promoted self"},
 		{"a replica keeps what its promotion would need", []change{replica, on(""), strict}, SetSyncNames{Names: blocked}, "preparing for a promotion"},
 
 		// The race.

@@ -46,7 +46,7 @@ func Parse(raw []byte) (cluster.PeerStatus, error) {
 	if d.XLog == nil {
 		return cluster.PeerStatus{MayWrite: d.Hathi.MayWrite}, errors.New("no WAL position in the answer, its PostgreSQL can't be queried")
 	}
-	s := cluster.PeerStatus{Reachable: true, Tags: d.Tags, WatchdogFailed: d.WatchdogFailed, Replaying: d.Hathi.Replaying, Fork: cluster.LSN(d.Hathi.Fork)}
+	s := cluster.PeerStatus{Reachable: true, Tags: d.Tags, WatchdogFailed: d.WatchdogFailed, Replaying: d.Hathi.Replaying, MayWrite: d.Hathi.MayWrite, Fork: cluster.LSN(d.Hathi.Fork)}
 	s.InRecovery = d.Role != "primary" && d.Role != "master" && d.XLog.Location == 0 // the second: Patroni before 4.0
 	s.Position = cluster.LSN(max(d.XLog.ReceivedLocation, d.XLog.ReplayedLocation))
 	if !s.InRecovery {

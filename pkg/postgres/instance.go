@@ -41,6 +41,7 @@ type Instance struct {
 	upstream *cluster.Upstream // what recovery settings are written for; nil: not known
 	limits   []cluster.PendingRestart
 	pending  []cluster.PendingRestart
+	told     string // identity of the postmaster that was told to become a primary; empty: none
 	// names is synchronous_standby_names as an agent has set it; nil: the user's configuration counts.
 	names *string
 
@@ -62,7 +63,7 @@ func New(cfg Config, log *slog.Logger) (*Instance, error) {
 	if inspectRole(cfg.DataDir) == cluster.RolePrimary {
 		i.callbacks.role = cluster.RoleDemoted // unless it is found running
 	}
-	i.names = savedNames(cfg)
+	i.names, i.told = savedNames(cfg), savedTold(cfg.DataDir)
 	i.postmaster()
 	return i, nil
 }

@@ -69,7 +69,7 @@ func (i *Instance) Observe(ctx context.Context) cluster.Server {
 	s.Version = majorVersion(cfg.DataDir)
 	if h := i.postmaster(); h != nil {
 		s.PostmasterPID, s.PostmasterTicks = h.PID(), h.StartTicks()
-		s.Process = cluster.ProcessRunning
+		s.Process, s.Promoting = cluster.ProcessRunning, i.wasTold(h)
 		if h.Frozen() {
 			s.Process = cluster.ProcessFrozen
 		}

@@ -13,20 +13,22 @@ import (
 	"github.com/hathi-ha/hathi/pkg/cluster"
 )
 
-// promoteLimit bounds the wait for the end of recovery; the server goes on with it afterwards.
-const promoteLimit = time.Minute
+// promoteLimit bounds the wait for the end of recovery; the server goes on with it afterwards. It is how often the
+// agent looks whether another member should lead instead.
+const promoteLimit = 10 * time.Second
 
 // ErrNotInRecovery refuses to promote a server that is a primary already.
 var ErrNotInRecovery = errors.New("postgres is not in recovery")
 
-// Promote promotes the server and waits until it is out of recovery, at most a minute. ErrNotInRecovery if
-// it is a primary; cluster.ErrPromotionRefused if the user's pre_promote says no.
+// Promote promotes the server and waits until it is out of recovery, at most promoteLimit. ErrNotInRecovery if
+// it is a primary; cluster.ErrPromotionRefused if the user's pre_promote says no, which is asked before the server is
+// told for the first time: then it is too late.
 //
 // PostgreSQL gives the new timeline the number after the newest whose history file it has. Unheard are lines that
 // follow those of the server's own history: of timelines that began where it ends, of which it may not have heard.
 func (i *Instance) Promote(ctx context.Context, unheard ...cluster.HistoryEntry) error {
 	cfg := i.config()
-	if cfg.PrePromote != "" {
+	if cfg.PrePromote != "" && !i.wasTold(i.postmaster()) {
 		if _, err := i.run(ctx, command{path: cfg.PrePromote, user: true}); err != nil {
 			if ctx.Err() == nil {
 				err = fmt.Errorf("%w: %w", cluster.ErrPromotionRefused, err)
@@ -38,6 +40,7 @@ func (i *Instance) Promote(ctx context.Context, unheard ...cluster.HistoryEntry)
 		return fmt.Errorf("promote: %w", err)
 	}
 	i.log.Debug("postgres has ended its recovery")
+	i.forgetTold()
 	i.dropUpstream()
 	i.notify()
 	i.callbacks.become(cluster.RolePrimary, "")
@@ -56,6 +59,11 @@ func (i *Instance) endRecovery(ctx context.Context, unheard []cluster.HistoryEnt
 	if err := i.learnTimelines(unheard); err != nil {
 		return err
 	}
+	h := i.postmaster()
+	if h == nil {
+		return errors.New("postgres does not run")
+	}
+	i.noteTold(h)
 	// One statement looks and acts, so that no state lies between. pg_promote without waiting does what
 	// pg_ctl promote does: a file and SIGUSR1. Source: PostgreSQL 17, 9.28.4.
 	out, err := rows(ctx, c, `SELECT CASE WHEN pg_is_in_recovery() THEN pg_promote(wait => false) END`)
@@ -63,6 +71,7 @@ func (i *Instance) endRecovery(ctx context.Context, unheard []cluster.HistoryEnt
 	case err != nil:
 		return err
 	case out[0][0] == "":
+		i.forgetTold()
 		return ErrNotInRecovery
 	case out[0][0] != "t":
 		return errors.New("pg_promote() refused; see the log of postgres")

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"testing"
 
 	"github.com/hathi-ha/hathi/pkg/agent"
@@ -58,4 +59,16 @@ var rareMutants = []rareMutant{
 			}
 		})
 	}, cluster.SyncOff}, dataUnreadable},
+	{mutant{"a server that was told to become a primary is left alone without the lock", twoPrimaries, func(o *agent.Options) {
+		o.Postgres = untold{o.Postgres}
+	}, cluster.SyncOff}, promotionHangs},
+}
+
+// untold never says that the server was told to become a primary.
+type untold struct{ agent.Postgres }
+
+func (p untold) Observe(ctx context.Context) cluster.Server {
+	s := p.Postgres.Observe(ctx)
+	s.Promoting = false
+	return s
 }

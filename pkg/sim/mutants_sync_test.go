@@ -36,8 +36,10 @@ var syncMutants = []mutant{
 	}, cluster.SyncQuorum},
 	{"a member is promoted and then named in /sync", "begins to write, but /sync names", func(o *agent.Options) {
 		decide(o, func(obs *ha.Observation) {
-			if obs.Server.InRecovery {
-				obs.Settings.SynchronousMode = cluster.SyncOff
+			if v := obs.Store.View; obs.Server.InRecovery && v != nil {
+				other := *v
+				other.Sync = cluster.SyncState{} // it takes nothing away
+				obs.Store.View, obs.Settings.SynchronousMode = &other, cluster.SyncOff
 			}
 		}, nil)
 	}, cluster.SyncOn},

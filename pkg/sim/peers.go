@@ -81,12 +81,12 @@ func (r *runner) told() cluster.PeerStatus {
 		position = 0
 	}
 	if position == 0 {
-		mayWrite := s.Role == cluster.RolePrimary && s.Server.Process != cluster.ProcessNone
+		mayWrite := s.Server.Promoting || s.Role == cluster.RolePrimary && s.Server.Process != cluster.ProcessNone
 		return cluster.PeerStatus{Error: "it does not know its position", MayWrite: mayWrite}
 	}
 	return cluster.PeerStatus{
 		Reachable: true, InRecovery: s.Server.InRecovery, Position: position,
 		Timeline: s.Server.Timeline, Fork: s.Server.Fork(), Tags: s.Tags, Replaying: s.Server.Replaying,
-		WatchdogFailed: s.WatchdogFailed,
+		WatchdogFailed: s.WatchdogFailed, MayWrite: s.Server.Promoting && s.Server.InRecovery,
 	}
 }

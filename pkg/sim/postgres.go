@@ -52,7 +52,7 @@ func (p *postgres) Observe(context.Context) cluster.Server {
 
 func (p *postgres) observeRunning(o *cluster.Server) {
 	s := p.s
-	o.Process, o.PostmasterPID, o.PostmasterStart = cluster.ProcessRunning, s.pid, s.started
+	o.Process, o.PostmasterPID, o.PostmasterStart, o.Promoting = cluster.ProcessRunning, s.pid, s.started, s.told
 	if s.frozen {
 		o.Process = cluster.ProcessFrozen
 	}
@@ -316,27 +316,23 @@ func (p *postgres) Promote(ctx context.Context, unheard ...cluster.HistoryEntry)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if s.refusesPromotion() {
+	if !s.told && s.refusesPromotion() {
 		return cluster.ErrPromotionRefused
 	}
 	life := s.life
 	for _, e := range unheard {
 		s.heard = max(s.heard, e.Timeline+1)
 	}
-	s.w.tracef(s.n, "pg", "promotion begins")
-	s.later(s.w.between(20*time.Millisecond, 200*time.Millisecond), func() {
-		if s.phase == phaseServing && !s.primary && !s.limitsTooSmall() {
-			s.promote()
-		}
-	})
-	for !s.primary {
+	s.tell()
+	for end := s.w.now + promoteLimit; !s.primary; s.w.sleep(5 * time.Millisecond) {
 		switch {
 		case s.life != life || s.phase != phaseServing:
 			return errors.New("promote: the server has ended")
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case s.w.now >= end:
+			return errors.New("promote: wait for the end of recovery: timeout")
 		}
-		s.w.sleep(5 * time.Millisecond)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ var clusterHardships = []hardship{
 	{name: restored, runs: 16, strike: (*world).restoreBackup},
 	{name: unfitFirst, begin: (*world).unfitComeFirst},
 	{name: lateSync, runs: 24, begin: (*world).synchronousOnly, strike: (*world).parts, decided: holdSync, key: arriveLate},
+	{name: promotionHangs, runs: 24, begin: impatientOften, strike: (*world).changeLead},
 	{name: slotsCopied, begin: (*world).haveSlot},
 	{name: slotsSynced, begin: (*world).haveNativeSlot},
 	{name: standbyStarts, standby: true, strike: (*world).failStarts},

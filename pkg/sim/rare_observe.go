@@ -21,11 +21,13 @@ type troubles struct {
 	stuck      position    // where it is,
 	stuckSince time.Duration
 	helped     time.Duration // until when nobody looks after it again
+	hangs      time.Duration // until then it does not end a recovery
 }
 
 // mend ends all that do not end by themselves.
 func (t *troubles) mend() {
 	t.namesFail, t.unreadable, t.noControl, t.muteLife = false, false, false, 0
+	t.hangs = min(t.hangs, 1)
 }
 
 // mend ends the troubles of a machine.

@@ -53,6 +53,7 @@ type server struct {
 	slow    time.Duration // added to each step of what it receives
 	refused time.Duration // when pre_promote last said no
 	noStart time.Duration // until then no start works
+	told    bool          // to become a primary, which it will be some time in this life, whatever its agent wants then
 
 	// What the controlling side makes of it.
 	state  cluster.State
@@ -111,7 +112,7 @@ func (s *server) start() {
 	if s.gate == 0 {
 		s.fork()
 	}
-	s.phase, s.frozen, s.strays, s.pid, s.gate, s.primary = phaseStarting, false, false, s.gate, 0, false
+	s.phase, s.frozen, s.strays, s.pid, s.gate, s.primary, s.told = phaseStarting, false, false, s.gate, 0, false, false
 	s.started = s.n.clock.Wall()
 	s.startNames()
 	if !s.standby {
@@ -171,7 +172,7 @@ func (s *server) ready() {
 // ended: the postmaster is gone.
 func (s *server) ended(control string) {
 	s.life++
-	s.phase, s.primary, s.frozen, s.connected, s.control = phaseDown, false, false, false, control
+	s.phase, s.primary, s.frozen, s.connected, s.control, s.told = phaseDown, false, false, false, control, false
 	s.changed()
 	s.w.guards(s.n)
 	s.n.serverChanged()
@@ -268,7 +269,7 @@ func (s *server) promote() {
 	s.w.newest, s.heard = max(s.w.newest, t), t
 	s.pos = position{&branch{timeline: t, parent: s.pos.branch, fork: s.pos.lsn, owner: s.n.name}, s.pos.lsn + 120}
 	s.w.branches = append(s.w.branches, s.pos.branch)
-	s.standby, s.primary, s.connected, s.control = false, true, false, "in production"
+	s.standby, s.primary, s.connected, s.control, s.told = false, true, false, "in production", false
 	s.promotedAt = s.n.clock.Wall()
 	s.w.check.promotedSlots(s)
 	s.w.tracef(s.n, "pg", "promoted to timeline %d at %s", t, s.pos.branch.fork)
@@ -315,7 +316,7 @@ func (s *server) source() *server {
 // stream moves WAL once: what the upstream had at the last look has arrived now.
 func (s *server) stream() time.Duration {
 	u := s.source()
-	fits := u != nil && !s.replaying() && s.phase == phaseServing && !s.primary && !s.n.frozen && !u.n.frozen && u.data &&
+	fits := u != nil && !s.replaying() && !s.hanging() && s.phase == phaseServing && !s.primary && !s.n.frozen && !u.n.frozen && u.data &&
 		(u.phase == phaseServing || u.phase == phaseStopping && s.connected) &&
 		(s.connected || !u.frozen && !s.frozen && !u.mute()) && u.keeps(s.pos) && s.w.net.linked(s.n.number, u.n.number)
 	if fits {
