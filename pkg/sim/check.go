@@ -24,7 +24,7 @@ type checker struct {
 	request      cluster.FailoverRequest
 	requestAt    time.Duration
 	byOrder      *node                    // leads by a manual failover; Patroni takes the order away before it is promoted
-	promises     map[[2]int]time.Duration // failsafe mode: asker and receiver -> until when
+	promises     map[[2]string]time.Duration // failsafe mode: asker and receiver -> until when
 	promised
 	consuming
 

@@ -106,9 +106,9 @@ func (c *checker) answered(asker, other *node, q cluster.FailsafeQuestion, accep
 		c.violate("%s is a primary, or about to be one, and lets %s go on without etcd", other.name, asker.name)
 	}
 	if c.promises == nil {
-		c.promises = map[[2]int]time.Duration{}
+		c.promises = map[[2]string]time.Duration{}
 	}
-	c.promises[[2]int{asker.number, other.number}] = c.w.now + q.TTL
+	c.promises[[2]string{asker.name, other.name}] = c.w.now + q.TTL
 }
 
 // kind names what runs on a node.
@@ -127,13 +127,8 @@ func (c *checker) assured(n *node) time.Duration {
 	}
 	until := c.w.now + time.Hour // for who is alone in the list
 	for name := range view.Failsafe {
-		other := c.w.node(name)
-		switch {
-		case name == n.name:
-		case other == nil:
-			return 0 // who has left promises nothing
-		default:
-			until = min(until, c.promises[[2]int{n.number, other.number}])
+		if name != n.name { // it may have left since, and keeps what it has promised
+			until = min(until, c.promises[[2]string{n.name, name}])
 		}
 	}
 	return until
