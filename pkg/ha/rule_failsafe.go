@@ -103,6 +103,9 @@ func heldBack(o *Observation) *Decision {
 		return wait("failsafe-restarted", "following a different leader because i am not the healthiest node").
 			because("failsafe-restarted", "my agent has just started and may have promised to wait for a primary without etcd").until(forgotten(o))
 	case !o.mine() && unlisted(o, o.Self.Name) && !orderedAlone(o):
+		if void(o) {
+			return voided(o.Store.View.Failover) // the candidate is this member, and there may be no other to do it
+		}
 		return wait("failsafe-unlisted", "following a different leader because i am not the healthiest node").
 			because("failsafe-unlisted", "I am not among the members that a leader in failsafe mode asks (%s)", strings.Join(sortedKeys(o.Store.View.Failsafe), ", "))
 	}

@@ -79,6 +79,10 @@ func TestSynchronous(t *testing.T) {
 			o.Settings.SynchronousMode, o.Settings.FailsafeMode = cluster.SyncOff, true
 			o.Store.View.Failsafe = map[string]string{"a": "http://a/patroni", "b": "http://b/patroni"}
 		}), ClearFailover{Revision: 7}, "c may not take over"},
+		{"the candidate does it itself, too", voidRequest("a", 11*time.Second, func(o *Observation) {
+			o.Settings.SynchronousMode, o.Settings.FailsafeMode = cluster.SyncOff, true
+			o.Store.View.Failsafe = map[string]string{"b": "http://b/patroni"}
+		}), ClearFailover{Revision: 7}, "a may not take over, and b has gone"},
 		{"a manual failover is an order", append(voidRequest("a", 11*time.Second), answers("b", 0, unreachable, voted), answers("c", 1000, voted), func(o *Observation) { o.Store.View.Failover.Leader = "" }), AcquireLeader{}, "promoted self"},
 		// The primary.
 		{"turned on", []change{on(""), func(o *Observation) { o.Store.View.Sync = cluster.SyncState{} }}, WriteSync{State: cluster.SyncState{Leader: "a"}}, "Enabled synchronous replication"},
