@@ -98,11 +98,8 @@ func (a *Agent) actKeys(ctx context.Context, o ha.Observation, d ha.Decision) bo
 // acquire tries for the leader key. A server that is primary already is fenced from here on; one that is
 // not will be before it is promoted.
 func (a *Agent) acquire(ctx context.Context, o ha.Observation) {
-	if o.Store.LeaseExpires.Sub(o.Now) < a.settings.TTL/2 {
-		// A lease that is nearly over would make a short reign.
-		if err := a.renew(ctx, a.settings); err != nil {
-			return
-		}
+	if !a.freshLease(ctx, o) {
+		return
 	}
 	lease := a.o.Store.Lease()
 	won, err := a.o.Store.AcquireLeader(ctx, o.Store.View.FailsafeRevision)
@@ -131,6 +128,11 @@ func (a *Agent) acquire(ctx context.Context, o ha.Observation) {
 	}
 	a.setProof(p)
 	a.peers = map[string]ha.Peer{}
+}
+
+// freshLease renews a lease that is nearly over: it would make a short reign.
+func (a *Agent) freshLease(ctx context.Context, o ha.Observation) bool {
+	return o.Store.LeaseExpires.Sub(o.Now) >= a.settings.TTL/2 || a.renew(ctx, a.settings) == nil
 }
 
 // alive gives the members that have just answered as replicas.

@@ -111,6 +111,8 @@ type proof struct {
 	until clock.Instant
 	lease int64
 	life  time.Duration // how far until was ahead when the proof was asked for
+	// founds: what is proven is that /initialize is ours, see act_found.go.
+	founds bool
 }
 
 // New makes an agent. It does nothing before its first turn.

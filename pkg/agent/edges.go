@@ -40,8 +40,8 @@ type Postgres interface {
 	Changed() <-chan struct{}
 
 	// Bootstrap makes the first database of a cluster, starts the server and creates the users. It leaves a
-	// running primary.
-	Bootstrap(ctx context.Context) error
+	// running primary. guard is asked as by StartPrimary, for each server that it starts.
+	Bootstrap(ctx context.Context, guard GuardServer) error
 	// Clone fills the data directory with a copy. The server must be stopped; it is not started.
 	Clone(ctx context.Context, c cluster.Copy) error
 	// MoveDataAside renames the data directory to *.failed (a failed bootstrap).

@@ -19,6 +19,7 @@ type told struct {
 	disarmed int
 	err      error
 	during   func() // runs between the call and the moment of sending
+	until    clock.Instant
 }
 
 func (g *told) Arm(_ context.Context, charge func() Charge) error {
@@ -29,7 +30,7 @@ func (g *told) Arm(_ context.Context, charge func() Charge) error {
 	return g.err
 }
 
-func (g *told) Extend(func() clock.Instant) {}
+func (g *told) Extend(until func() clock.Instant) { g.until = until() }
 
 func (g *told) Disarm(context.Context) error {
 	g.disarmed++

@@ -53,7 +53,7 @@ func (a *Agent) cancelJob() {
 func (a *Agent) actJob(ctx context.Context, o ha.Observation, d ha.Decision) bool {
 	switch x := d.Action.(type) {
 	case ha.Bootstrap:
-		return a.bootstrap(ctx, x)
+		return a.bootstrap(ctx, o, x)
 	case ha.Clone:
 		return a.clone(ctx, o, x.From)
 	case ha.Reinitialize:

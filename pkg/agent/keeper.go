@@ -68,9 +68,13 @@ func (a *Agent) capProof(ttl time.Duration) {
 func (a *Agent) renew(ctx context.Context, s cluster.Settings) error {
 	view, _ := a.o.Store.Latest()
 	lead := view != nil && view.Leader.Name == a.o.Name
-	a.capProof(s.TTL)
+	ttl := s.TTL
+	if p := a.proven(); p.founds {
+		ttl = p.life // another one would need another lease, and /initialize stays on this one
+	}
+	a.capProof(ttl)
 	defer a.renewing()()
-	lease, holds, err := a.o.Store.Renew(ctx, s.TTL, lead)
+	lease, holds, err := a.o.Store.Renew(ctx, ttl, lead)
 	if err != nil {
 		a.failed("could not renew the lease", err)
 		a.o.Wake()
@@ -78,8 +82,10 @@ func (a *Agent) renew(ctx context.Context, s cluster.Settings) error {
 	}
 	a.mu.Lock()
 	a.keptAt = a.o.Clock.Now()
-	before := a.proof.until
+	before, proves := a.proof.until, lead || a.proof.founds
 	switch {
+	case a.proof.founds:
+		a.proof = a.stillFounds(lease)
 	case !lead:
 		// Nothing was asked about the key, so nothing is proven that was not.
 	case holds && lease.ID != a.givenUp: // that may have been said since
@@ -92,7 +98,7 @@ func (a *Agent) renew(ctx context.Context, s cluster.Settings) error {
 	if until != 0 && until != before {
 		a.o.Guard.Extend(a.lockProven)
 	}
-	if lead != (until != 0) || before == 0 && until != 0 {
+	if proves != (until != 0) || before == 0 && until != 0 {
 		a.o.Wake()
 	}
 	return nil

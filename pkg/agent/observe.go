@@ -18,10 +18,11 @@ func (a *Agent) observe(ctx context.Context) ha.Observation {
 	server := a.o.Postgres.Observe(ctx)
 	now := a.o.Clock.Now()
 
-	if view != nil && view.Leader.Name != a.o.Name {
+	if view != nil && view.Leader.Name != a.o.Name && !a.founds(view, server) {
 		a.setProof(proof{}) // own writes are in the view at once, so this is never older than our own key
 	}
 	_, failed := a.watchdog(a.settings)
+	lease := a.o.Store.Lease()
 	failing := a.failingSince(health, now)
 	a.mu.Lock()
 	o := ha.Observation{
@@ -30,7 +31,7 @@ func (a *Agent) observe(ctx context.Context) ha.Observation {
 		Settings: a.settings,
 		Store: ha.Store{
 			View: view, FailingSince: failing,
-			LeaseExpires: a.o.Store.Lease().Expires, LockProven: a.proof.until, LockLife: a.proof.life,
+			Lease: lease.ID, LeaseExpires: lease.Expires, LockProven: a.proof.until, LockLife: a.proof.life,
 		},
 		Server: server, Peers: a.peers, Stopping: a.stopping,
 	}

@@ -43,6 +43,8 @@ type Initialize struct {
 	// Value is the system identifier, or empty while somebody bootstraps the cluster.
 	Value    string
 	Revision int64
+	// Lease is that of the member of hathi that bootstraps the cluster; zero for one of Patroni, and afterwards.
+	Lease int64
 }
 
 // SystemID gives the identifier of the cluster, empty if the key holds none that is valid: at least ten

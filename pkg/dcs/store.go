@@ -86,10 +86,10 @@ type Store interface {
 	// DeleteMember removes our member key (a clean end of the agent).
 	DeleteMember(ctx context.Context) error
 
-	// CreateInitialize makes /initialize with the given value if it does not exist. ErrMaybe with an empty
-	// value: the key is there, and nobody can tell whether it is ours.
+	// CreateInitialize makes /initialize with the given value if it does not exist. An empty one hangs on our lease:
+	// it is gone when whoever was to fill it can't go on.
 	CreateInitialize(ctx context.Context, systemID string) (bool, error)
-	// PutInitialize overwrites /initialize if it is still of the given revision.
+	// PutInitialize overwrites /initialize if it is still of the given revision. Then it hangs on no lease.
 	PutInitialize(ctx context.Context, systemID string, revision int64) (bool, error)
 	// DeleteInitialize removes /initialize if it is still empty and of that revision.
 	DeleteInitialize(ctx context.Context, revision int64) (bool, error)

@@ -89,7 +89,7 @@ func (d *Decoder) Member(key string, value []byte) cluster.Member {
 func (d *Decoder) key(v *cluster.View, kv KV) {
 	switch kv.Key {
 	case KeyInitialize:
-		v.Initialize = cluster.Initialize{Present: true, Value: string(kv.Value), Revision: kv.ModRevision}
+		v.Initialize = cluster.Initialize{Present: true, Value: string(kv.Value), Revision: kv.ModRevision, Lease: kv.Lease}
 	case KeyConfig:
 		v.Config = cluster.Document{Present: true, Raw: kv.Value, Revision: kv.ModRevision}
 	case KeyLeader:

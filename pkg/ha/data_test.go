@@ -61,3 +61,28 @@ func TestCopyBackoff(t *testing.T) {
 		{"while it is down", []change{replica, down("shut down"), diverged, failed, func(o *Observation) { o.Server.Answered = false }}, Wait{}, "waiting before another attempt to copy 'b'"},
 	})
 }
+
+// founder: this member has begun to found the cluster, and /initialize hangs on its lease.
+func founder(o *Observation) {
+	o.Store.Lease, o.Store.LockProven = 5, o.Now.Add(25*time.Second)
+	o.Store.View.Initialize = cluster.Initialize{Present: true, Revision: 7, Lease: 5}
+}
+
+// TestFounding: who founds the cluster goes on as long as /initialize is its own, and nobody else begins meanwhile.
+func TestFounding(t *testing.T) {
+	bootstrap := func(o *Observation) { o.Job = &Job{Kind: JobBootstrap, Since: o.Now} }
+	lost := func(o *Observation) { o.Store.LockProven = o.Now }
+	cancelled := func(o *Observation) { o.Job.Cancelled = true }
+	long := func(o *Observation) {
+		o.Store.View.Members, o.Memory.InitializeEmptySince = nil, o.Now.Add(-time.Hour)
+	}
+	of := func(lease int64) change { return func(o *Observation) { o.Store.View.Initialize.Lease = lease } }
+	decides(t, []decideCase{
+		{"goes on", []change{noData, unlocked, founder, bootstrap}, Wait{}, "bootstrap in progress"},
+		{"its proof has run out", []change{noData, unlocked, founder, bootstrap, lost}, CancelJob{}, "lost initialize lock during bootstrap"},
+		{"it is being cancelled", []change{noData, unlocked, founder, bootstrap, lost, cancelled}, Wait{}, "bootstrap in progress"},
+		{"nobody else begins while its lease lives", []change{noData, unlocked, founder, long, of(6)}, Wait{}, "waiting for leader to bootstrap"},
+		{"what this member could not remove is removed", []change{noData, unlocked, founder}, AbandonInitialize{Revision: 7}, "removing initialize key"},
+		{"and what a member of Patroni has left", []change{noData, unlocked, founder, long, of(0)}, AbandonInitialize{Revision: 7}, "removing initialize key"},
+	})
+}

@@ -64,7 +64,7 @@ func arbitrary(r *rand.Rand) Observation {
 	o.Settings.RemoveDataDirOnDivergedTimeline = one(3)
 	o.Stopping = one(8)
 	if one(4) {
-		o.Job = &Job{Kind: JobKind(pick(string(JobPromote), string(JobDemote), string(JobClone), string(JobStartPrimary)))}
+		o.Job = &Job{Kind: JobKind(pick(string(JobPromote), string(JobBootstrap), string(JobDemote), string(JobClone), string(JobStartPrimary)))}
 	}
 	if one(4) {
 		o.Store.FailingSince = clock.Instant(1 + r.Int64N(int64(time.Hour)))
@@ -75,7 +75,7 @@ func arbitrary(r *rand.Rand) Observation {
 	if v.Leader.Present {
 		v.Leader.Name = pick("", "a", "b", "c", "nobody")
 	}
-	v.Initialize = cluster.Initialize{Present: one(2), Value: pick("", systemID, "7000000000000000009", "garbage")}
+	v.Initialize = cluster.Initialize{Present: one(2), Value: pick("", systemID, "7000000000000000009", "garbage"), Lease: r.Int64N(3)}
 	v.Failover = cluster.FailoverRequest{Leader: pick("", "a", "b"), Candidate: pick("", "a", "b", "gone")}
 	v.Status.Optime = lsn()
 	for i := range v.Members {

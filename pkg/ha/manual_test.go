@@ -114,7 +114,7 @@ func TestTitles(t *testing.T) {
 	decides(t, []decideCase{
 		{"a handover", []change{replica, titled(JobDemote, "switchover: demote")}, Wait{}, "switchover: demote in progress"},
 		{"a handover that still holds the lock", []change{titled(JobDemote, "switchover: demote")}, Wait{}, "updated leader lock during switchover: demote"},
-		{"a bootstrap", []change{noData, unlocked, titled(JobBootstrap, "")}, Wait{}, "bootstrap in progress"},
+		{"a bootstrap", []change{noData, unlocked, founder, titled(JobBootstrap, "")}, Wait{}, "bootstrap in progress"},
 	})
 	d := Decide(see(unlocked, titled(JobKill, "")))
 	if last := d.Reasons[len(d.Reasons)-1].Text; last != "not healthy enough for leader race" {

@@ -41,10 +41,12 @@ type Store struct {
 	View *cluster.View
 	// FailingSince is when etcd was first found not to answer, zero while it does.
 	FailingSince clock.Instant
-	// LeaseExpires is the earliest moment at which etcd may let our lease go; zero: no lease.
+	// Lease is ours, and LeaseExpires the earliest moment at which etcd may let it go; zero: no lease.
+	Lease        int64
 	LeaseExpires clock.Instant
 	// LockProven is until when the leader key is proven to be ours: the lease's end at the last renewal that
-	// also found our name in the key. Zero: never proven, or disproven since.
+	// also found our name in the key. Zero: never proven, or disproven since. Until this member takes the leader key of a
+	// cluster that it founds it is the same of the /initialize key.
 	LockProven clock.Instant
 	// LockLife is how far LockProven was ahead when its proof was asked for: the TTL of then. Zero: that of now.
 	LockLife time.Duration

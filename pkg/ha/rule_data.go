@@ -76,20 +76,30 @@ func found(o *Observation) *Decision {
 		}
 		return act(Bootstrap{}, "bootstrap", "trying to bootstrap a new cluster")
 	}
-	// Whoever created the empty key may have died over it; Patroni then waits for ever. The key has no
-	// lease, but the member key of a bootstrapping node has one: no such member for a whole TTL, and
-	// nobody is at it.
-	if init.Value == "" && !bootstrapping(o) && o.Memory.InitializeEmptySince != 0 {
-		at := o.Memory.InitializeEmptySince.Add(o.Settings.TTL)
-		if !o.Now.Before(at) {
-			return act(AbandonInitialize{Revision: init.Revision}, "bootstrap-abandoned", "removing initialize key left by a bootstrap that died")
-		}
-		return wait("bootstrap-wait", "%s", waitingFor(o)).until(at)
-	}
-	if init.Value != "" && o.Settings.CopyWithoutLeader {
+	switch {
+	case init.Value != "" && o.Settings.CopyWithoutLeader:
 		return cloneAlone(o)
+	case init.Value == "":
+		return awaitFounder(o)
 	}
 	return wait("bootstrap-wait", "%s", waitingFor(o))
+}
+
+// awaitFounder: somebody founds the cluster, or has died over it; Patroni then waits for ever. The empty key of a member
+// of hathi hangs on its lease and goes with that, unless it is this member's own, which could not remove it when its
+// bootstrap failed: no job runs. That of Patroni has no lease, but the member key of a bootstrapping node has one: no such
+// member for a whole TTL, and nobody is at it.
+func awaitFounder(o *Observation) *Decision {
+	init := o.Store.View.Initialize
+	own := init.Lease != 0 && init.Lease == o.Store.Lease
+	at := o.Memory.InitializeEmptySince.Add(o.Settings.TTL)
+	switch {
+	case !own && (init.Lease != 0 || bootstrapping(o) || o.Memory.InitializeEmptySince == 0):
+		return wait("bootstrap-wait", "%s", waitingFor(o))
+	case !own && o.Now.Before(at):
+		return wait("bootstrap-wait", "%s", waitingFor(o)).until(at)
+	}
+	return act(AbandonInitialize{Revision: init.Revision}, "bootstrap-abandoned", "removing initialize key left by a bootstrap that died")
 }
 
 // waitingFor is the line of a member without data that can only wait. Source: Patroni 4.1, ha.py, bootstrap.

@@ -36,6 +36,11 @@ func forbidden(o *Observation) string {
 		return ""
 	}
 	switch o.Job.Kind {
+	case JobBootstrap:
+		// Whoever sees no /initialize founds the cluster as well.
+		if !o.Now.Before(o.Store.LockProven) {
+			return "lost initialize lock during " + string(JobBootstrap)
+		}
 	case JobPromote:
 		if lockLost(o) {
 			return "lost leader before promote"

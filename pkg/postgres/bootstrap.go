@@ -12,8 +12,9 @@ import (
 
 // Bootstrap founds a new cluster in the empty data directory: with initdb, or with the user's own method and
 // the recovery that follows it. It creates the users and leaves a running primary. After an error the
-// directory is for MoveDataAside. Source: Patroni 4.1, postgresql/bootstrap.py.
-func (i *Instance) Bootstrap(ctx context.Context) error {
+// directory is for MoveDataAside. guard may refuse each process that is to become a server of it, nil allows it.
+// Source: Patroni 4.1, postgresql/bootstrap.py.
+func (i *Instance) Bootstrap(ctx context.Context, guard GuardServer) error {
 	cfg := i.config()
 	if err := i.mustBeEmpty(ctx, cfg.DataDir); err != nil {
 		return fmt.Errorf("bootstrap: %w", err)
@@ -28,7 +29,7 @@ func (i *Instance) Bootstrap(ctx context.Context) error {
 	if cfg.BootstrapMethod.Command != "" {
 		found = i.foundByMethod
 	}
-	err := found(ctx, cfg)
+	err := found(ctx, cfg, guard)
 	i.mu.Lock()
 	i.half = err != nil
 	i.mu.Unlock()
@@ -91,7 +92,7 @@ func (i *Instance) mustBeEmpty(ctx context.Context, dir string) error {
 }
 
 // foundEmpty founds a cluster with an empty database.
-func (i *Instance) foundEmpty(ctx context.Context, cfg Config) error {
+func (i *Instance) foundEmpty(ctx context.Context, cfg Config, guard GuardServer) error {
 	if err := i.initdb(ctx, cfg); err != nil {
 		i.setState(cluster.StateInitdbFailed)
 		return err
@@ -99,7 +100,7 @@ func (i *Instance) foundEmpty(ctx context.Context, cfg Config) error {
 	if err := i.appendHBA(cfg); err != nil {
 		return err
 	}
-	if err := i.boot(ctx, role{}, 0, cluster.StateStarting, ""); err != nil {
+	if err := i.boot(ctx, role{guard: guard}, 0, cluster.StateStarting, ""); err != nil {
 		return err
 	}
 	return i.populate(ctx, cfg)

@@ -42,7 +42,7 @@ func telling(t *testing.T, name string) (cfg Config, told func(want string)) {
 func TestCallbacks(t *testing.T) {
 	cfg, told := telling(t, "node1")
 	p := newInstance(t, cfg)
-	must(t, p, p.Bootstrap(t.Context()))
+	must(t, p, p.Bootstrap(t.Context(), nil))
 	told("on_start primary test")
 	cfg2, told2 := telling(t, "node2")
 	r := newInstance(t, cfg2)
@@ -90,7 +90,7 @@ func TestCallbackKillsTheOneBefore(t *testing.T) {
 	hang := script(t, cfg, "trap '' TERM; echo $$ > "+dir+"/pid-$1; sleep 1000 & wait; wait")
 	cfg.Callbacks = map[string]string{onStart: hang, onReload: hang, onStop: script(t, cfg, "touch "+dir+"/stopped")}
 	i := newInstance(t, cfg)
-	must(t, i, i.Bootstrap(t.Context()))
+	must(t, i, i.Bootstrap(t.Context(), nil))
 	alive := func(action string) bool {
 		b, err := os.ReadFile(filepath.Join(dir, "pid-"+action))
 		if err != nil || len(b) == 0 {

@@ -27,7 +27,7 @@ func TestOwnFiles(t *testing.T) {
 	cfg.Parameters = append(cfg.Parameters, Parameter{"HBA_file", "own_hba.conf"})
 	cfg.Ident = []string{"map1 root postgres"}
 	i := newInstance(t, cfg)
-	must(t, i, i.Bootstrap(t.Context()))
+	must(t, i, i.Bootstrap(t.Context(), nil))
 	if got := sql(t, i, `SELECT current_setting('work_mem'), current_setting('fsync'), current_setting('hba_file'),
  (SELECT count(*) FROM pg_hba_file_rules WHERE user_name = '{nobody}'), current_setting('config_file')`); got !=
 		"1234kB|off|"+hba+"|1|"+filepath.Join(cfg.ConfigDir, "postgresql.conf") {

@@ -25,7 +25,7 @@ func TestElsewhere(t *testing.T) {
 	create := "psql -XAtc \"CREATE TABLESPACE far LOCATION '" + space + "'\" "
 	cfg.PostBootstrap = script(t, cfg, create+"-d \"$1\"; exit 1")
 	i = newInstance(t, cfg)
-	if err := i.Bootstrap(t.Context()); err == nil {
+	if err := i.Bootstrap(t.Context(), nil); err == nil {
 		t.Fatal("no error")
 	}
 	_, err := i.Stop(t.Context(), cluster.StopImmediate, false)
@@ -38,7 +38,7 @@ func TestElsewhere(t *testing.T) {
 	}
 	cfg.PostBootstrap = script(t, cfg, create+"-c 'CREATE TABLE public.a TABLESPACE far AS SELECT 1 AS b' -d \"$1\"")
 	i = newInstance(t, cfg)
-	must(t, i, i.Bootstrap(t.Context()))
+	must(t, i, i.Bootstrap(t.Context(), nil))
 	if to, err := os.Readlink(cfg.DataDir); err != nil || to != real {
 		t.Errorf("the data directory is no link any more: %q, %v", to, err)
 	}

@@ -29,7 +29,7 @@ func (c Config) foundingHBA() string { return filepath.Join(c.ConfigDir, "pg_hba
 // foundByMethod founds a cluster with the user's method: it runs the command, starts what that has made, waits
 // for the end of recovery, creates the users and starts the server again as the primary that it will be.
 // Source: Patroni 4.1, postgresql/bootstrap.py, _custom_bootstrap and post_bootstrap.
-func (i *Instance) foundByMethod(ctx context.Context, cfg Config) error {
+func (i *Instance) foundByMethod(ctx context.Context, cfg Config, guard GuardServer) error {
 	m := cfg.BootstrapMethod
 	if err := i.runFounding(ctx, cfg, m); err != nil {
 		i.setState(cluster.StateCustomBootstrapFailed)
@@ -45,7 +45,7 @@ func (i *Instance) foundByMethod(ctx context.Context, cfg Config) error {
 	if _, err := writeFile(cfg.foundingHBA(), []byte(trustLocal(ctx, cfg)), cfg.configMode()); err != nil {
 		return err
 	}
-	err = i.boot(ctx, role{standby: true, founding: &f}, 0, cluster.StateBootstrapStarting, "")
+	err = i.boot(ctx, role{standby: true, founding: &f, guard: guard}, 0, cluster.StateBootstrapStarting, "")
 	if err != nil && !errors.Is(err, ErrStillStarting) { // recovery takes as long as it takes
 		return err
 	}
@@ -64,7 +64,7 @@ func (i *Instance) foundByMethod(ctx context.Context, cfg Config) error {
 	if err := removeFiles(cfg.ConfigDir, filepath.Base(cfg.foundingHBA())); err != nil {
 		return err
 	}
-	return i.boot(ctx, role{}, 0, cluster.StateBootstrapStarting, "")
+	return i.boot(ctx, role{guard: guard}, 0, cluster.StateBootstrapStarting, "")
 }
 
 // runFounding runs the command of a founding method.

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,9 +74,16 @@ func TestFoundFromBackup(t *testing.T) {
 	cfg.BootstrapMethod.Command = script(t, cfg, "echo \"$@\" > "+said+"\ncp -a "+backup+" "+cfg.DataDir+"\necho '{\"ttl\": 99}' > "+cfg.DataDir+"/patroni.dynamic.json")
 	cfg.PostBootstrap = "psql -XAtc 'INSERT INTO rows VALUES (10)' -d"
 	i := newInstance(t, cfg)
-	must(t, i, i.Bootstrap(t.Context()))
+	var asked []int
+	must(t, i, i.Bootstrap(t.Context(), func(_ context.Context, pid int, _ uint64) error {
+		asked = append(asked, pid)
+		return nil
+	}))
 	if got := sql(t, i, "SELECT string_agg(n::text, ',' ORDER BY n) FROM public.rows"); got != "1,10" {
 		t.Errorf("rows %s", got)
+	}
+	if pid := i.Observe(t.Context()).PostmasterPID; len(asked) != 2 || asked[0] == pid || asked[1] != pid {
+		t.Errorf("the guard was asked about %v, want the server that recovers, and postmaster %d", asked, pid)
 	}
 	b, _ := os.ReadFile(said)
 	if want := "--scope=test --datadir=" + cfg.DataDir + " --backup=" + backup + " --flag=True\n"; string(b) != want {
@@ -117,7 +125,7 @@ func TestFoundKeepsRecovery(t *testing.T) {
 	cfg.BootstrapMethod.Command = script(t, cfg, "[ $# = 0 ]\ncp -a "+backup+" "+cfg.DataDir+"\ntouch "+cfg.DataDir+"/recovery.signal\n"+
 		"echo \"restore_command = 'cp "+archive+"/%f %p'\" >> "+cfg.DataDir+"/postgresql.auto.conf")
 	i := newInstance(t, cfg)
-	must(t, i, i.Bootstrap(t.Context()))
+	must(t, i, i.Bootstrap(t.Context(), nil))
 	if got := sql(t, i, "SELECT string_agg(n::text, ',' ORDER BY n) FROM public.rows"); got != "1,2" {
 		t.Errorf("rows %s", got)
 	}
@@ -137,7 +145,7 @@ func TestFoundByMethodFails(t *testing.T) {
 			cfg.BootstrapMethod = Method{Name: "restore"}
 			cfg.BootstrapMethod.Command = script(t, cfg, strings.ReplaceAll(body, "%", cfg.DataDir))
 			i := newInstance(t, cfg)
-			if err := i.Bootstrap(t.Context()); err == nil || !strings.Contains(err.Error(), "method restore") {
+			if err := i.Bootstrap(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "method restore") {
 				t.Errorf("got %v", err)
 			}
 			if s := i.Observe(t.Context()); s.State != cluster.StateCustomBootstrapFailed || s.Process != cluster.ProcessNone {
@@ -166,14 +174,14 @@ func TestFoundWhereNothingCanBeRenamed(t *testing.T) {
 	t.Cleanup(func() { _ = os.Chmod(parent, 0o700) })
 	cfg.PostBootstrap = "false"
 	i := newInstance(t, cfg)
-	if err := i.Bootstrap(t.Context()); err == nil {
+	if err := i.Bootstrap(t.Context(), nil); err == nil {
 		t.Fatal("no error")
 	}
 	_, err := i.Stop(t.Context(), cluster.StopImmediate, false)
 	must(t, i, err)
 	must(t, i, i.MoveDataAside(t.Context()))
 	i.cfg.PostBootstrap = ""
-	must(t, i, i.Bootstrap(t.Context()))
+	must(t, i, i.Bootstrap(t.Context(), nil))
 	// What is in use is never emptied.
 	_, err = i.Stop(t.Context(), cluster.StopFast, false)
 	must(t, i, err)
@@ -192,7 +200,7 @@ func TestInterruptedBootstrap(t *testing.T) {
 		t.Errorf("the rest counts: %+v", s)
 	}
 	old := sql(t, p, "SELECT system_identifier FROM pg_control_system()")
-	must(t, next, next.Bootstrap(t.Context()))
+	must(t, next, next.Bootstrap(t.Context(), nil))
 	s := next.Observe(t.Context())
 	if s.SystemID == old || !s.IsPrimary() || s.Data != cluster.DataPresent || exists(foundingMark(p.cfg.DataDir)) {
 		t.Errorf("after: %+v", s)

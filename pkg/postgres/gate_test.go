@@ -49,6 +49,27 @@ func TestGuardRefuses(t *testing.T) {
 	}
 }
 
+// TestGuardRefusesFounding: the first server of a cluster waits for the guard like any other that may write.
+func TestGuardRefusesFounding(t *testing.T) {
+	cfg := newConfig(t, "a")
+	ran := filepath.Join(filepath.Dir(cfg.DataDir), "ran")
+	cfg.PostBootstrap = "sh -c 'touch " + ran + "'"
+	i := newInstance(t, cfg)
+	no := errors.New("no")
+	if err := i.Bootstrap(t.Context(), func(context.Context, int, uint64) error { return no }); !errors.Is(err, no) {
+		t.Errorf("founded: %v", err)
+	}
+	if s := i.Observe(t.Context()); s.Process != cluster.ProcessNone || exists(ran) {
+		t.Errorf("a server runs, or has run: %+v", s)
+	}
+	must(t, i, i.MoveDataAside(t.Context()))
+	asked := 0
+	must(t, i, i.Bootstrap(t.Context(), func(_ context.Context, pid int, _ uint64) error { asked = pid; return nil }))
+	if s := i.Observe(t.Context()); !s.IsPrimary() || s.PostmasterPID != asked || !exists(ran) {
+		t.Errorf("asked about %d: %+v", asked, s)
+	}
+}
+
 // TestKilledAtTheGate: the guard may kill the process after it has taken it over, before it becomes the server.
 func TestKilledAtTheGate(t *testing.T) {
 	i := primary(t)
@@ -114,7 +135,7 @@ func TestServerBehindScript(t *testing.T) {
 	}
 	cfg.BinDir, cfg.BinNames = bin, map[string]string{"postgres": "start"}
 	i := newInstance(t, cfg)
-	must(t, i, i.Bootstrap(t.Context()))
+	must(t, i, i.Bootstrap(t.Context(), nil))
 	next := newInstance(t, cfg)
 	if s := next.Observe(t.Context()); !s.IsPrimary() {
 		t.Errorf("not adopted: %+v", s)

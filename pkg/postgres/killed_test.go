@@ -33,7 +33,7 @@ type errand struct {
 
 // agents are what an agent can do, by name.
 var agents = map[string]func(context.Context, *Instance, cluster.Upstream) error{
-	"bootstrap": func(ctx context.Context, i *Instance, _ cluster.Upstream) error { return i.Bootstrap(ctx) },
+	"bootstrap": func(ctx context.Context, i *Instance, _ cluster.Upstream) error { return i.Bootstrap(ctx, nil) },
 	"clone": func(ctx context.Context, i *Instance, from cluster.Upstream) error {
 		return errors.Join(i.Clone(ctx, cluster.Copy{From: from}), i.StartReplica(ctx, from))
 	},
@@ -193,7 +193,7 @@ func TestKilledInBootstrap(t *testing.T) {
 	walk(t, "bootstrap", "initdb", cluster.Upstream{}, prepare, func(t *testing.T, cfg Config) {
 		next := newInstance(t, cfg)
 		if next.Observe(t.Context()).Data == cluster.DataEmpty {
-			must(t, next, next.Bootstrap(t.Context()))
+			must(t, next, next.Bootstrap(t.Context(), nil))
 		}
 		eventually(t, next, "a primary", func(s cluster.Server) bool { return s.IsPrimary() })
 		if got := sql(t, next, "SELECT count(*) FROM public.made"); got != "0" {

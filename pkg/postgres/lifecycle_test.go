@@ -24,7 +24,7 @@ func TestBootstrap(t *testing.T) {
 	if s := i.Observe(t.Context()); s.Data != cluster.DataEmpty || s.Process != cluster.ProcessNone || s.State != cluster.StateStopped {
 		t.Errorf("before: %+v", s)
 	}
-	must(t, i, i.Bootstrap(t.Context()))
+	must(t, i, i.Bootstrap(t.Context(), nil))
 	s := i.Observe(t.Context())
 	if !s.IsPrimary() || s.State != cluster.StateRunning || s.Timeline != 1 || s.FlushLSN == 0 || !cluster.ValidSystemID(s.SystemID) ||
 		s.Version < 120000 || !s.RewindPossible || len(s.PendingRestart) != 0 || s.PostmasterStart.IsZero() || s.Control != nil {
@@ -41,7 +41,7 @@ func TestBootstrap(t *testing.T) {
 			t.Errorf("the server's log tells a password: %s", log)
 		}
 	}
-	if err := i.Bootstrap(t.Context()); err == nil {
+	if err := i.Bootstrap(t.Context(), nil); err == nil {
 		t.Error("a second bootstrap has worked")
 	}
 	if exists(fillingMark(cfg.DataDir)) {
@@ -102,7 +102,7 @@ func TestBootstrapFailureIsMovedAside(t *testing.T) {
 	cfg := newConfig(t, "node1")
 	cfg.PostBootstrap = "false"
 	i := newInstance(t, cfg)
-	if err := i.Bootstrap(t.Context()); err == nil {
+	if err := i.Bootstrap(t.Context(), nil); err == nil {
 		t.Fatal("no error")
 	}
 	if err := i.MoveDataAside(t.Context()); err == nil {
@@ -323,7 +323,7 @@ func TestDirectories(t *testing.T) {
 		"replace": func() error {
 			return i.Clone(t.Context(), cluster.Copy{From: cluster.Upstream{Host: "127.0.0.1", Port: "1"}, Replace: true})
 		},
-		"bootstrap": func() error { return i.Bootstrap(t.Context()) },
+		"bootstrap": func() error { return i.Bootstrap(t.Context(), nil) },
 		"clone": func() error {
 			return i.Clone(t.Context(), cluster.Copy{From: cluster.Upstream{Host: "127.0.0.1", Port: "1"}})
 		},

@@ -77,7 +77,7 @@ func logicalPair(t *testing.T) (p, r *Instance) {
 		return cfg
 	}
 	p = newInstance(t, configured("node1"))
-	must(t, p, p.Bootstrap(t.Context()))
+	must(t, p, p.Bootstrap(t.Context(), nil))
 	must(t, p, p.SyncSlots(t.Context(), cluster.SlotPlan{Create: []string{"node2"}}))
 	r = newInstance(t, configured("node2"))
 	must(t, r, r.Clone(t.Context(), cluster.Copy{From: address(p)}))

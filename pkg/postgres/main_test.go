@@ -132,7 +132,7 @@ func primaryWith(t *testing.T, cfg Config) *Instance {
 	t.Helper()
 	founded.once.Do(func() {
 		i := newInstance(t, newConfig(t, "node1"))
-		must(t, i, i.Bootstrap(t.Context()))
+		must(t, i, i.Bootstrap(t.Context(), nil))
 		_, err := i.Stop(t.Context(), cluster.StopFast, false)
 		must(t, i, err)
 		founded.dir, err = os.MkdirTemp("", "founded-")

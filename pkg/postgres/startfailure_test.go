@@ -70,7 +70,7 @@ func TestBadParameters(t *testing.T) {
 	i, err := New(cfg, slog.New(slog.NewTextHandler(io.MultiWriter(&said, t.Output()), nil)))
 	must(t, i, err)
 	t.Cleanup(i.Close)
-	must(t, i, i.Bootstrap(t.Context()))
+	must(t, i, i.Bootstrap(t.Context(), nil))
 	for _, name := range []string{"work_mem value=nonsense", "no_such_setting value=on", "recovery_target_time", "temp_buffers value=1kB nearest=100"} {
 		if strings.Contains(said.String(), "parameter="+name) == (name == "recovery_target_time") {
 			t.Errorf("the log about %s is wrong:\n%s", name, said.String())

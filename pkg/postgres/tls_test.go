@@ -109,7 +109,7 @@ func TestClientCertificates(t *testing.T) {
 		return cfg
 	}
 	p := newInstance(t, configured("node1"))
-	must(t, p, p.Bootstrap(t.Context()))
+	must(t, p, p.Bootstrap(t.Context(), nil))
 	r := newInstance(t, configured("node2"))
 	must(t, r, r.Clone(t.Context(), cluster.Copy{From: address(p)}))
 	must(t, r, r.StartReplica(t.Context(), address(p)))

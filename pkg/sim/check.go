@@ -23,7 +23,7 @@ type checker struct {
 	handedAt     time.Duration
 	request      cluster.FailoverRequest
 	requestAt    time.Duration
-	byOrder      *node                    // leads by a manual failover; Patroni takes the order away before it is promoted
+	byOrder      *node                       // leads by a manual failover; Patroni takes the order away before it is promoted
 	promises     map[[2]string]time.Duration // failsafe mode: asker and receiver -> until when
 	promised
 	consuming

@@ -235,20 +235,25 @@ func (s *store) DeleteMember(ctx context.Context) error {
 
 // CreateInitialize implements dcs.Store.
 func (s *store) CreateInitialize(ctx context.Context, systemID string) (bool, error) {
-	unsure := false
-	a, err := s.write(ctx, write{
-		what: "create initialize", key: dcs.KeyInitialize, own: []dcs.KV{{Key: dcs.KeyInitialize, Value: []byte(systemID)}},
-		holds:  func(e *etcd) bool { return e.get(dcs.KeyInitialize) == nil },
-		change: func(e *etcd) error { e.put(dcs.KeyInitialize, []byte(systemID), 0); return nil },
-		done: func(kv *dcs.KV) bool {
-			ours := kv != nil && string(kv.Value) == systemID
-			unsure = ours && systemID == ""
-			return ours && !unsure
-		},
-	})
-	if err == nil && unsure {
-		err = fmt.Errorf("create initialize: it is there, and may be ours: %w", dcs.ErrMaybe)
+	id := int64(0)
+	if systemID == "" {
+		if id = s.lease.ID; id == 0 {
+			return false, fmt.Errorf("create initialize: there is no lease: %w", dcs.ErrNotSent)
+		}
 	}
+	a, err := s.write(ctx, write{
+		what: "create initialize", key: dcs.KeyInitialize,
+		own:   []dcs.KV{{Key: dcs.KeyInitialize, Value: []byte(systemID), Lease: id}},
+		holds: func(e *etcd) bool { return e.get(dcs.KeyInitialize) == nil },
+		change: func(e *etcd) error {
+			if id != 0 && e.leases[id] == nil {
+				return errLease
+			}
+			e.put(dcs.KeyInitialize, []byte(systemID), id)
+			return nil
+		},
+		done: func(kv *dcs.KV) bool { return kv != nil && string(kv.Value) == systemID && kv.Lease == id },
+	})
 	return a.ok, err
 }
 

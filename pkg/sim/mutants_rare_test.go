@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"maps"
 	"testing"
 
 	"github.com/hathi-ha/hathi/pkg/agent"
@@ -30,6 +31,17 @@ var rareMutants = []rareMutant{
 	{mutant{"a member with the data of another cluster joins", "does not leave the data of another cluster alone", func(o *agent.Options) {
 		decide(o, func(obs *ha.Observation) { obs.Server.SystemID = systemID }, nil)
 	}, cluster.SyncOff}, foreignData},
+	{mutant{"a server runs unfenced while the cluster is founded", twoPrimaries, func(o *agent.Options) {
+		o.Postgres = &unfenced{o.Postgres}
+	}, cluster.SyncOff}, founderStruck},
+	{mutant{"the initialize key of a member that founds the cluster is removed after a ttl", twoPrimaries, func(o *agent.Options) {
+		decide(o, nil, func(obs ha.Observation, d *ha.Decision) {
+			since := obs.Memory.InitializeEmptySince
+			if rule(d) == "bootstrap-wait" && since != 0 && obs.Now.Sub(since) >= obs.Settings.TTL {
+				d.Action = ha.AbandonInitialize{Revision: obs.Store.View.Initialize.Revision}
+			}
+		})
+	}, cluster.SyncOff}, founderStruck},
 	{mutant{"a watchdog that is required is taken for a wish", "without the watchdog that it requires", func(o *agent.Options) {
 		demand := o.Watchdog
 		o.Watchdog = func(s cluster.Settings) (watchdog.Demand, bool) {
@@ -52,6 +64,19 @@ var rareMutants = []rareMutant{
 			}
 		})
 	}, cluster.SyncOff}, rewindCutOff},
+	{mutant{"WAL on another timeline of the cluster's number counts", "behind the published position", func(o *agent.Options) {
+		decide(o, func(obs *ha.Observation) {
+			if v := obs.Store.View; v == nil || v.Locked() {
+				return
+			}
+			obs.Server.History = nil
+			obs.Peers = maps.Clone(obs.Peers)
+			for name, p := range obs.Peers {
+				p.Fork = 0
+				obs.Peers[name] = p
+			}
+		}, nil)
+	}, cluster.SyncOff}, dataUnreadable},
 	{mutant{"the lock is given up as soon as the data can't be looked at", "gives the lock up while its server can write", func(o *agent.Options) {
 		decide(o, nil, func(obs ha.Observation, d *ha.Decision) {
 			if rule(d) == "leader" && obs.Server.Data != cluster.DataPresent {
@@ -71,4 +96,11 @@ func (p untold) Observe(ctx context.Context) cluster.Server {
 	s := p.Postgres.Observe(ctx)
 	s.Promoting = false
 	return s
+}
+
+// unfenced starts the first server of a cluster without a guard.
+type unfenced struct{ agent.Postgres }
+
+func (p *unfenced) Bootstrap(ctx context.Context, _ agent.GuardServer) error {
+	return p.Postgres.Bootstrap(ctx, nil)
 }

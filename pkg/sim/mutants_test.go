@@ -20,21 +20,23 @@ const mutantSeeds = 600
 
 // shownBy says where to begin with mistakes that are rare to show.
 var shownBy = map[string]uint64{
-	"a promotion does not wait for the lock":                      7,
-	"a restarted member does not wait for what it has forgotten":  20,
-	"a replica that lags is promoted instead of waiting":          67,
-	"a former primary's slot goes on to the end of a lost branch": 10,
-	"names count although others were set":                        95,
-	"commits wait for one standby less":                           19,
-	"positions on different timelines are compared":               32,
-	"the lag check is forgotten":                                  23,
-	"WAL on a branch that the cluster has left counts":            60,
-	"who is not listed stands for the lock":                       29,
-	"who was asked to go is not asked whether it has gone":        1744,
-	"any data are started while etcd is away":                     46,
-	"a number that /history knows is given again":                 131,
-	"two timelines of one number are taken for one":               13,
-	"WAL on another timeline of the cluster's number counts":      13,
+	"a promotion does not wait for the lock":                         7,
+	"a restarted member does not wait for what it has forgotten":     92,
+	"a replica that lags is promoted instead of waiting":             67,
+	"a former primary's slot goes on to the end of a lost branch":    160,
+	"names count although others were set":                           335,
+	"commits wait for one standby less":                              19,
+	"positions on different timelines are compared":                  32,
+	"the lag check is forgotten":                                     23,
+	"WAL on a branch that the cluster has left counts":               105,
+	"who is not listed stands for the lock":                          29,
+	"who was asked to go is not asked whether it has gone":           1642,
+	"any data are started while etcd is away":                        46,
+	"a number that /history knows is given again":                    195,
+	"two timelines of one number are taken for one":                  13,
+	"WAL on another timeline of the cluster's number counts":         21,
+	"a replica that has not replayed all that it has gives its vote": 65,
+	"a server that crashed starts without its names":                 30,
 }
 
 // TestMutants plants mistakes one at a time, in the rules or at an edge, and demands that each is found: a

@@ -1,8 +1,6 @@
 package sim
 
 import (
-	"maps"
-
 	"github.com/hathi-ha/hathi/pkg/agent"
 	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/ha"
@@ -17,19 +15,6 @@ var timelineMutants = []mutant{
 		decide(o, func(obs *ha.Observation) {
 			if obs.Server.InRecovery || !obs.Server.Answered {
 				obs.Server.History = nil
-			}
-		}, nil)
-	}, cluster.SyncOff},
-	{"WAL on another timeline of the cluster's number counts", "behind the published position", func(o *agent.Options) {
-		decide(o, func(obs *ha.Observation) {
-			if v := obs.Store.View; v == nil || v.Locked() {
-				return
-			}
-			obs.Server.History = nil
-			obs.Peers = maps.Clone(obs.Peers)
-			for name, p := range obs.Peers {
-				p.Fork = 0
-				obs.Peers[name] = p
 			}
 		}, nil)
 	}, cluster.SyncOff},

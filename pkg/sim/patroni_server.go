@@ -24,7 +24,7 @@ func (a *patroni) withoutData() (string, error) {
 			return "failed to acquire initialize lock", notConflict(err)
 		}
 		a.founded = true
-		a.begin("bootstrap", func(ctx context.Context) { _ = a.pg.Bootstrap(ctx) })
+		a.begin("bootstrap", func(ctx context.Context) { _ = a.pg.Bootstrap(ctx, nil) })
 		return "trying to bootstrap a new cluster", nil
 	case v.Locked():
 		from := a.upstream(v.Leader.Name)

@@ -13,8 +13,9 @@ import (
 // postgres is what one agent does to its node's server; it implements agent.Postgres. What it has begun
 // goes on without it, as the processes of a real server do.
 type postgres struct {
-	s    *server
-	seen int // life of the server that the monitoring connection is to
+	s      *server
+	seen   int  // life of the server that the monitoring connection is to
+	founds bool // this agent is founding the cluster
 }
 
 // Changed implements agent.Postgres. The simulation wakes the loop itself.
@@ -25,12 +26,13 @@ func (p *postgres) Observe(context.Context) cluster.Server {
 	s := p.s
 	s.w.sleep(s.w.between(500*time.Microsecond, 4*time.Millisecond))
 	o := cluster.Server{Version: s.w.version, StandbySignal: s.standby, BackupLabel: s.label, OwnSynchronousNames: s.configured != nil}
-	if s.data {
+	data := s.data && (!s.founding || p.founds) // the rest of a bootstrap is as good as nothing
+	if data {
 		o.Data, o.SystemID, o.CheckpointTimeline, o.RewindPossible = cluster.DataPresent, systemID, s.checkpoint, true
 	}
 	if s.phase != phaseDown {
 		p.observeRunning(&o)
-	} else if s.data {
+	} else if data {
 		o.Timeline, o.History = s.pos.branch.timeline, s.pos.branch.history()
 		o.Control = &cluster.Control{State: s.control, Timeline: o.Timeline, Checkpoint: s.pos.lsn, WalLogHints: true}
 		if s.standby {
@@ -98,25 +100,55 @@ func (p *postgres) act(state cluster.State) func() {
 }
 
 // Bootstrap implements agent.Postgres.
-func (p *postgres) Bootstrap(ctx context.Context) error {
+func (p *postgres) Bootstrap(ctx context.Context, guard agent.GuardServer) error {
 	s := p.s
+	if err := p.clearFounding(ctx); err != nil {
+		return err
+	}
 	defer p.act(cluster.StateInitdb)()
+	p.founds = true
+	defer func() { p.founds = false }()
 	if err := s.w.sleepContext(ctx, s.w.between(time.Second, 2*time.Second)); err != nil {
 		return err
 	}
 	if err := s.failedBootstrap(); err != nil {
 		return err
 	}
-	s.data, s.standby = true, false
-	s.w.newest++
-	s.pos, s.heard = position{&branch{timeline: s.w.newest, owner: s.n.name}, 0x3000000}, s.w.newest
+	s.data, s.standby, s.founding = true, false, true
+	s.w.newest = max(s.w.newest, 1)
+	s.pos, s.heard = position{&branch{timeline: 1, owner: s.n.name}, 0x3000000}, 1
+	if guard != nil {
+		if err := s.waitAtGate(ctx, guard); err != nil {
+			return err
+		}
+	}
 	s.start()
-	return p.ready(ctx, time.Minute)
+	if err := p.ready(ctx, time.Minute); err != nil {
+		return err
+	}
+	if err := s.postBootstrap(ctx); err != nil {
+		return err
+	}
+	s.founding = false
+	return nil
+}
+
+// clearFounding clears away what a bootstrap has left that did not come to its end, with the server in it.
+func (p *postgres) clearFounding(ctx context.Context) error {
+	if !p.s.founding {
+		return nil
+	}
+	p.s.w.mark("pg: the rest of a bootstrap is cleared away")
+	p.stop(ctx, agent.StopImmediate, false)
+	return p.remove()
 }
 
 // Clone implements agent.Postgres.
 func (p *postgres) Clone(ctx context.Context, c cluster.Copy) error {
 	s, from := p.s, c.From
+	if err := p.clearFounding(ctx); err != nil {
+		return err
+	}
 	if s.data && !c.Replace {
 		return errors.New("clone: the data directory is not empty")
 	}

@@ -11,6 +11,7 @@ var clusterHardships = []hardship{
 	{name: slowNews, strike: (*world).deleteSlowly},
 	{name: restartAlone, strike: (*world).restartWithoutEtcd},
 	{name: restored, runs: 16, strike: (*world).restoreBackup},
+	{name: founderStruck, runs: 24, begin: (*world).leaveEmpty},
 	{name: unfitFirst, begin: (*world).unfitComeFirst},
 	{name: lateSync, runs: 24, begin: (*world).synchronousOnly, strike: (*world).parts, decided: holdSync, key: arriveLate},
 	{name: promotionHangs, runs: 24, begin: impatientOften, strike: (*world).changeLead},

@@ -17,6 +17,7 @@ type troubles struct {
 	muteSince  time.Duration
 	foreign    string      // the system identifier, if it is another cluster's
 	rewindCut  bool        // a pg_rewind did not come to its end
+	founding   bool        // a bootstrap has not come to its end yet
 	oldest     cluster.LSN // the WAL before is gone
 	stuck      position    // where it is,
 	stuckSince time.Duration
@@ -39,7 +40,7 @@ func (n *node) mend() {
 }
 
 // emptied: what belonged to the data has gone with it.
-func (t *troubles) emptied() { t.foreign, t.rewindCut, t.oldest = "", false, 0 }
+func (t *troubles) emptied() { t.foreign, t.rewindCut, t.founding, t.oldest = "", false, false, 0 }
 
 // mute reports whether the server goes on and answers nobody new.
 func (s *server) mute() bool { return s.phase == phaseServing && s.muteLife == s.life && s.life != 0 }
@@ -69,6 +70,8 @@ func (s *server) usable() error {
 	switch {
 	case s.unreadable:
 		return errUnreadable
+	case s.founding:
+		return errors.New("an earlier bootstrap did not come to its end")
 	case s.rewindCut:
 		return errors.New("an earlier pg_rewind did not come to its end")
 	}

@@ -293,9 +293,9 @@ func (s *server) twin(t cluster.Timeline) bool {
 	return true
 }
 
-// write lets a client commit.
+// write lets a client commit. Nobody was told of a server that is being founded.
 func (s *server) write() {
-	if !s.canAck() {
+	if !s.canAck() || s.founding {
 		return
 	}
 	s.pos.lsn += cluster.LSN(8192 + s.w.rand.IntN(32768))

@@ -237,7 +237,7 @@ func chooseSettings(r *rand.Rand) cluster.Settings {
 
 // play is the whole run.
 func (w *world) play(faulty time.Duration) {
-	if !w.settle("the cluster does not come up", 2*time.Minute) {
+	if !w.settle("the cluster does not come up", w.comesUpIn()) {
 		return
 	}
 	w.faulty = true

@@ -187,13 +187,19 @@ func awaitKey(t *testing.T, cli *clientv3.Client, key, want string) {
 	t.Fatalf("%s did not become %q", key, want)
 }
 
-func TestEmptyInitializeWithLostAnswerIsUncertain(t *testing.T) {
+// TestEmptyInitializeWithLostAnswer: by its lease an empty key is known to be ours.
+func TestEmptyInitializeWithLostAnswer(t *testing.T) {
 	e := testetcd.Start(t)
 	p := newProxy(t, e.Addresses()[0])
 	s := join(t, []string{p.address()}, "a")
+	renew(t, s, longTTL, false)
 	p.lose()
-	done := make(chan error, 1)
-	go func() { _, err := s.CreateInitialize(ctxFor(t), ""); done <- err }()
+	type result struct {
+		ok  bool
+		err error
+	}
+	done := make(chan result, 1)
+	go func() { ok, err := s.CreateInitialize(ctxFor(t), ""); done <- result{ok, err} }()
 	cli := raw(t, e)
 	for deadline := time.Now().Add(patient); time.Now().Before(deadline); {
 		if resp, err := cli.Get(ctxFor(t), "/service/batman/initialize"); err == nil && len(resp.Kvs) == 1 {
@@ -201,8 +207,11 @@ func TestEmptyInitializeWithLostAnswerIsUncertain(t *testing.T) {
 		}
 	}
 	p.heal()
-	if err := <-done; !errors.Is(err, dcs.ErrMaybe) {
-		t.Errorf("got %v, want ErrMaybe", err)
+	if r := <-done; !r.ok || r.err != nil {
+		t.Errorf("it was applied and its answer lost: %v, %v", r.ok, r.err)
+	}
+	if v, _ := s.Latest(); v.Initialize.Lease != s.Lease().ID {
+		t.Errorf("the view has %+v, want it on lease %d", v.Initialize, s.Lease().ID)
 	}
 }
 

@@ -64,7 +64,15 @@ func TestConditionalWrites(t *testing.T) {
 	ctx := ctxFor(t)
 	view := func() *cluster.View { v, _ := s.Latest(); return v }
 
+	if _, err := s.CreateInitialize(ctx, ""); !errors.Is(err, dcs.ErrNotSent) {
+		t.Errorf("an empty initialize without a lease: %v, want ErrNotSent", err)
+	}
+	renew(t, s, longTTL, false)
+	renew(t, other, longTTL, false)
 	expect(t, "create initialize", true)(s.CreateInitialize(ctx, ""))
+	if got := view().Initialize; !got.Present || got.Lease != s.Lease().ID {
+		t.Errorf("initialize %+v, want it on lease %d", got, s.Lease().ID)
+	}
 	expect(t, "create it again", false)(other.CreateInitialize(ctx, ""))
 	expect(t, "put it at another revision", false)(s.PutInitialize(ctx, "7000000000000000001", view().Initialize.Revision+1))
 	expect(t, "delete another empty one", false)(s.DeleteInitialize(ctx, view().Initialize.Revision-1))
@@ -73,8 +81,8 @@ func TestConditionalWrites(t *testing.T) {
 	expect(t, "create it once more", true)(s.CreateInitialize(ctx, ""))
 	expect(t, "put the identifier", true)(s.PutInitialize(ctx, "7000000000000000001", view().Initialize.Revision))
 	expect(t, "delete one that is not empty", false)(s.DeleteInitialize(ctx, view().Initialize.Revision))
-	if got := view().Initialize.SystemID(); got != "7000000000000000001" {
-		t.Errorf("initialize holds %q", got)
+	if got := view().Initialize; got.SystemID() != "7000000000000000001" || got.Lease != 0 {
+		t.Errorf("initialize %+v, want the identifier, and on no lease", got)
 	}
 
 	expect(t, "create config", true)(s.PutConfig(ctx, []byte(`{"ttl":30}`), 0))

@@ -47,22 +47,23 @@ func (s *Session) DeleteMember(ctx context.Context) error {
 	return err
 }
 
-// CreateInitialize implements dcs.Store. An empty value can't be told from one that another node wrote: if
-// an attempt got no answer and the key is empty afterwards, the error is dcs.ErrMaybe.
+// CreateInitialize implements dcs.Store. The lease tells an empty value of ours from one that another node wrote.
 func (s *Session) CreateInitialize(ctx context.Context, systemID string) (bool, error) {
-	key := s.key(dcs.KeyInitialize)
-	unanswered := false
+	key, id := s.key(dcs.KeyInitialize), int64(0)
+	if systemID == "" {
+		if id = s.Lease().ID; id == 0 {
+			return false, errNoLease("create " + key)
+		}
+	}
 	out, err := s.write(ctx, write{
 		what: "create " + key, key: key, compares: []*pb.Compare{createdIs(key, 0)},
-		ops: []*pb.RequestOp{put(key, []byte(systemID), 0)},
+		ops: []*pb.RequestOp{put(key, []byte(systemID), id)},
 		done: func(current *mvccpb.KeyValue) bool {
-			ours := holds([]byte(systemID))(current)
-			unanswered = ours && systemID == ""
-			return ours && !unanswered
+			return holds([]byte(systemID))(current) && current.Lease == id
 		},
-	}, entry{KV: dcs.KV{Key: dcs.KeyInitialize, Value: []byte(systemID)}})
-	if err == nil && unanswered {
-		err = fmt.Errorf("create %s: it is there, and may be ours: %w", key, dcs.ErrMaybe)
+	}, entry{KV: dcs.KV{Key: dcs.KeyInitialize, Value: []byte(systemID), Lease: id}})
+	if isLeaseLost(err) {
+		s.forget(id)
 	}
 	return out.ok, err
 }
