@@ -161,7 +161,8 @@ func TestDecide(t *testing.T) {
 		// No postmaster.
 		{"crashed leader starts again", []change{down("in production")}, StartPrimary{Timeout: 300 * time.Second}, "starting primary after failure"},
 		{"crashed leader that can't start gives up", []change{down("in production"), func(o *Observation) { o.Memory.StartFailures = 1 }}, ReleaseLeader{}, "after trying and failing to start postgres"},
-		{"a primary that was stopped for a change that was called off", []change{down("shut down"), noStart, answers("b", 1000), answers("c", 1000), request("a", "b"), func(o *Observation) { o.Memory.RefusedRequest = 20 }}, StartPrimary{Timeout: 5 * time.Minute}, "called off"},
+		{"a primary that was stopped for a change that was called off", []change{down("shut down"), noStart, answers("b", 1000), answers("c", 1000), request("a", "b"), func(o *Observation) { o.Memory.RefusedRequest = 20 }}, StartPrimary{Timeout: 5 * time.Minute}, "stopped in order"},
+		{"a primary that was stopped for a standby cluster that is none any more", []change{down("shut down"), noStart, answers("b", 1000), answers("c", 1000)}, StartPrimary{Timeout: 5 * time.Minute}, "stopped in order"},
 		{"crashed leader, failover preferred", []change{down("in production"), noStart, answers("b", 1000), answers("c", 1000)}, ReleaseLeader{}, "fail over after a crash"},
 		{"crashed leader, failover preferred, nobody there", []change{down("in production"), noStart, answers("b", 0, unreachable), answers("c", 0, unreachable)}, StartPrimary{Timeout: 300 * time.Second}, "starting primary"},
 		{"leader that was a replica", []change{down("in archive recovery"), func(o *Observation) { o.Server.StandbySignal = true }}, StartReplica{}, "starting as readonly because i had the session lock"},

@@ -32,7 +32,7 @@ func TestPause(t *testing.T) {
 		{"and rewound", []change{replica, oldPrimary, down("shut down"), paused, handedOver, judged(RewindNeeded)}, Rewind{Leader: upB}, "pg_rewind"},
 		{"and started", []change{replica, oldPrimary, down("shut down"), paused, handedOver, judged(RewindNotNeeded)}, StartReplica{Upstream: upB}, "PAUSE: starting as a secondary"},
 		{"after a handover to nobody yet it waits", []change{unlocked, down("shut down"), paused, handedOver}, Wait{}, "postgres is not running"},
-		{"a switchover that was called off", []change{down("shut down"), paused, request("a", "b"), refusedChange}, StartPrimary{Timeout: 5 * time.Minute}, "called off"},
+		{"a switchover that was called off", []change{down("shut down"), paused, request("a", "b"), refusedChange}, StartPrimary{Timeout: 5 * time.Minute}, "stopped in order"},
 		{"a restart starts a replica", []change{replica, down("shut down in recovery"), paused, restartAsked}, Restart{}, "restart requested"},
 		{"a restart starts a primary", []change{unlocked, down("shut down"), paused, restartAsked}, Restart{}, "restart requested"},
 		{"a restart makes no second primary", []change{replica, oldPrimary, down("shut down"), paused, restartAsked}, Wait{}, "postgres is not running"},

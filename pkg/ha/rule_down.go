@@ -61,10 +61,11 @@ func downLeader(o *Observation) *Decision {
 			"removed leader key after trying and failing to start postgres")
 	case o.Server.StandbySignal, syncActive(o) && !o.Store.View.Sync.LedBy(o.Self.Name):
 		return act(StartReplica{}, "down-leader-replica", "starting as readonly because i had the session lock")
-	case calledOff(o):
-		// It was no crash: it was stopped in order, and nobody else has what it wrote last.
+	case calledOff(o), stoppedInOrder(o):
+		// It was no crash, and nobody else may have what it wrote last: a switchover was called off, or a demotion to a
+		// standby cluster, or somebody has stopped the server.
 		return act(StartPrimary{Timeout: cluster.DefaultSettings().PrimaryStartTimeout}, "down-called-off",
-			"starting as the primary again because the switchover was called off")
+			"starting as the primary again because it was stopped in order and still has the lock")
 	case o.Settings.PrimaryStartTimeout > 0:
 		return act(StartPrimary{Timeout: o.Settings.PrimaryStartTimeout}, "down-start-primary", "starting primary after failure")
 	}
@@ -247,6 +248,11 @@ func mend(o *Observation) *Decision {
 	}
 	return wait("rewind-impossible", "the timeline of %s has diverged from leader %s and can't be rewound; reinitialize it",
 		o.Self.Name, leader.Name)
+}
+
+// stoppedInOrder reports whether the server has ended as a primary, with a shutdown checkpoint.
+func stoppedInOrder(o *Observation) bool {
+	return o.Server.Control != nil && o.Server.Control.State == "shut down"
 }
 
 // calledOff reports whether the request that is still there is one that this member has tried and called off.
