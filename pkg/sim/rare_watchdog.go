@@ -150,9 +150,11 @@ func (f *fence) calm() {
 	f.dogged = dogged{}
 }
 
-// refuses says why a guard does not take a charge over.
+// refuses says why a guard does not take a charge over. Each time it costs its member the lead; that the device does not
+// work shows only when it is tried, so it may be tried again before the fault has ended.
 func (f *fence) refuses(d watchdog.Demand) error {
 	if f.mind(d) != nil && d.Mode == watchdog.Required {
+		f.n.w.check.moment(f.n)
 		return guard.ErrWatchdog
 	}
 	return nil
