@@ -250,7 +250,8 @@ func mend(o *Observation) *Decision {
 		o.Self.Name, leader.Name)
 }
 
-// stoppedInOrder reports whether the server has ended as a primary, with a shutdown checkpoint.
+// stoppedInOrder reports whether the server has ended as a primary, with a shutdown checkpoint. Patroni takes that for a
+// crash, too.
 func stoppedInOrder(o *Observation) bool {
 	return o.Server.Control != nil && o.Server.Control.State == "shut down"
 }
