@@ -33,6 +33,11 @@ func shortHistory(o *Observation) {
 // soFar: /history does not tell of timeline 2 yet, on which leader and member are.
 func soFar(o *Observation) { o.Store.View.History.Entries = nil }
 
+// otherStored: /history still tells of another timeline 2.
+func otherStored(o *Observation) {
+	o.Store.View.History.Entries = []cluster.HistoryEntry{{Timeline: 1, LSN: 400}}
+}
+
 func idle(o *Observation) { o.Server.ReceiverStatus = "" }
 
 // moved: the cluster has gone on to timeline 3, and this member with it.
@@ -78,6 +83,10 @@ func TestNamesake(t *testing.T) {
 		{"nor does that of another", []change{orphan, answers("b", 0, unreachable), answers("c", 2000, forked(700))}, AcquireLeader{}, "promoted self"},
 		{"which on the same timeline is ahead", []change{orphan, answers("b", 0, unreachable), answers("c", 2000, forked(500))}, Wait{}, "not the healthiest"},
 		{"a lost timeline under an old number counts as far as both went together", []change{orphan, moved, answers("b", 0, unreachable), answers("c", 2000, forked(700))}, AcquireLeader{}, "promoted self"},
+		{"a new leader first tells where its timeline began", []change{otherStored, request("a", "b")}, WriteHistory{History: cluster.History{Present: true, Entries: []cluster.HistoryEntry{oldHistory}}}, "writing the timeline history"},
+		{"which is not written for ever where a reason is no UTF-8", []change{func(o *Observation) {
+			o.Server.History, o.Store.View.History.Entries = []cluster.HistoryEntry{{Timeline: 1, LSN: 500, Reason: "at \xe9"}}, []cluster.HistoryEntry{{Timeline: 1, LSN: 500, Reason: "at \ufffd"}}
+		}}, Wait{}, "the leader with the lock"},
 		{"in a standby cluster /history is replaced", []change{replica, standbyLeads, standbyCluster, lostPromotion}, WriteHistory{History: cluster.History{Present: true, Entries: []cluster.HistoryEntry{{Timeline: 1, LSN: 700, Reason: oldHistory.Reason, Timestamp: oldHistory.Timestamp, NewLeader: "a"}}}}, "replacing the timeline history"},
 	})
 }

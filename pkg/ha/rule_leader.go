@@ -13,7 +13,7 @@ import (
 // Source: Patroni 4.1, ha.py, process_healthy_cluster and enforce_primary_role.
 func ruleLeader(o *Observation) *Decision {
 	for _, rule := range []func(*Observation) *Decision{
-		leaderWatchdog, leaderPromote, leaderFailsafe, leaderSync, leaderRequest, leaderKeys, leaderHistory, leaderCheckpoint, ruleRestart, ruleSlots,
+		leaderWatchdog, leaderPromote, leaderHistory, leaderFailsafe, leaderSync, leaderRequest, leaderKeys, leaderCheckpoint, ruleRestart, ruleSlots,
 	} {
 		if d := rule(o); d != nil {
 			return d
@@ -242,7 +242,8 @@ func leaderCheckpoint(o *Observation) *Decision {
 }
 
 // leaderHistory keeps /history true: the lines of the server's own history file, with the moment and the
-// new leader where they are known. Source: keyspace.md 4.9.
+// new leader where they are known. It comes before all that may take time: by what /history told before, a replica might
+// take its own timeline for this one of the same number. Source: keyspace.md 4.9.
 func leaderHistory(o *Observation) *Decision {
 	if o.Server.Timeline == 0 || o.Server.InRecovery {
 		return nil
@@ -264,6 +265,7 @@ func history(o *Observation) cluster.History {
 	}
 	want := cluster.History{Present: true, Entries: []cluster.HistoryEntry{}}
 	for _, e := range o.Server.Timeline.Lines(o.Server.History) {
+		e.Reason = string([]rune(e.Reason)) // as JSON gives back what is no UTF-8; else it would be written for ever
 		if old, ok := stored[e.Timeline]; ok && old.LSN == e.LSN {
 			e.Timestamp, e.NewLeader = old.Timestamp, old.NewLeader
 		}

@@ -35,11 +35,10 @@ func ruleReplica(o *Observation) *Decision {
 // replicaFollow points the server to its upstream. While the upstream's address is not known, what it
 // follows now is left alone (Patroni disconnects it).
 func replicaFollow(o *Observation) *Decision {
-	want := target(o)
-	if strange(o) && o.Server.PrimaryConninfo.Host != "" {
-		return act(Follow{}, "replica-strange", "following nobody until it is known that %s is on the same timeline %d",
-			o.leader().Name, o.Server.Timeline)
+	if d := replicaStrange(o); d != nil {
+		return d
 	}
+	want := target(o)
 	if o.Self.Tags.NoStream() && o.Server.PrimaryConninfo.Host != "" {
 		return act(Follow{}, "replica-follow", "following nobody, as the tag nostream says")
 	}
@@ -47,6 +46,15 @@ func replicaFollow(o *Observation) *Decision {
 		return nil
 	}
 	return act(Follow{Upstream: want}, "replica-follow", "following %s", want.Member)
+}
+
+// replicaStrange disconnects a server that might stream from another timeline of the number of its own.
+func replicaStrange(o *Observation) *Decision {
+	if !strange(o) || o.Server.PrimaryConninfo.Host == "" {
+		return nil
+	}
+	return act(Follow{}, "replica-strange", "following nobody until it is known that %s is on the same timeline %d",
+		o.leader().Name, o.Server.Timeline)
 }
 
 // replicaDiverged: a replica that does not stream from a leader on another timeline may have replayed what
@@ -88,7 +96,7 @@ func strange(o *Observation) bool {
 	if known := answer(o); known == RewindNotNeeded || known == RewindDone {
 		return false
 	}
-	return (behind(o, o.Server.Timeline) || untold(o) || unheardOf(o)) && o.Server.ReceiverStatus != "streaming" || namesake(o)
+	return (behind(o, o.Server.Timeline) || untold(o) || unheardOf(o) || standbyStrange(o)) && o.Server.ReceiverStatus != "streaming" || namesake(o)
 }
 
 // untold reports whether the cluster has left this server's timeline behind, and /history does not tell where that one

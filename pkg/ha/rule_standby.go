@@ -152,12 +152,23 @@ func standbyHistory(o *Observation) *Decision {
 
 // standbyReplica: another member leads.
 func standbyReplica(o *Observation) *Decision {
-	for _, rule := range []func(*Observation) *Decision{standbyDiverged, replicaFollow, replicaSync, ruleRestart, ruleSlots} {
+	for _, rule := range []func(*Observation) *Decision{replicaStrange, standbyDiverged, replicaFollow, replicaSync, ruleRestart, ruleSlots} {
 		if d := rule(o); d != nil {
 			return d
 		}
 	}
 	return standbyWake(o, wait("standby-replica", "no action. I am (%s), a secondary, and following a standby leader (%s)", o.Self.Name, o.leader().Name))
+}
+
+// standbyStrange reports whether this server, of a time when the cluster had a primary of its own, is on a timeline that
+// its leader has left or never was on. Where the cluster is promoted again, that leader may come to another one of the same
+// number. What /history tells may itself be left over; the leader mends that as soon as it streams from the remote server.
+func standbyStrange(o *Observation) bool {
+	if !o.standbyCluster() || !o.other() {
+		return false
+	}
+	now := o.leader().Timeline
+	return now != 0 && now < o.Server.Timeline || now == o.Server.Timeline && o.Settings.StandbyCluster.Host != "" && otherBranch(o)
 }
 
 // standbyDown: there is data, but no postmaster. It starts in recovery, whoever leads; what has diverged is

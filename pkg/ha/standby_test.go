@@ -30,6 +30,11 @@ func standbyLeads(o *Observation) {
 
 func notStreaming(o *Observation) { o.Server.ReceiverStatus = "" }
 
+// goneBack: the leader was rewound to the timeline of the remote server.
+func goneBack(o *Observation) { o.Store.View.Members[1].Timeline = 1 }
+
+func askedAlready(o *Observation) { o.Memory.RewindRetryAt = o.Now.Add(time.Second) }
+
 func TestStandbyCluster(t *testing.T) {
 	leading := cluster.Upstream{Host: "far", Port: "5433", Slot: "us"}
 	cases := []struct {
@@ -68,6 +73,13 @@ func TestStandbyCluster(t *testing.T) {
 		{"replica at rest", []change{replica, standbyCluster}, Wait{}, "no action. I am (a), a secondary, and following a standby leader (b)"},
 		{"replica follows the leader", []change{replica, standbyCluster, func(o *Observation) { o.Server.PrimaryConninfo = leading }}, Follow{Upstream: upB}, "following b"},
 		{"replica that does not stream compares with the remote server", []change{replica, standbyCluster, notStreaming}, CheckRewind{Leader: upRemote}, "comparing history with remote server"},
+		{"replica of a leader that has gone back to an older timeline follows nobody, before it asks", []change{replica, standbyCluster, notStreaming, goneBack}, Follow{}, "following nobody until it is known that b is on the same timeline 2"},
+		{"then it asks", []change{replica, standbyCluster, disconnected, goneBack}, CheckRewind{Leader: upRemote}, "comparing history with remote server"},
+		{"and stays alone", []change{replica, standbyCluster, disconnected, goneBack, askedAlready}, Wait{}, "following a standby leader (b)"},
+		{"a key that is late does not disconnect who streams", []change{replica, standbyCluster, goneBack}, Wait{}, "following a standby leader (b)"},
+		{"a stopped one starts without an upstream", []change{replica, standbyCluster, down("shut down in recovery"), notStreaming, goneBack}, StartReplica{}, "starting as a secondary"},
+		{"nor is a leader followed that is on another timeline of the same number", []change{replica, standbyCluster, lostPromotion, disconnected, askedAlready}, Wait{}, "following a standby leader (b)"},
+		{"where only an archive is followed, nobody would mend what /history tells", []change{replica, standbyCluster, lostPromotion, disconnected, func(o *Observation) { o.Settings.StandbyCluster.Host = "" }}, Follow{Upstream: upB}, "following b"},
 
 		{"race asks everybody", []change{orphan, standbyCluster}, AskPeers{Names: []string{"b", "c"}}, "asking"},
 		{"race won", []change{orphan, standbyCluster, answers("b", 0, unreachable), answers("c", 1000)}, AcquireLeader{}, "promoted self"},

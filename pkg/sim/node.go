@@ -33,7 +33,8 @@ type node struct {
 	// joinsOnly: its configuration has no bootstrap section. notBefore is when its machine first comes up.
 	joinsOnly bool
 	notBefore time.Duration
-	dog       *device // its watchdog; nil: it has none
+	attended  time.Duration // from when on its agent is sure to have looked, see unattended
+	dog       *device       // its watchdog; nil: it has none
 	repeated
 }
 

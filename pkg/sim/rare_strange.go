@@ -98,13 +98,15 @@ func (w *world) loseRest(old *node, x *cause) {
 	w.startLater(old, x, startedOld, ttl+3*time.Second)
 }
 
-// startLater starts the server of an old primary, if nobody writes by then, and its agent a moment later.
+// startLater starts the server of an old primary, if nobody writes by then, and its agent a moment later. Until that agent has
+// looked at the cluster nothing stops the server: it must be able to, and nobody promotes the cluster meanwhile.
 func (w *world) startLater(old *node, x *cause, name string, d time.Duration) {
 	w.after(d, func() {
 		s := old.server
 		alone := !slices.ContainsFunc(w.nodes, func(n *node) bool { return n.server.acking })
-		if alone && w.faulty && old.dead && s.data && !s.standby && s.phase == phaseDown {
+		if alone && w.hearsEtcd(old) && w.faulty && old.dead && s.data && !s.standby && s.phase == phaseDown {
 			w.befalls(old, name)
+			w.rest(10 * time.Second)
 			s.start()
 		}
 		w.after(between(w.rare, 400*time.Millisecond, 2*time.Second), func() {
@@ -113,4 +115,10 @@ func (w *world) startLater(old *node, x *cause, name string, d time.Duration) {
 			w.check.over(x)
 		})
 	})
+}
+
+// hearsEtcd reports whether nothing keeps a machine from etcd, or slows it down.
+func (w *world) hearsEtcd(n *node) bool {
+	there, back := [2]int{n.number, w.etcdHost()}, [2]int{w.etcdHost(), n.number}
+	return w.etcd.up && w.net.linked(n.number, w.etcdHost()) && w.net.lost[there]+w.net.lost[back] == 0 && w.net.slow[there]+w.net.slow[back] == 0
 }

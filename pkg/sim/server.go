@@ -337,11 +337,14 @@ func (s *server) stream() time.Duration {
 	return s.w.between(20*time.Millisecond, 120*time.Millisecond) + s.w.net.slow[way] + s.slow
 }
 
-// unattended: nobody can keep this server from the wrong timeline, so it is spared that; it is known and open, see
-// docs/safety.md.
+// unattended: nobody can keep this server from the wrong timeline, or its agent has only just come back and has not looked
+// yet, so it is spared that; it is known and open, see docs/safety.md.
 func (s *server) unattended() bool {
 	n, w := s.n, s.w
-	if n.agent != nil && !n.agent.p.frozen && w.etcd.up && w.net.linked(n.number, w.etcdHost()) {
+	if n.agent == nil || n.agent.p.frozen || !w.etcd.up || !w.net.linked(n.number, w.etcdHost()) {
+		n.attended = w.now + w.slowest().LoopWait
+	}
+	if w.now >= n.attended {
 		return false
 	}
 	w.mark("pg: a server without an agent was spared another timeline")

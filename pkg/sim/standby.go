@@ -55,7 +55,7 @@ func (w *world) turnCluster(standby bool, until time.Duration) {
 	if w.now >= until || !w.faulty {
 		return
 	}
-	if !w.etcd.up || w.paused || w.etcd.get(dcs.KeyConfig) == nil {
+	if !w.etcd.up || w.paused || w.now < w.calm || w.etcd.get(dcs.KeyConfig) == nil {
 		w.after(time.Second, func() { w.turnCluster(standby, until) })
 		return
 	}
