@@ -27,7 +27,7 @@ setup: ## install what the machine lacks
 	scripts/setup
 
 test: setup lint ## everything CI checks, on real etcd and PostgreSQL
-	go test -race -timeout 20m -p 2 $$(go list ./... | grep -v '/pkg/sim$$')
+	go test -race -count=1 -timeout 20m -p 2 $$(go list ./... | grep -v '/pkg/sim$$')
 	@# A simulated cluster is one goroutine, which makes races few and the detector makes five times as slow.
 	go test -race -short ./pkg/sim
 	go test ./pkg/sim
