@@ -177,12 +177,25 @@ func (s *scene) handOver(candidate string) *Verdict {
 		if !ok || a.Member.Name != s.leader || s.leader == "" {
 			continue
 		}
-		d := ha.Decide(supposing(o, asked(s.Answers, ""), requested(candidate)))
+		d := withHistory(supposing(o, asked(s.Answers, ""), requested(candidate)))
 		_, release := d.Action.(ha.ReleaseLeader) // in a standby cluster no server has to stop
 		demote, is := d.Action.(ha.Demote)
 		return &Verdict{Possible: is && demote.Mode == ha.DemoteGraceful || release && o.Settings.StandbyCluster != nil, Reasons: reasons(d)}
 	}
 	return nil
+}
+
+// withHistory decides as when /history is written, which a new leader does before it looks at a request.
+func withHistory(o ha.Observation) ha.Decision {
+	d := ha.Decide(o)
+	write, ok := d.Action.(ha.WriteHistory)
+	if !ok {
+		return d
+	}
+	view := *o.Store.View
+	view.History = write.History
+	o.Store.View = &view
+	return ha.Decide(o)
 }
 
 func (s *scene) switchover(members []Member) Switchover {

@@ -6,6 +6,7 @@ package keypair
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -69,7 +70,7 @@ func decrypted(text []byte, password string) ([]byte, error) {
 		if old {
 			clear.Type = block.Type
 			//lint:ignore SA1019 users have such files; that the form is weak is theirs to judge
-			if clear.Bytes, err = x509.DecryptPEMBlock(block, []byte(password)); errors.Is(err, x509.IncorrectPasswordError) {
+			if clear.Bytes, err = x509.DecryptPEMBlock(block, []byte(password)); errors.Is(err, x509.IncorrectPasswordError) || err == nil && !isSequence(clear.Bytes) {
 				err = ErrWrongPassword
 			}
 		} else {
@@ -80,4 +81,12 @@ func decrypted(text []byte, password string) ([]byte, error) {
 		}
 		return pem.EncodeToMemory(clear), nil
 	}
+}
+
+// isSequence reports whether this is what all keys are. The padding of the old form is right for one wrong password
+// in 256.
+func isSequence(der []byte) bool {
+	var v asn1.RawValue
+	rest, err := asn1.Unmarshal(der, &v)
+	return err == nil && len(rest) == 0 && v.Tag == asn1.TagSequence
 }

@@ -117,8 +117,7 @@ func decryptBlocks(block cipher.Block, start, data []byte) ([]byte, error) {
 		return nil, ErrWrongPassword
 	}
 	clear = clear[:len(clear)-padding]
-	var whole asn1.RawValue
-	if rest, err := asn1.Unmarshal(clear, &whole); err != nil || len(rest) > 0 {
+	if !isSequence(clear) {
 		return nil, ErrWrongPassword
 	}
 	return clear, nil
