@@ -92,13 +92,18 @@ func (w *world) freezeAgent(n *node) {
 	if !n.fenced() {
 		return
 	}
+	w.lasts(n, "agent frozen", 90*time.Second, n.holdAgent())
+}
+
+// holdAgent freezes the agent; release lets it go on, unless the whole machine is frozen by then.
+func (n *node) holdAgent() (release func()) {
 	p := n.agent.p
 	p.frozen = true
-	w.lasts(n, "agent frozen", 90*time.Second, func() {
+	return func() {
 		if !n.frozen {
 			p.thaw()
 		}
-	})
+	}
 }
 
 func (w *world) crashServer(n *node) {
@@ -187,18 +192,24 @@ func (w *world) cut(n *node, what string, pairs ...[2]int) {
 	if oneWay {
 		what += " (one way)"
 	}
-	for _, way := range ways {
-		w.net.cut[way] = true
-	}
+	join := w.sever(ways...)
 	begin := w.lasts
 	if !slices.ContainsFunc(ways, func(way [2]int) bool { return slices.Contains(way[:], w.etcdHost()) }) {
 		begin = w.goesOn // no way between members is needed to lead
 	}
-	begin(n, what, 90*time.Second, func() {
+	begin(n, what, 90*time.Second, join)
+}
+
+// sever cuts ways of messages, each in its direction; join lets them be used again.
+func (w *world) sever(ways ...[2]int) (join func()) {
+	for _, way := range ways {
+		w.net.cut[way] = true
+	}
+	return func() {
 		for _, way := range ways {
 			delete(w.net.cut, way)
 		}
-	})
+	}
 }
 
 func (w *world) cutEtcd(n *node) { w.cut(n, "cut off from etcd", [2]int{n.number, w.etcdHost()}) }

@@ -63,22 +63,13 @@ func (w *world) strikeFounder(n *node) {
 		return
 	}
 	long := func(what string, end func()) { w.plague(n, what, time.Second, longestStrike, end) }
-	switch p, way := n.agent.p, [2]int{n.number, w.etcdHost()}; kind {
+	switch kind {
 	case 0, 1:
-		p.frozen = true
-		long("agent frozen", func() {
-			if !n.frozen {
-				p.thaw()
-			}
-		})
+		long("agent frozen", n.holdAgent())
 	case 2:
 		w.crashAgent(n)
 	case 3:
-		w.net.cut[way], w.net.cut[[2]int{way[1], way[0]}] = true, true
-		long("cut off from etcd", func() {
-			delete(w.net.cut, way)
-			delete(w.net.cut, [2]int{way[1], way[0]})
-		})
+		long("cut off from etcd", w.sever([2]int{n.number, w.etcdHost()}, [2]int{w.etcdHost(), n.number}))
 	case 4:
 		n.freeze()
 		long("node frozen", n.thaw)
