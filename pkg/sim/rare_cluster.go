@@ -17,6 +17,7 @@ var clusterHardships = []hardship{
 	{name: promotionHangs, runs: 24, begin: impatientOften, strike: (*world).changeLead},
 	{name: slotsCopied, begin: (*world).haveSlot},
 	{name: slotsSynced, begin: (*world).haveNativeSlot},
+	{name: slotsAlone, begin: (*world).haveSlotFailsafe, strike: (*world).readAlone},
 	{name: standbyStarts, standby: true, strike: (*world).failStarts},
 	{name: standbyEmpty, standby: true, strike: (*world).emptyLeader},
 	{name: standbyNoHost, standby: true, begin: (*world).forgetHost},

@@ -12,6 +12,7 @@ import (
 const (
 	slotsCopied = "a permanent logical slot is copied by the agents"
 	slotsSynced = "a permanent logical slot is copied by the servers"
+	slotsAlone  = "etcd is away while a permanent logical slot is read in failsafe mode"
 )
 
 // shop is what the slot is configured as, and its name.
@@ -27,6 +28,23 @@ func (w *world) haveSlot() {
 func (w *world) haveNativeSlot() {
 	w.version = nativeSlots + 4
 	w.haveSlot()
+}
+
+func (w *world) haveSlotFailsafe() {
+	w.base.FailsafeMode = true
+	w.haveSlot()
+}
+
+// readAlone: etcd is away for some rounds of questions, by which alone replicas hear how far the slot has come.
+func (w *world) readAlone(*node) bool {
+	leader := w.leader()
+	if w.active > 0 || w.paused || !w.etcd.up || w.check.healthy() != "" || leader.server.logicalSlot(shopSlot) == nil {
+		return false
+	}
+	w.befalls(leader, slotsAlone)
+	w.etcd.up = false
+	w.plague(nil, "etcd down", w.slowest().TTL, 3*w.slowest().TTL, w.etcd.restart)
+	return true
 }
 
 // consume lets the consumer read what is new from whoever accepts writes. Now and then it rests for a while.
