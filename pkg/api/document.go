@@ -34,9 +34,9 @@ func (p picture) document(version string) object {
 	}
 	addTrue(&o, "watchdog_failed", p.WatchdogFailed)
 	own := object{{"version", version}}
-	if p.answers() && p.Server.Replaying {
-		own.add("replaying", true)
-		if p.hidesPosition() {
+	if p.answers() {
+		addTrue(&own, "replaying", p.Server.Replaying)
+		if p.hidesPosition() || p.counting().Position() != p.Server.Position() {
 			own.add("xlog", positions(&p.Server))
 		}
 	}
@@ -62,7 +62,7 @@ func (p picture) addAnswers(o *object) {
 		o.add("server_version", s.Version)
 	}
 	if !p.hidesPosition() {
-		o.add("xlog", positions(s))
+		o.add("xlog", positions(p.counting()))
 	}
 	addTrue(o, "sync_standby", p.syncStandby())
 	addTrue(o, "quorum_standby", p.quorumStandby())
@@ -85,6 +85,15 @@ func (p picture) addAnswers(o *object) {
 // better than nothing: who is behind that must not be promoted. Source: Patroni 4.1, ha.py, _MemberStatus.
 func (p picture) hidesPosition() bool {
 	return p.Server.Replaying && (p.View == nil || p.Settings.SynchronousMode != cluster.SyncOff)
+}
+
+// counting is the server as members of Patroni are to see it; a standby cluster keeps no history of its own.
+func (p picture) counting() *cluster.Server {
+	if p.Settings.StandbyCluster != nil {
+		return &p.Server
+	}
+	s := p.Server.Counting(p.View)
+	return &s
 }
 
 func positions(s *cluster.Server) object {

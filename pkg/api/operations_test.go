@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -302,6 +303,41 @@ func TestReplaying(t *testing.T) {
 			if status, err := peer.Parse([]byte(body)); err != nil || !status.Replaying || status.Position != 67393056 {
 				t.Errorf("mode %q, view known %t: %+v, %v", mode, known, status, err)
 			}
+		}
+	}
+}
+
+// TestCounting: while nobody leads, members of Patroni are shown only the WAL that counts by /history, for they wait for
+// whoever has more; members of hathi know all of it, and where it left the cluster's.
+func TestCounting(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*world)
+		shown  cluster.LSN
+	}{
+		"the cluster's timeline":     {func(*world) {}, 67393056},
+		"another one of that number": {func(w *world) { w.snapshot.Server.History[1].LSN = 4000 }, 4000},
+		"an old one": {func(w *world) {
+			w.snapshot.Server.Timeline, w.snapshot.Server.History = 2, w.snapshot.Server.History[:1]
+		}, 5000},
+		"a standby cluster": {func(w *world) {
+			w.snapshot.Server.Timeline, w.snapshot.Settings.StandbyCluster = 2, &cluster.StandbyCluster{}
+		}, 67393056},
+		"somebody leads": {func(w *world) { w.snapshot.Server.Timeline, w.snapshot.View.Leader.Name = 2, "db1" }, 67393056},
+		"nothing known":  {func(w *world) { w.snapshot.Server.Timeline, w.snapshot.View = 2, nil }, 67393056},
+	} {
+		w := newWorld()
+		w.asReplica()
+		lines := []cluster.HistoryEntry{{Timeline: 1, LSN: 3000}, {Timeline: 2, LSN: 5000}}
+		w.view.Leader, w.view.History = cluster.Leader{}, cluster.History{Present: true, Entries: lines}
+		w.snapshot.Server.History = slices.Clone(lines)
+		c.change(w)
+		body := send(t, w.start(t, Settings{}), "GET", "/patroni", "").body
+		top, _, _ := strings.Cut(body, `"hathi"`)
+		if !strings.Contains(top, fmt.Sprintf(`"received_location": %d, "replayed_location": %[1]d,`, c.shown)) {
+			t.Errorf("%s: %s, want %d", name, top, c.shown)
+		}
+		if status, err := peer.Parse([]byte(body)); err != nil || status.Position != 67393056 {
+			t.Errorf("%s: %+v, %v", name, status, err)
 		}
 	}
 }

@@ -131,3 +131,32 @@ func TestHistoryLines(t *testing.T) {
 		}
 	}
 }
+
+// TestHistoryCounts: how much of the WAL of a member is the cluster's, which is on timeline 5.
+func TestHistoryCounts(t *testing.T) {
+	h := History{Present: true, Entries: []HistoryEntry{{Timeline: 1, LSN: 100}, {Timeline: 2, LSN: 200}, {Timeline: 4, LSN: 300}}}
+	for _, c := range []struct {
+		name     string
+		timeline Timeline
+		fork     LSN
+		want     LSN
+	}{
+		{"not known which", 0, 0, 900},
+		{"the cluster's", 5, 300, 900},
+		{"the cluster's as far as is known", 5, 0, 900},
+		{"another one of that number that left earlier", 5, 250, 250},
+		{"and one that left later", 5, 350, 300},
+		{"one to come", 6, 700, 900},
+		{"an ancestor", 2, 100, 200},
+		{"another one of its number", 2, 50, 50},
+		{"the first", 1, 0, 100},
+		{"one that was lost", 3, 150, 200},
+	} {
+		if got := h.Counts(900, c.timeline, c.fork); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+	if got := (History{}).Counts(900, 3, 0); got != 900 {
+		t.Errorf("without /history %s counts, want all", got)
+	}
+}

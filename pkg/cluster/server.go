@@ -137,6 +137,16 @@ func (s *Server) Position() LSN {
 	return max(s.ReceiveLSN, s.ReplayLSN)
 }
 
+// Counting gives a standby as members that run Patroni are to see it: they compare positions, know a timeline by its
+// number at most, and wait for whoever has more. So while nobody leads it shows only what counts by /history.
+func (s Server) Counting(v *View) Server {
+	if v != nil && !v.Locked() && s.InRecovery {
+		s.ReceiveLSN = v.History.Counts(s.ReceiveLSN, s.Timeline, s.Fork())
+		s.ReplayLSN = v.History.Counts(s.ReplayLSN, s.Timeline, s.Fork())
+	}
+	return s
+}
+
 // ReplicationState is what a replica publishes: streaming, in archive recovery, or nothing.
 func (s *Server) ReplicationState() string {
 	switch {

@@ -129,16 +129,8 @@ type place struct {
 	fork     cluster.LSN
 }
 
-// here is this member's place as others see it: Patroni looks at the number of the timeline only. Whoever is ahead by
-// that is waited for, so it must not stand back.
 func here(o *Observation) place {
-	p := place{o.Server.Position(), o.Server.Timeline, o.Server.Fork()}
-	for _, m := range o.Peers {
-		if m.Reachable && m.Timeline > 1 && m.Fork == 0 {
-			p.fork = 0
-		}
-	}
-	return p
+	return place{o.Server.Position(), o.Server.Timeline, o.Server.Fork()}
 }
 
 func there(p Peer) place { return place{p.Position, p.Timeline, p.Fork} }
@@ -149,30 +141,12 @@ func tooFarBehind(o *Observation, p place) bool {
 	return known(o, p).Behind(o.Store.View.Status.Optime) > o.Settings.MaximumLagOnFailover
 }
 
-// known gives how much of a position counts. WAL on an old timeline behind the point at which the cluster
-// left it is nobody's any more: however far it goes, nothing that the last leader wrote is in it. A timeline
-// that is older than the cluster's and not among its ancestors is a branch that was lost; it can't have left
-// the cluster's line later than the ancestor before it ended. The number alone does not tell: if a promotion is lost
-// before others have heard of it, PostgreSQL gives the number again, and of the two timelines the one that /history
-// tells of counts.
+// known gives how much of a position counts. A standby cluster keeps no history of its own.
 func known(o *Observation, p place) cluster.LSN {
-	history, position, t := o.Store.View.History, p.lsn, p.timeline
-	if t == 0 || o.standbyCluster() { // which keeps no history of its own
-		return position
+	if o.standbyCluster() {
+		return p.lsn
 	}
-	if at, ok := history.Began(t); ok && p.fork != 0 && p.fork != at.LSN {
-		return min(position, p.fork, at.LSN)
-	}
-	if t >= history.Timeline() {
-		return position
-	}
-	limit := cluster.LSN(0)
-	for _, e := range history.Entries {
-		if e.Timeline <= t {
-			limit = e.LSN
-		}
-	}
-	return min(position, limit)
+	return o.Store.View.History.Counts(p.lsn, p.timeline, p.fork)
 }
 
 // oldTimeline: with check_timeline, a member that is not on the cluster's timeline, or can't say on which,

@@ -203,11 +203,6 @@ func raceSet(o *Observation) []cluster.Member {
 // raceHealthiest takes the lock if nobody who can be reached is better placed. Several members may pass;
 // then the key, which only one can create, decides.
 func raceHealthiest(o *Observation, others []cluster.Member) *Decision {
-	if otherBranch(o) {
-		if _, question := ask(o, withAPI(others), "race-ask", "asking the other members for their WAL positions"); question != nil {
-			return question // who they are decides how this member's own position counts
-		}
-	}
 	mine := known(o, here(o))
 	switch {
 	case mine == 0:

@@ -19,7 +19,7 @@ type document struct {
 	WatchdogFailed bool         `json:"watchdog_failed"`
 	Hathi          struct {
 		Replaying bool   `json:"replaying"`
-		XLog      *wal   `json:"xlog"` // what it shows while it replays, and Patroni must not count
+		XLog      *wal   `json:"xlog"` // what it has, where members of Patroni must not count that
 		MayWrite  bool   `json:"may_write"`
 		Fork      uint64 `json:"fork"`
 	} `json:"hathi"`
@@ -38,10 +38,11 @@ func Parse(raw []byte) (cluster.PeerStatus, error) {
 	if err := json.Unmarshal(raw, &d); err != nil {
 		return cluster.PeerStatus{}, fmt.Errorf("answer can't be read: %w", err)
 	}
-	for _, other := range []*wal{d.WAL, d.Hathi.XLog} {
-		if d.XLog == nil {
-			d.XLog = other
-		}
+	if d.XLog == nil {
+		d.XLog = d.WAL
+	}
+	if d.Hathi.XLog != nil {
+		d.XLog = d.Hathi.XLog
 	}
 	if d.XLog == nil {
 		return cluster.PeerStatus{MayWrite: d.Hathi.MayWrite}, errors.New("no WAL position in the answer, its PostgreSQL can't be queried")

@@ -15,6 +15,7 @@ func TestParse(t *testing.T) {
 		`{"role": "replica", "xlog": {"received_location": 5, "replayed_location": 4}, "hathi": {"replaying": true}}`:      {Reachable: true, InRecovery: true, Position: 5, Replaying: true},
 		`{"role": "replica", "xlog": {"replayed_location": 4}, "timeline": 2, "hathi": {"version": "1", "fork": 3}}`:       {Reachable: true, InRecovery: true, Position: 4, Timeline: 2, Fork: 3},
 		`{"role": "replica", "hathi": {"replaying": true, "xlog": {"received_location": 5, "replayed_location": 4}}}`:      {Reachable: true, InRecovery: true, Position: 5, Replaying: true},
+		`{"role": "replica", "xlog": {"replayed_location": 3}, "hathi": {"fork": 2, "xlog": {"replayed_location": 4}}}`:    {Reachable: true, InRecovery: true, Position: 4, Fork: 2},
 		`{"role": "standby_leader", "xlog": {"received_location": 0, "replayed_location": 4}, "timeline": null}`:           {Reachable: true, InRecovery: true, Position: 4},
 		`{"role": "demoted", "xlog": {"location": 8, "received_location": 0, "replayed_location": 0}, "state": "running"}`: {Reachable: true, Position: 8},
 	} {

@@ -64,17 +64,21 @@ func (p *peers) ask(name string, then func(cluster.PeerStatus)) {
 			return
 		}
 		a := other.agent
-		a.p.run(func() { a.p.spawn("answer", func() { reply(a.told()) }) })
+		a.p.run(func() { a.p.spawn("answer", func() { reply(a.told(p.n.patroni)) }) })
 	})
 }
 
-// told is what GET /patroni tells; see package api, documents and client.
-func (r *runner) told() cluster.PeerStatus {
+// told is what GET /patroni tells, and what Patroni reads of it; see package api, documents and client.
+func (r *runner) told(patroni bool) cluster.PeerStatus {
 	if r.patroni != nil {
 		return r.patroni.told()
 	}
 	s := r.agent.Look(context.Background())
 	position := s.Server.Position()
+	if patroni {
+		counting := s.Server.Counting(s.View)
+		position = counting.Position()
+	}
 	switch s.State {
 	case cluster.StateRunning, cluster.StateRestarting, cluster.StateStarting:
 	default:
