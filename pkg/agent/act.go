@@ -84,6 +84,7 @@ func (a *Agent) actKeys(ctx context.Context, o ha.Observation, d ha.Decision) bo
 		ok, err = a.o.Store.DeleteSync(ctx, x.Revision)
 	case ha.WriteHistory:
 		ok, err = a.o.Store.PutHistory(ctx, x.History)
+		a.published.statusAt = 0 // the position there may be one on a branch that was left
 	default:
 		return false
 	}

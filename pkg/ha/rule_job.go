@@ -56,6 +56,11 @@ func forbidden(o *Observation) string {
 		if lockLost(o) && o.Memory.WasPrimary {
 			return "lost leader lock during " + string(JobRestart)
 		}
+	case JobCheckRewind:
+		// It may wait long for an answer, and the server connects to its upstream by itself meanwhile.
+		if v := o.Store.View; v != nil && o.other() && o.Server.InRecovery && replicaStrange(o) != nil {
+			return "not comparing histories before this server follows nobody"
+		}
 	case JobDemote:
 		// It takes no signal to stop, while its children may go on serving, and the lock is kept meanwhile.
 		if at := o.Memory.FrozenSince; at != 0 && o.Server.Process == cluster.ProcessFrozen && o.Now.Sub(at) >= o.Settings.RetryTimeout {

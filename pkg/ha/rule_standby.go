@@ -142,12 +142,27 @@ func standbyRequest(o *Observation) *Decision {
 }
 
 // standbyHistory: a /history of a timeline that this server is not on is left over from when the cluster had
-// a primary of its own. After the next promotion it would make the new primary look like an old one.
+// a primary of its own. After the next promotion it would make the new primary look like an old one, and with
+// check_timeline let nobody lead if the leader is lost before.
 func standbyHistory(o *Observation) *Decision {
-	if o.Server.Timeline == 0 || o.Server.ReceiverStatus != "streaming" || o.Store.View.History.Timeline() <= o.Server.Timeline && !otherBranch(o) {
+	if o.Server.Timeline == 0 || o.Store.View.History.Timeline() <= o.Server.Timeline && !otherBranch(o) {
+		return nil
+	}
+	if o.Server.ReceiverStatus != "streaming" && !agrees(o) {
 		return nil
 	}
 	return act(WriteHistory{History: history(o)}, "standby-history", "replacing the timeline history of a branch that was left")
+}
+
+// agrees reports whether the remote primary was found to be on the timeline of this server, which has gone on from
+// where the branch began that was left. While it is still there a promotion could begin another timeline at that very
+// position, and only what /history tells keeps it from taking the same number.
+func agrees(o *Observation) bool {
+	m, lines := o.Memory, o.Store.View.History.Entries
+	if m.Rewind != RewindNotNeeded || m.RewindAgainst != "" || m.RewindAgainstTimeline != o.Server.Timeline {
+		return false
+	}
+	return len(lines) == 0 || o.Server.Position() > lines[len(lines)-1].LSN
 }
 
 // standbyReplica: another member leads.

@@ -33,6 +33,19 @@ func notStreaming(o *Observation) { o.Server.ReceiverStatus = "" }
 // goneBack: the leader was rewound to the timeline of the remote server.
 func goneBack(o *Observation) { o.Store.View.Members[1].Timeline = 1 }
 
+// leftBranch: this server was rewound to a timeline before that of /history.
+func leftBranch(o *Observation) { o.Server.Timeline, o.Server.History = 1, nil }
+
+func branchBegan(o *Observation) cluster.LSN {
+	lines := o.Store.View.History.Entries
+	return lines[len(lines)-1].LSN
+}
+
+// againstRemote: it was the remote server that was asked, which was on that timeline.
+func againstRemote(t cluster.Timeline) change {
+	return func(o *Observation) { o.Memory.RewindAgainst, o.Memory.RewindAgainstTimeline = "", t }
+}
+
 func askedAlready(o *Observation) { o.Memory.RewindRetryAt = o.Now.Add(time.Second) }
 
 func TestStandbyCluster(t *testing.T) {
@@ -58,6 +71,11 @@ func TestStandbyCluster(t *testing.T) {
 			o.Store.View.Sync = cluster.SyncState{Leader: "b", Standbys: []string{"c"}, Revision: 30}
 		}}, DeleteSync{Revision: 30}, "Disabled synchronous replication"},
 		{"a history of a branch that was left", []change{standbyLeads, func(o *Observation) { o.Server.Timeline, o.Server.History = 1, nil }}, WriteHistory{History: cluster.History{Present: true, Entries: []cluster.HistoryEntry{}}}, "branch that was left"},
+		{"which the remote server confirms before it sends WAL", []change{standbyLeads, notStreaming, askedAlready, leftBranch, judged(RewindNotNeeded), againstRemote(1)}, WriteHistory{History: cluster.History{Present: true, Entries: []cluster.HistoryEntry{}}}, "branch that was left"},
+		{"but not if it has gone on since", []change{standbyLeads, notStreaming, askedAlready, leftBranch, judged(RewindNotNeeded), againstRemote(2)}, Wait{}, "the standby leader with the lock"},
+		{"nor while another timeline of the same number could begin there", []change{standbyLeads, notStreaming, askedAlready, leftBranch, judged(RewindNotNeeded), againstRemote(1), func(o *Observation) {
+			o.Server.ReceiveLSN, o.Server.ReplayLSN = branchBegan(o), branchBegan(o)
+		}}, Wait{}, "the standby leader with the lock"},
 		{"switchover gives the lock up", []change{standbyLeads, request("a", "b"), answers("b", 1000)}, ReleaseLeader{}, "switchover: demoting myself"},
 		{"switchover to nobody", []change{standbyLeads, request("a", "b"), answers("b", 1000, unreachable)}, ClearFailover{Revision: 20}, "no healthy members found"},
 		{"switchover in pause is not looked at", []change{standbyLeads, paused, request("a", "b")}, Wait{}, "standby leader with the lock"},
@@ -74,6 +92,8 @@ func TestStandbyCluster(t *testing.T) {
 		{"replica follows the leader", []change{replica, standbyCluster, func(o *Observation) { o.Server.PrimaryConninfo = leading }}, Follow{Upstream: upB}, "following b"},
 		{"replica that does not stream compares with the remote server", []change{replica, standbyCluster, notStreaming}, CheckRewind{Leader: upRemote}, "comparing history with remote server"},
 		{"replica of a leader that has gone back to an older timeline follows nobody, before it asks", []change{replica, standbyCluster, notStreaming, goneBack}, Follow{}, "following nobody until it is known that b is on the same timeline 2"},
+		{"also when it has asked already, and hears it meanwhile", []change{replica, standbyCluster, notStreaming, goneBack, running(JobCheckRewind)}, CancelJob{}, "before this server follows nobody"},
+		{"who follows nobody may wait for the answer", []change{replica, standbyCluster, disconnected, goneBack, running(JobCheckRewind)}, Wait{}, "checking for divergence in progress"},
 		{"then it asks", []change{replica, standbyCluster, disconnected, goneBack}, CheckRewind{Leader: upRemote}, "comparing history with remote server"},
 		{"and stays alone", []change{replica, standbyCluster, disconnected, goneBack, askedAlready}, Wait{}, "following a standby leader (b)"},
 		{"a key that is late does not disconnect who streams", []change{replica, standbyCluster, goneBack}, Wait{}, "following a standby leader (b)"},

@@ -127,14 +127,14 @@ func (p *postgres) SyncLogicalSlots(ctx context.Context, plan cluster.LogicalSlo
 		}
 	}
 	if len(plan.Prove) > 0 {
-		return nil, p.prove(plan)
+		return nil, p.prove(ctx, plan)
 	}
 	return nil, nil
 }
 
 // prove asks the leader what it keeps for this standby, which it knows a moment after the standby has connected.
-func (p *postgres) prove(plan cluster.LogicalSlotPlan) error {
-	u, err := p.reach(plan.Leader, true)
+func (p *postgres) prove(ctx context.Context, plan cluster.LogicalSlotPlan) error {
+	u, err := p.reach(ctx, plan.Leader, true)
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func (p *postgres) prove(plan cluster.LogicalSlotPlan) error {
 // CopySlots implements agent.Postgres.
 func (p *postgres) CopySlots(ctx context.Context, leader cluster.Upstream, slots map[string]cluster.PermanentSlot) ([]string, error) {
 	s := p.s
-	u, err := p.reach(leader, true)
+	u, err := p.reach(ctx, leader, true)
 	if err != nil {
 		return nil, err
 	}

@@ -34,6 +34,7 @@ type node struct {
 	joinsOnly bool
 	notBefore time.Duration
 	attended  time.Duration // from when on its agent is sure to have looked, see unattended
+	storeLost bool          // the last decision of its agent was that etcd can't be reached
 	dog       *device       // its watchdog; nil: it has none
 	repeated
 }

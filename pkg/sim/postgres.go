@@ -152,7 +152,7 @@ func (p *postgres) Clone(ctx context.Context, c cluster.Copy) error {
 	if s.data && !c.Replace {
 		return errors.New("clone: the data directory is not empty")
 	}
-	u, err := p.reach(from, false)
+	u, err := p.reach(ctx, from, false)
 	if err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (p *postgres) Clone(ctx context.Context, c cluster.Copy) error {
 		if err := s.w.sleepContext(ctx, 200*time.Millisecond); err != nil {
 			return err
 		}
-		if u, err = p.reach(from, false); err != nil {
+		if u, err = p.reach(ctx, from, false); err != nil {
 			return err
 		}
 	}
@@ -185,7 +185,7 @@ func (p *postgres) Clone(ctx context.Context, c cluster.Copy) error {
 const copyTime = 6 * time.Second
 
 // reach finds the server of an address and makes sure that a query to it would be answered.
-func (p *postgres) reach(to cluster.Upstream, primary bool) (*server, error) {
+func (p *postgres) reach(ctx context.Context, to cluster.Upstream, primary bool) (*server, error) {
 	p.s.w.sleep(p.s.w.between(time.Millisecond, 10*time.Millisecond))
 	for _, n := range p.s.w.servers() {
 		if n.name != to.Host {
@@ -194,7 +194,9 @@ func (p *postgres) reach(to cluster.Upstream, primary bool) (*server, error) {
 		u := n.server
 		switch {
 		case !p.s.w.net.linked(p.s.n.number, n.number) || n.frozen || u.mute():
-			p.s.w.sleep(2 * time.Second)
+			if err := p.s.w.sleepContext(ctx, 2*time.Second); err != nil {
+				return nil, fmt.Errorf("connect to %s: %w", to.Host, err)
+			}
 			return nil, fmt.Errorf("connect to %s: timeout", to.Host)
 		case u.phase != phaseServing || u.frozen:
 			return nil, fmt.Errorf("connect to %s: refused", to.Host)

@@ -29,9 +29,9 @@ func (p *postgres) CrashRecovery(ctx context.Context) error {
 }
 
 // CheckDivergence implements agent.Postgres.
-func (p *postgres) CheckDivergence(_ context.Context, leader cluster.Upstream) (cluster.Divergence, error) {
+func (p *postgres) CheckDivergence(ctx context.Context, leader cluster.Upstream) (cluster.Divergence, error) {
 	s := p.s
-	u, err := p.reach(leader, true)
+	u, err := p.reach(ctx, leader, true)
 	if err != nil {
 		return cluster.Divergence{}, err
 	}
@@ -44,7 +44,7 @@ func (p *postgres) CheckDivergence(_ context.Context, leader cluster.Upstream) (
 // Rewind implements agent.Postgres.
 func (p *postgres) Rewind(ctx context.Context, leader cluster.Upstream) error {
 	s := p.s
-	if u, err := p.reach(leader, true); err != nil {
+	if u, err := p.reach(ctx, leader, true); err != nil {
 		return err
 	} else if t := s.pos.branch.timeline; t == u.pos.branch.timeline && s.pos.branch != u.pos.branch {
 		return fmt.Errorf("rewind: timeline %d has two different histories", t) // pg_rewind would find nothing to do
@@ -65,7 +65,7 @@ func (p *postgres) Rewind(ctx context.Context, leader cluster.Upstream) error {
 	if err := s.cutRewind(); err != nil {
 		return err
 	}
-	u, err := p.reach(leader, true)
+	u, err := p.reach(ctx, leader, true)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ var clusterHardships = []hardship{
 	{name: standbyEmpty, standby: true, strike: (*world).emptyLeader},
 	{name: standbyNoHost, standby: true, begin: (*world).forgetHost},
 	{name: standbyPaused, standby: true, strike: (*world).turnPaused},
+	{name: standbyHangs, standby: true, strike: (*world).turnBack},
 	{name: standbyRewind, standby: true, begin: (*world).withoutRewind, strike: (*world).turnBack, decided: allowRewind},
 	{name: youngLost, begin: replaying, strike: (*world).loseYoung, key: dieYoung},
 	{name: copyNobody, strike: (*world).copyFromNobody},

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
 )
 
 // What a member asks a person for, and what the person does: after some seconds, and after the faults have ended, too.
@@ -28,6 +30,31 @@ func (w *world) appealed(n *node, rule string) {
 		cancel()
 		n.agent.p.spawn("reinitialize", func() { _ = n.agent.agent.Reinitialize(ctx, true, false) })
 	})
+}
+
+// stranded: a cluster that was promoted while its members were being rewound to the remote primary has lost its leader before
+// one of them was a primary, and by what it has published on the branch that it gave up nobody may lead. Somebody looks
+// into that when nothing else is wrong any more, and names the member that has most.
+func (w *world) stranded(rule string) {
+	lost, s := w.check.lost, w.slowest()
+	if rule != "race-lag" && rule != "race-timeline" || len(w.hard) == 0 || !w.check.blind || w.doc.Standby {
+		return
+	}
+	if lost == nil || w.now-lost.at < s.TTL+2*s.LoopWait || w.active > 0 {
+		return
+	}
+	var most *node
+	for _, n := range w.nodes {
+		switch {
+		case w.check.ordered(n) || !n.guarded() || n.server.phase != phaseServing || n.server.replaying():
+			return
+		case !n.tags.NoFailover() && (most == nil || n.server.pos.lsn > most.server.pos.lsn):
+			most = n
+		}
+	}
+	if most != nil {
+		w.request("failover of a stranded cluster", cluster.FailoverRequest{Candidate: most.name})
+	}
 }
 
 // expects reports whether an agent rightly gives up, and has somebody see to it.

@@ -38,10 +38,15 @@ func (s *server) tell() {
 	s.told, s.hangs = true, 0
 	w.tracef(s.n, "pg", "promotion begins")
 	s.later(w.between(20*time.Millisecond, 200*time.Millisecond), s.endRecovery)
-	if !w.rarely(promotionHangs, 2) {
+	turns := w.rarely(standbyHangs, 2)
+	if !turns && !w.rarely(promotionHangs, 2) {
 		return
 	}
-	w.befalls(s.n, promotionHangs)
+	if turns {
+		w.turnHanging(s.n)
+	} else {
+		w.befalls(s.n, promotionHangs)
+	}
 	about := max(w.base.PrimaryStartTimeout, time.Second)
 	s.hangs = w.now + []time.Duration{
 		time.Hour, // it ends when all faults do

@@ -16,6 +16,7 @@ const (
 	standbyEmpty  = "nobody can lead a standby cluster for a while"
 	standbyNoHost = "standby_cluster names no host at first"
 	standbyPaused = "a paused cluster becomes a standby cluster"
+	standbyHangs  = "a cluster becomes a standby cluster while a promotion in it hangs"
 	standbyRewind = "a standby cluster has diverged and use_pg_rewind is off"
 )
 
@@ -108,6 +109,17 @@ func (w *world) turnPaused(*node) bool {
 }
 
 func (w *world) withoutRewind() { w.doc.NoRewind = true }
+
+// turnHanging makes a standby cluster again of one that was promoted, while the promotion of its leader hangs.
+func (w *world) turnHanging(n *node) {
+	life := n.server.life
+	w.after(between(w.rare, time.Second, 15*time.Second), func() {
+		if w.faulty && n.server.life == life && n.server.told && !w.doc.Standby && !w.paused && w.etcd.up {
+			w.befalls(n, standbyHangs)
+			w.turn(true)
+		}
+	})
+}
 
 // turnBack promotes the cluster, and makes it a standby cluster again when it has written something.
 func (w *world) turnBack(*node) bool {

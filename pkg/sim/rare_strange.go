@@ -104,7 +104,7 @@ func (w *world) startLater(old *node, x *cause, name string, d time.Duration) {
 	w.after(d, func() {
 		s := old.server
 		alone := !slices.ContainsFunc(w.nodes, func(n *node) bool { return n.server.acking })
-		if alone && w.hearsEtcd(old) && w.faulty && old.dead && s.data && !s.standby && s.phase == phaseDown {
+		if alone && (w.doc.Standby || name != startedFar) && w.hearsEtcd(old) && w.faulty && old.dead && s.data && !s.standby && s.phase == phaseDown {
 			w.befalls(old, name)
 			w.rest(10 * time.Second)
 			s.start()

@@ -315,6 +315,7 @@ func (s *server) source() *server {
 
 // stream moves WAL once: what the upstream had at the last look has arrived now.
 func (s *server) stream() time.Duration {
+	s.attend()
 	u := s.source()
 	fits := u != nil && !s.replaying() && !s.hanging() && s.phase == phaseServing && !s.primary && !s.n.frozen && !u.n.frozen && u.data &&
 		(u.phase == phaseServing || u.phase == phaseStopping && s.connected) &&
@@ -337,17 +338,21 @@ func (s *server) stream() time.Duration {
 	return s.w.between(20*time.Millisecond, 120*time.Millisecond) + s.w.net.slow[way] + s.slow
 }
 
+// attend notes until when the agent of this server can't look at the cluster, or may not have done so again yet.
+func (s *server) attend() {
+	n, w := s.n, s.w
+	if n.agent == nil || n.agent.p.frozen || n.storeLost || !w.etcd.up || !w.net.linked(n.number, w.etcdHost()) {
+		n.attended = w.now + w.slowest().LoopWait
+	}
+}
+
 // unattended: nobody can keep this server from the wrong timeline, or its agent has only just come back and has not looked
 // yet, so it is spared that; it is known and open, see docs/safety.md.
 func (s *server) unattended() bool {
-	n, w := s.n, s.w
-	if n.agent == nil || n.agent.p.frozen || !w.etcd.up || !w.net.linked(n.number, w.etcdHost()) {
-		n.attended = w.now + w.slowest().LoopWait
-	}
-	if w.now >= n.attended {
+	if s.w.now >= s.n.attended {
 		return false
 	}
-	w.mark("pg: a server without an agent was spared another timeline")
+	s.w.mark("pg: a server without an agent was spared another timeline")
 	return true
 }
 

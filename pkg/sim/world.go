@@ -356,12 +356,14 @@ func (w *world) decided(n *node, d ha.Decision) {
 		if i == 0 || r.Rule != d.Reasons[i-1].Rule {
 			w.rules[r.Rule]++
 			w.appealed(n, r.Rule)
+			w.stranded(r.Rule)
 		}
 	}
 	if _, waiting := d.Action.(ha.Wait); !waiting {
 		w.check.again(n, d.Reasons[0].Rule)
 		w.tracef(n, "decides", "%s: %T: %s", d.Reasons[0].Rule, d.Action, d.Reasons[0].Text)
 	}
+	n.storeLost = d.Reasons[0].Rule == "store-lost"
 	w.reacts(w, n, d)
 }
 
