@@ -41,14 +41,26 @@ func (p picture) document(version string) object {
 		}
 	}
 	addTrue(&own, "may_write", p.mayWrite())
-	if at := p.Server.Fork(); p.answers() && at != 0 {
-		own.add("fork", uint64(at))
+	if lines := historyLines(&p.Server); p.answers() && len(lines) > 0 {
+		own.add("history", lines)
 	}
 	if progress := p.Server.Progress.String(); progress != "" {
 		own.add("progress", progress)
 	}
 	o.add("hathi", own)
 	return o
+}
+
+// toldLines is how many lines of its history file a member tells, the newest: enough to find where two of them have parted.
+const toldLines = 50
+
+// historyLines gives lines of the history file as /history has them, timeline and position, without the rest.
+func historyLines(s *cluster.Server) [][2]uint64 {
+	var lines [][2]uint64
+	for _, e := range s.History[max(0, len(s.History)-toldLines):] {
+		lines = append(lines, [2]uint64{uint64(e.Timeline), uint64(e.LSN)})
+	}
+	return lines
 }
 
 // addAnswers adds what only a server that answers can tell.

@@ -316,6 +316,10 @@ func TestCounting(t *testing.T) {
 	}{
 		"the cluster's timeline":     {func(*world) {}, 67393056},
 		"another one of that number": {func(w *world) { w.snapshot.Server.History[1].LSN = 4000 }, 4000},
+		"a higher number": {func(w *world) {
+			w.snapshot.Server.Timeline, w.snapshot.Server.History[1].LSN = 5, 4000
+			w.snapshot.Server.History = append(w.snapshot.Server.History, cluster.HistoryEntry{Timeline: 3, LSN: 4500})
+		}, 4000},
 		"an old one": {func(w *world) {
 			w.snapshot.Server.Timeline, w.snapshot.Server.History = 2, w.snapshot.Server.History[:1]
 		}, 5000},

@@ -134,29 +134,82 @@ func TestHistoryLines(t *testing.T) {
 
 // TestHistoryCounts: how much of the WAL of a member is the cluster's, which is on timeline 5.
 func TestHistoryCounts(t *testing.T) {
-	h := History{Present: true, Entries: []HistoryEntry{{Timeline: 1, LSN: 100}, {Timeline: 2, LSN: 200}, {Timeline: 4, LSN: 300}}}
+	h := History{Present: true, Entries: lines(1, 100, 2, 200, 4, 300)}
 	for _, c := range []struct {
 		name     string
 		timeline Timeline
-		fork     LSN
+		file     []HistoryEntry
 		want     LSN
 	}{
-		{"not known which", 0, 0, 900},
-		{"the cluster's", 5, 300, 900},
-		{"the cluster's as far as is known", 5, 0, 900},
-		{"another one of that number that left earlier", 5, 250, 250},
-		{"and one that left later", 5, 350, 300},
-		{"one to come", 6, 700, 900},
-		{"an ancestor", 2, 100, 200},
-		{"another one of its number", 2, 50, 50},
-		{"the first", 1, 0, 100},
-		{"one that was lost", 3, 150, 200},
+		{"not known which", 0, nil, 900},
+		{"the cluster's", 5, lines(1, 100, 2, 200, 4, 300), 900},
+		{"the cluster's as far as is known", 5, nil, 900},
+		{"another one of that number that left earlier", 5, lines(1, 100, 2, 200, 4, 250), 250},
+		{"and one that left later", 5, lines(1, 100, 2, 200, 4, 350), 300},
+		{"one to come", 6, lines(1, 100, 2, 200, 4, 300, 5, 700), 900},
+		{"a higher number that is not", 7, lines(1, 100, 2, 200, 4, 250, 6, 400), 250},
+		{"an ancestor", 2, lines(1, 100), 200},
+		{"another one of its number", 2, lines(1, 50), 50},
+		{"the first", 1, nil, 100},
+		{"one that was lost", 3, lines(1, 100, 2, 150), 150},
+		{"as far as is known", 3, nil, 200},
 	} {
-		if got := h.Counts(900, c.timeline, c.fork); got != c.want {
+		if got := h.Counts(900, c.timeline, c.file); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}
-	if got := (History{}).Counts(900, 3, 0); got != 900 {
+	if got := (History{}).Counts(900, 3, nil); got != 900 {
 		t.Errorf("without /history %s counts, want all", got)
+	}
+}
+
+// lines makes a history of timelines and where they ended.
+func lines(pairs ...LSN) (out []HistoryEntry) {
+	for i := 0; i < len(pairs); i += 2 {
+		out = append(out, HistoryEntry{Timeline: Timeline(pairs[i]), LSN: pairs[i+1]})
+	}
+	return out
+}
+
+// TestHistoryParted: two lists of timelines, of which the one is the beginning of the other, or not.
+func TestHistoryParted(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		history  []HistoryEntry
+		timeline Timeline
+		file     []HistoryEntry
+		at       LSN
+		apart    bool
+	}{
+		{"the same", lines(1, 100, 2, 200), 3, lines(1, 100, 2, 200), 0, false},
+		{"the first timeline", lines(1, 100), 1, nil, 0, false},
+		{"an ancestor", lines(1, 100, 2, 200), 2, lines(1, 100), 0, false},
+		{"a newer one", lines(1, 100), 3, lines(1, 100, 2, 200), 0, false},
+		{"a newer one of the first cluster", nil, 3, lines(1, 100, 2, 200), 0, false},
+		{"a newer one after a number that was left out", lines(1, 100, 2, 100), 4, lines(1, 100, 3, 200), 0, false},
+		{"one that left a number out, and /history does not say so", lines(1, 100), 3, lines(1, 100), 0, false},
+		{"one that left numbers out twice", lines(1, 100, 3, 100), 6, lines(1, 100, 4, 300), 0, false},
+		{"a higher number", lines(1, 500), 3, lines(1, 400, 2, 450), 400, true},
+		{"a higher number that began later", lines(1, 400), 3, lines(1, 500, 2, 550), 400, true},
+		{"the number, which began elsewhere", lines(1, 500), 2, lines(1, 400), 400, true},
+		{"the number, whose ancestor is another", lines(1, 100, 2, 200), 3, lines(1, 50, 2, 200), 50, true},
+		{"a lower number", lines(1, 100, 2, 200, 3, 300), 3, lines(1, 100, 2, 150), 150, true},
+		{"a higher number from an ancestor", lines(1, 100, 2, 200, 3, 300), 5, lines(1, 100, 2, 250), 200, true},
+		{"a higher number from the newest but one", lines(1, 100, 2, 200), 4, lines(1, 100, 2, 250), 200, true},
+		{"only the end of the history", lines(5, 500, 6, 600), 7, lines(1, 100, 2, 200, 3, 300, 4, 400, 5, 500, 6, 600), 0, false},
+		{"only the end, and apart", lines(5, 500, 6, 600), 8, lines(1, 100, 2, 200, 3, 300, 4, 400, 5, 500, 6, 550), 550, true},
+		{"only the end, and apart before", lines(5, 500, 6, 600), 8, lines(1, 100, 2, 200), 100, true},
+		{"an ancestor before the end", lines(5, 500, 6, 600), 3, lines(1, 100, 2, 200), 0, false},
+		{"only the end of the file", lines(1, 100, 2, 200, 3, 300, 4, 400), 5, lines(3, 300, 4, 400), 0, false},
+		{"only its end, and apart", lines(1, 100, 2, 200, 3, 300, 4, 400), 6, lines(3, 300, 4, 450), 400, true},
+		{"only its end, after all of /history", lines(1, 100), 6, lines(4, 300, 5, 450), 0, false},
+	} {
+		at, apart := (History{Present: true, Entries: c.history}).Parted(c.timeline, c.file)
+		if at != c.at && c.apart || apart != c.apart {
+			t.Errorf("%s: %v and timeline %d after %v: apart %v at %d, want %v at %d", c.name, c.history, c.timeline, c.file, apart, at, c.apart, c.at)
+		}
+	}
+	if _, apart := (History{}).Parted(3, lines(1, 100)); apart {
+		t.Error("apart from a history that is not there")
 	}
 }

@@ -141,8 +141,8 @@ func (s *Server) Position() LSN {
 // number at most, and wait for whoever has more. So while nobody leads it shows only what counts by /history.
 func (s Server) Counting(v *View) Server {
 	if v != nil && !v.Locked() && s.InRecovery {
-		s.ReceiveLSN = v.History.Counts(s.ReceiveLSN, s.Timeline, s.Fork())
-		s.ReplayLSN = v.History.Counts(s.ReplayLSN, s.Timeline, s.Fork())
+		s.ReceiveLSN = v.History.Counts(s.ReceiveLSN, s.Timeline, s.History)
+		s.ReplayLSN = v.History.Counts(s.ReplayLSN, s.Timeline, s.History)
 	}
 	return s
 }
@@ -205,12 +205,14 @@ type PeerStatus struct {
 	Name string
 	// Reachable: there was an answer with a position in it. Without it nothing below has a meaning.
 	// Source: Patroni 4.1, ha.py, _MemberStatus: an answer without xlog counts as not reachable.
-	Reachable      bool
-	InRecovery     bool
-	Position       LSN  // the larger of received and replayed, or the primary's own
-	Replaying      bool // it has more than that; see Server.Replaying. Patroni does not tell
-	Timeline       Timeline
-	Fork           LSN // where that timeline left the one before; zero: not known. Patroni does not tell
+	Reachable  bool
+	InRecovery bool
+	Position   LSN  // the larger of received and replayed, or the primary's own
+	Replaying  bool // it has more than that; see Server.Replaying. Patroni does not tell
+	Timeline   Timeline
+	// History are the last lines of that timeline's history file, without reasons; nil: it is the first timeline, or that
+	// is not known. Patroni does not tell.
+	History        []HistoryEntry
 	Tags           Tags
 	WatchdogFailed bool
 	Error          string // why it is not reachable

@@ -171,31 +171,6 @@ func (h History) Began(t Timeline) (line HistoryEntry, known bool) {
 	return HistoryEntry{}, false
 }
 
-// Counts gives how much of a position is the cluster's, by the number of its timeline and where that left the one
-// before; zero: not known. WAL on an old timeline behind the point at which the cluster left it is nobody's any more:
-// however far it goes, nothing that the last leader wrote is in it. A timeline that is older than the cluster's and not
-// among its ancestors is a branch that was lost; it can't have left the cluster's line later than the ancestor before it
-// ended. The number alone does not tell: if a promotion is lost before others have heard of it, PostgreSQL gives the
-// number again, and of the two timelines the one that /history tells of counts.
-func (h History) Counts(position LSN, t Timeline, fork LSN) LSN {
-	if t == 0 {
-		return position
-	}
-	if at, ok := h.Began(t); ok && fork != 0 && fork != at.LSN {
-		return min(position, fork, at.LSN)
-	}
-	if t >= h.Timeline() {
-		return position
-	}
-	limit := LSN(0)
-	for _, e := range h.Entries {
-		if e.Timeline <= t {
-			limit = e.LSN
-		}
-	}
-	return min(position, limit)
-}
-
 // Timeline gives the timeline the history says the cluster is on; zero if there is none to tell.
 func (h History) Timeline() Timeline {
 	if !h.Present {

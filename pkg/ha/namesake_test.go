@@ -47,7 +47,9 @@ func moved(o *Observation) {
 	o.Store.View.History.Entries = o.Server.History
 }
 
-func forked(at cluster.LSN) func(*Peer) { return func(p *Peer) { p.Fork = at } }
+func forked(at cluster.LSN) func(*Peer) {
+	return func(p *Peer) { p.History = []cluster.HistoryEntry{{Timeline: 1, LSN: at}} }
+}
 
 // TestNamesake: two timelines of one number. PostgreSQL itself sees no difference.
 func TestNamesake(t *testing.T) {
@@ -88,6 +90,41 @@ func TestNamesake(t *testing.T) {
 			o.Server.History, o.Store.View.History.Entries = []cluster.HistoryEntry{{Timeline: 1, LSN: 500, Reason: "at \xe9"}}, []cluster.HistoryEntry{{Timeline: 1, LSN: 500, Reason: "at \ufffd"}}
 		}}, Wait{}, "the leader with the lock"},
 		{"in a standby cluster /history is replaced", []change{replica, standbyLeads, standbyCluster, lostPromotion}, WriteHistory{History: cluster.History{Present: true, Entries: []cluster.HistoryEntry{{Timeline: 1, LSN: 700, Reason: oldHistory.Reason, Timestamp: oldHistory.Timestamp, NewLeader: "a"}}}}, "replacing the timeline history"},
+	})
+}
+
+// TestStrayed: the cluster was on timeline 3, and went back to another timeline 2 by a manual failover to a member that
+// had heard of neither.
+func TestStrayed(t *testing.T) {
+	lines := []cluster.HistoryEntry{{Timeline: 1, LSN: 400}, {Timeline: 2, LSN: 450}}
+	third := func(p *Peer) { p.Timeline, p.History = 3, lines }
+	onward := func(p *Peer) { p.Timeline, p.History = 3, []cluster.HistoryEntry{oldHistory, {Timeline: 2, LSN: 700}} }
+	skipped := func(p *Peer) { p.Timeline, p.History = 3, []cluster.HistoryEntry{oldHistory} }
+	stray := func(o *Observation) {
+		orphan(o)
+		o.Server.Timeline, o.Server.History, o.Server.ReceiveLSN, o.Server.ReplayLSN = 3, lines, 3000, 3000
+	}
+	quiet := answers("b", 0, unreachable, voted)
+	// voter: b has led to this member and c. /history was written by a before, or by b.
+	voter := func(o *Observation) { byQuorum("", 1, "a", "c")(o); syncLed("b")(o) }
+	written := func(o *Observation) {
+		line := oldHistory
+		line.NewLeader = "b"
+		o.Store.View.History.Entries = []cluster.HistoryEntry{line}
+	}
+	decides(t, []decideCase{
+		{"what is on the higher number does not count", []change{stray, quiet, answers("c", 600, forked(500))}, Wait{}, "not the healthiest node"},
+		{"nor for its lag", []change{stray, quiet, answers("c", 0, unreachable), func(o *Observation) { o.Settings.MaximumLagOnFailover = 599 }}, Wait{}, "not the healthiest node"},
+		{"which it has from where the two parted", []change{stray, quiet, answers("c", 0, unreachable), func(o *Observation) { o.Settings.MaximumLagOnFailover = 600 }}, AcquireLeader{}, "promoted self"},
+		{"nor that of another", []change{orphan, quiet, answers("c", 3000, third)}, AcquireLeader{}, "promoted self"},
+		{"nor for a switchover", []change{stray, request("b", "a"), quiet, answers("c", 600, forked(500)), func(o *Observation) { o.Settings.MaximumLagOnFailover = 599 }}, Wait{}, "not the healthiest node"},
+		{"a promotion that /history does not tell of yet counts", []change{orphan, quiet, answers("c", 3000, onward)}, Wait{}, "not the healthiest node"},
+		{"also one that left a number out, of which Patroni tells nothing", []change{orphan, quiet, answers("c", 3000, skipped)}, Wait{}, "not the healthiest node"},
+		{"a member of Patroni has more, to which it shows only what counts", []change{stray, quiet, answers("c", 401)}, Wait{}, "not the healthiest node"},
+		{"with a quorum it gives its vote to who is on the lower number", []change{orphan, voter, written, quiet, answers("c", 3000, third, voted)}, AcquireLeader{}, "promoted self"},
+		{"and gets none", []change{stray, voter, written, quiet, answers("c", 600, forked(500), voted)}, Wait{}, "not the healthiest node"},
+		{"but not before the last leader has written /history, which may have led there", []change{orphan, voter, quiet, answers("c", 3000, third, voted)}, Wait{}, "not the healthiest node"},
+		{"upon which it does not lead either", []change{stray, voter, quiet, answers("c", 600, forked(500), voted)}, Wait{}, "not the healthiest node"},
 	})
 }
 

@@ -121,19 +121,19 @@ func (d *Decision) turnedDown(o *Observation, rule, candidate string) *Decision 
 	return d
 }
 
-// place is how far a member has come, and on which timeline: its number, and where it left the one before. Zero is
-// not known.
+// place is how far a member has come, and on which timeline: its number, and the lines of its history file. Of the first
+// timeline there are none; of another that is not known then.
 type place struct {
 	lsn      cluster.LSN
 	timeline cluster.Timeline
-	fork     cluster.LSN
+	history  []cluster.HistoryEntry
 }
 
 func here(o *Observation) place {
-	return place{o.Server.Position(), o.Server.Timeline, o.Server.Fork()}
+	return place{o.Server.Position(), o.Server.Timeline, o.Server.History}
 }
 
-func there(p Peer) place { return place{p.Position, p.Timeline, p.Fork} }
+func there(p Peer) place { return place{p.Position, p.Timeline, p.History} }
 
 // tooFarBehind compares a place with the last position that the leader published. The promise of asynchronous mode is
 // exactly this bound.
@@ -146,7 +146,13 @@ func known(o *Observation, p place) cluster.LSN {
 	if o.standbyCluster() {
 		return p.lsn
 	}
-	return o.Store.View.History.Counts(p.lsn, p.timeline, p.fork)
+	return o.Store.View.History.Counts(p.lsn, p.timeline, p.history)
+}
+
+// strayed reports whether a place is known to be on a branch that the cluster has left.
+func strayed(o *Observation, p place) bool {
+	_, apart := o.Store.View.History.Parted(p.timeline, p.history)
+	return apart && !o.standbyCluster()
 }
 
 // oldTimeline: with check_timeline, a member that is not on the cluster's timeline, or can't say on which,

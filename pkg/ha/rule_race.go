@@ -266,13 +266,33 @@ func standBack(o *Observation, rule, format string, args ...any) *Decision {
 		because(rule, format, args...).until(o.Now.Add(raceRetry))
 }
 
-// ahead reports whether another member has come further than this one. With synchronous replication a newer
-// timeline is always further: whoever was promoted had every commit before it was.
-func ahead(o *Observation, p Peer) bool {
-	if syncActive(o) && p.Timeline != o.Server.Timeline {
-		return p.Timeline > o.Server.Timeline
+// ahead reports whether another member has come further than this one.
+func ahead(o *Observation, p Peer) bool { return further(o, there(p), here(o)) }
+
+// further reports whether one place is further than another. With synchronous replication a newer timeline is always
+// further: whoever was promoted had every commit before it was. But not if it is on a branch that the cluster has left, by
+// a manual failover: that counts only as far as it is a part of /history. As long as that may be about to change, each is
+// taken to be further than the other, and none of the two leads.
+func further(o *Observation, a, b place) bool {
+	ahead, newer := known(o, a) > known(o, b), a.timeline > b.timeline
+	switch {
+	case !syncActive(o) || a.timeline == b.timeline:
+		return ahead
+	case strayed(o, a) || strayed(o, b):
+		return ahead || newer && !told(o)
 	}
-	return known(o, there(p)) > known(o, here(o))
+	return newer
+}
+
+// told reports whether /history is known to be that of the leader in /sync. One that has died before it wrote its line
+// may have led to commits on a branch that /history does not tell of, and seems to be lost:
+//
+//  1. it began before the end of the cluster's newest timeline, which it may if nothing there was acknowledged;
+//  2. a standby that was streaming from it goes on to do so, and commits are acknowledged by the two;
+//  3. the leader dies.
+func told(o *Observation) bool {
+	lines := o.Store.View.History.Entries
+	return len(lines) > 0 && o.Store.View.Sync.LedBy(lines[len(lines)-1].NewLeader)
 }
 
 // withAPI leaves out members that can't be asked or whose answer can't count.

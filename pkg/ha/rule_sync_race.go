@@ -41,7 +41,7 @@ func syncCandidate(o *Observation, p Peer) bool {
 		return false
 	}
 	// It needs the votes of others, and gets them if it is not behind; so much can be seen from here.
-	return p.Timeline > o.Server.Timeline || p.Timeline == o.Server.Timeline && p.Position >= o.Server.Position()
+	return !further(o, here(o), there(p))
 }
 
 // syncStand keeps a member from the lock that might lack an acknowledged commit; nothing if it may go for it.

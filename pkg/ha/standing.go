@@ -17,7 +17,7 @@ func Standing(o Observation) []Check {
 	checks := []Check{
 		{"race-watchdog", !o.Self.WatchdogFailed, pick(o.Self.WatchdogFailed, "a watchdog is required and not usable", "no watchdog stands in the way")},
 		{"race-nofailover", !o.Self.Tags.NoFailover(), pick(o.Self.Tags.NoFailover(), "its tags do not allow to promote it", "its tags allow to promote it")},
-		{"race-no-position", mine != 0, pick(mine == 0, "its own WAL position is unknown", "has WAL up to "+mine.String())},
+		{"race-no-position", mine != 0, pick(mine == 0, "its own WAL position is unknown", "has WAL up to "+upTo(&o, here(&o)))},
 		{
 			"race-lag", !tooFarBehind(&o, here(&o)),
 			fmt.Sprintf("%d bytes behind the last published position, %d are allowed", mine.Behind(o.Store.View.Status.Optime), o.Settings.MaximumLagOnFailover),
@@ -64,7 +64,16 @@ func compare(o *Observation, p Peer) Check {
 	case oldTimeline(o, p.Timeline):
 		return Check{"race-behind", true, fmt.Sprintf("%s does not count: it is on an old timeline", p.Name)}
 	}
-	return Check{"race-behind", true, fmt.Sprintf("%s is not ahead, with WAL up to %s", p.Name, known(o, there(p)))}
+	return Check{"race-behind", true, fmt.Sprintf("%s is not ahead, with WAL up to %s", p.Name, upTo(o, there(p)))}
+}
+
+// upTo tells how much of a position counts, and why not all of it does.
+func upTo(o *Observation, p place) string {
+	counts := known(o, p)
+	if counts < p.lsn {
+		return fmt.Sprintf("%s; what follows, up to %s on timeline %d, is not the cluster's", counts, p.lsn, p.timeline)
+	}
+	return counts.String()
 }
 
 func lastReason(d *Decision) string {

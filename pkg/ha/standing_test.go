@@ -2,6 +2,7 @@ package ha
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
@@ -17,6 +18,8 @@ func TestStandingAgreesWithDecide(t *testing.T) {
 		"no position":     func(o *Observation) { o.Server.ReceiveLSN, o.Server.ReplayLSN = 0, 0 },
 		"lag":             func(o *Observation) { o.Store.View.Status.Optime = 1000 + 2<<20 },
 		"timeline":        func(o *Observation) { o.Settings.CheckTimeline, o.Server.Timeline = true, 1 },
+		"another line":    lostPromotion,
+		"c on another":    answers("c", 5000, forked(700)),
 		"c ahead":         answers("c", 1001),
 		"c far ahead":     answers("c", 5000, unreachable),
 		"c primary":       answers("c", 1000, primary),
@@ -45,6 +48,24 @@ func TestStandingAgreesWithDecide(t *testing.T) {
 					t.Errorf("Decide: %T %v, Standing: %+v", d.Action, d.Reasons, checks)
 				}
 			})
+		}
+	}
+}
+
+// TestStandingTellsWhatCounts: who has more than others and may not lead wants to know why.
+func TestStandingTellsWhatCounts(t *testing.T) {
+	o := see(orphan, lostPromotion, answers("b", 0, unreachable), answers("c", 2000, forked(700)))
+	var texts []string
+	for _, c := range Standing(o) {
+		texts = append(texts, c.Text)
+	}
+	text := strings.Join(texts, "\n")
+	for _, want := range []string{
+		"has WAL up to 0/1F4; what follows, up to 0/3E8 on timeline 2, is not the cluster's",
+		"c is not ahead, with WAL up to 0/1F4; what follows, up to 0/7D0 on timeline 2, is not the cluster's",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
 }

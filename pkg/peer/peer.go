@@ -18,10 +18,10 @@ type document struct {
 	Tags           cluster.Tags `json:"tags"`
 	WatchdogFailed bool         `json:"watchdog_failed"`
 	Hathi          struct {
-		Replaying bool   `json:"replaying"`
-		XLog      *wal   `json:"xlog"` // what it has, where members of Patroni must not count that
-		MayWrite  bool   `json:"may_write"`
-		Fork      uint64 `json:"fork"`
+		Replaying bool        `json:"replaying"`
+		XLog      *wal        `json:"xlog"` // what it has, where members of Patroni must not count that
+		MayWrite  bool        `json:"may_write"`
+		History   [][2]uint64 `json:"history"` // timeline and where it ended
 	} `json:"hathi"`
 }
 
@@ -47,7 +47,10 @@ func Parse(raw []byte) (cluster.PeerStatus, error) {
 	if d.XLog == nil {
 		return cluster.PeerStatus{MayWrite: d.Hathi.MayWrite}, errors.New("no WAL position in the answer, its PostgreSQL can't be queried")
 	}
-	s := cluster.PeerStatus{Reachable: true, Tags: d.Tags, WatchdogFailed: d.WatchdogFailed, Replaying: d.Hathi.Replaying, MayWrite: d.Hathi.MayWrite, Fork: cluster.LSN(d.Hathi.Fork)}
+	s := cluster.PeerStatus{Reachable: true, Tags: d.Tags, WatchdogFailed: d.WatchdogFailed, Replaying: d.Hathi.Replaying, MayWrite: d.Hathi.MayWrite}
+	for _, line := range d.Hathi.History {
+		s.History = append(s.History, cluster.HistoryEntry{Timeline: cluster.Timeline(line[0]), LSN: cluster.LSN(line[1])})
+	}
 	s.InRecovery = d.Role != "primary" && d.Role != "master" && d.XLog.Location == 0 // the second: Patroni before 4.0
 	s.Position = cluster.LSN(max(d.XLog.ReceivedLocation, d.XLog.ReplayedLocation))
 	if !s.InRecovery {

@@ -72,11 +72,29 @@ var rareMutants = []rareMutant{
 			obs.Server.History = nil
 			obs.Peers = maps.Clone(obs.Peers)
 			for name, p := range obs.Peers {
-				p.Fork = 0
+				p.History = nil
 				obs.Peers[name] = p
 			}
 		}, nil)
 	}, cluster.SyncOff}, dataUnreadable},
+	{mutant{"WAL on a timeline with a higher number than the cluster's counts", "behind the published position", func(o *agent.Options) {
+		decide(o, func(obs *ha.Observation) {
+			v := obs.Store.View
+			if v == nil || v.Locked() {
+				return
+			}
+			if obs.Server.Timeline > v.History.Timeline() {
+				obs.Server.History = nil
+			}
+			obs.Peers = maps.Clone(obs.Peers)
+			for name, p := range obs.Peers {
+				if p.Timeline > v.History.Timeline() {
+					p.History = nil
+					obs.Peers[name] = p
+				}
+			}
+		}, nil)
+	}, cluster.SyncOff}, unheardHeir},
 	{mutant{"the lock is given up as soon as the data can't be looked at", "gives the lock up while its server can write", func(o *agent.Options) {
 		decide(o, nil, func(obs ha.Observation, d *ha.Decision) {
 			if rule(d) == "leader" && obs.Server.Data != cluster.DataPresent {

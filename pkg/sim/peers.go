@@ -90,7 +90,7 @@ func (r *runner) told(patroni bool) cluster.PeerStatus {
 	}
 	return cluster.PeerStatus{
 		Reachable: true, InRecovery: s.Server.InRecovery, Position: position,
-		Timeline: s.Server.Timeline, Fork: s.Server.Fork(), Tags: s.Tags, Replaying: s.Server.Replaying,
+		Timeline: s.Server.Timeline, History: s.Server.History, Tags: s.Tags, Replaying: s.Server.Replaying,
 		WatchdogFailed: s.WatchdogFailed, MayWrite: s.Server.Promoting && s.Server.InRecovery,
 	}
 }

@@ -70,6 +70,7 @@ type rarities struct {
 	mislabelled bool
 	saved       *backup // of etcd; nil: there is none
 	young       young
+	unheard     unheard
 	foundings   int // that something has happened to
 }
 

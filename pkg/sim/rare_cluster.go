@@ -25,6 +25,7 @@ var clusterHardships = []hardship{
 	{name: standbyHangs, standby: true, strike: (*world).turnBack},
 	{name: standbyRewind, standby: true, begin: (*world).withoutRewind, strike: (*world).turnBack, decided: allowRewind},
 	{name: youngLost, begin: replaying, strike: (*world).loseYoung, key: dieYoung},
+	{name: unheardHeir, begin: (*world).quorumOrNone, strike: (*world).missTimelines, key: orderUnheard},
 	{name: copyNobody, strike: (*world).copyFromNobody},
 	{name: startedOld, begin: (*world).asynchronously, strike: (*world).startOld},
 	{name: startedFar, standby: true, strike: (*world).startFar},
