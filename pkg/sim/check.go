@@ -140,6 +140,7 @@ func (c *checker) acquired(n *node) {
 	}
 	s := n.server
 	c.led(n)
+	c.isTaken(s)
 	if !s.data {
 		c.violate("%s has taken the lock without data", n.name)
 		return

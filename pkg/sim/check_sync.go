@@ -27,6 +27,10 @@ type promised struct {
 
 // acknowledged: a client was told that its commit is done.
 func (c *checker) acknowledged(s *server, p position) {
+	if s.bare {
+		c.w.mark("acknowledged by who promises nothing")
+		return
+	}
 	c.w.marks["acknowledged"]++
 	i := slices.IndexFunc(c.acked, func(q position) bool { return q.branch == p.branch })
 	if i < 0 {
@@ -129,7 +133,7 @@ func (c *checker) configKey(raw []byte) {
 // begins: with synchronous replication a server that begins to write is the one that /sync names.
 func (c *checker) begins(s *server) {
 	c.dogWatches(s.n)
-	if !c.bound || c.w.paused || c.unnamed() {
+	if !c.bound || c.w.paused || c.unnamed() || s.bare {
 		return
 	}
 	if key := c.sync; key.Leader != s.n.name {

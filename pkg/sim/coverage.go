@@ -107,6 +107,5 @@ func called(e ast.Expr) string {
 
 // Unreached are the rules that no simulated run takes, and why; or so few (seldom) that a test can't count on it.
 var Unreached = map[string]string{
-	"clone-alone":       "the simulator has no backups to copy from without a leader",
-	"race-sync-primary": "needs an old primary that something else starts after another member has written /sync and died before its promotion. What such a server acknowledges is promised to nobody, see startedOld, which is asynchronous for that; in a synchronous run the checker could not tell its commits from those that must be kept. Case 'a primary that the key does not name' in pkg/ha/sync_test.go holds it",
+	"clone-alone": "the simulator has no backups to copy from without a leader",
 }

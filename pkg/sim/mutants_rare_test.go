@@ -105,6 +105,19 @@ var rareMutants = []rareMutant{
 	{mutant{"a server that was told to become a primary is left alone without the lock", twoPrimaries, func(o *agent.Options) {
 		o.Postgres = untold{o.Postgres}
 	}, cluster.SyncOff}, promotionHangs},
+	{mutant{"a primary takes the lock whatever /sync says", "begins to write, but /sync names", takesAnyway("race-sync-primary"), cluster.SyncOn}, startedBare},
+	{mutant{"a primary takes the lock whatever /history says", "begins to write, but /sync names", takesAnyway("race-old-primary"), cluster.SyncOn}, startedOld},
+}
+
+// takesAnyway has a running primary take the lock where a rule forbids it.
+func takesAnyway(name string) func(*agent.Options) {
+	return func(o *agent.Options) {
+		decide(o, nil, func(_ ha.Observation, d *ha.Decision) {
+			if rule(d) == name {
+				d.Action = ha.AcquireLeader{}
+			}
+		})
+	}
 }
 
 // untold never says that the server was told to become a primary.

@@ -27,6 +27,7 @@ var clusterHardships = []hardship{
 	{name: youngLost, begin: replaying, strike: (*world).loseYoung, key: dieYoung},
 	{name: unheardHeir, begin: (*world).quorumOrNone, strike: (*world).missTimelines, key: orderUnheard},
 	{name: copyNobody, strike: (*world).copyFromNobody},
-	{name: startedOld, begin: (*world).asynchronously, strike: (*world).startOld},
+	{name: startedOld, strike: (*world).startOld},
+	{name: startedBare, begin: (*world).synchronousOnly, strike: (*world).startBare},
 	{name: startedFar, standby: true, strike: (*world).startFar},
 }

@@ -11,9 +11,10 @@ import (
 // What strange hands do: to the key that says from whom to copy, and to a server that they start.
 
 const (
-	copyNobody = "the leader key is overwritten while a member has no data"
-	startedOld = "an old primary is started by something else"
-	startedFar = "an old primary is started by something else in a standby cluster"
+	copyNobody  = "the leader key is overwritten while a member has no data"
+	startedOld  = "an old primary is started by something else"
+	startedFar  = "an old primary is started by something else in a standby cluster"
+	startedBare = "an old primary is started by something else after another member was named in its place"
 )
 
 // copyFromNobody: a machine is replaced while the leader key holds a name that is nobody's.
@@ -35,7 +36,16 @@ func (w *world) copyFromNobody(n *node) bool {
 	return true
 }
 
-// asynchronously: what a server acknowledges that hathi has not started is not promised to anybody, see docs/safety.md.
+// isTaken: its member has taken the lead with a server that something else has started. It must be the one that /sync names,
+// and what it acknowledges from now on is promised.
+func (c *checker) isTaken(s *server) {
+	if s.bare {
+		s.bare = false
+		c.begins(s)
+	}
+}
+
+// asynchronously makes it an asynchronous cluster.
 func (w *world) asynchronously() {
 	w.doc.Mode, w.live, w.base.FailsafeMode = cluster.SyncOff, false, false
 	w.check.mode = w.doc
@@ -44,58 +54,81 @@ func (w *world) asynchronously() {
 // startOld: a primary dies, and another one takes over and dies with everybody else. Then the first machine comes back,
 // and starts PostgreSQL before it starts the agent. Nobody else is there who could write.
 func (w *world) startOld(*node) bool {
-	return w.active == 0 && !w.paused && w.check.healthy() == "" && w.replaceLeader(w.loseRest)
+	return w.inOrder() && w.replaceLeader(w.succeeds, func(old *node, x *cause) { w.loseRest(old, x, startedOld) })
 }
+
+// startBare: the one that takes over dies when /sync names it, or a moment later. /history does not tell of it then, or
+// only just.
+func (w *world) startBare(*node) bool {
+	return w.inOrder() && w.check.bound && w.replaceLeader(w.isNamed, func(old *node, x *cause) {
+		alive := between(w.rare, 0, 500*time.Millisecond) * time.Duration(w.rare.IntN(2))
+		w.after(alive, func() { w.loseRest(old, x, startedBare) })
+	})
+}
+
+func (w *world) inOrder() bool { return w.active == 0 && !w.paused && w.check.healthy() == "" }
 
 // startFar: the one that has taken over lives, and the cluster becomes a standby cluster before the first machine is back.
 func (w *world) startFar(*node) bool {
 	switch {
-	case w.active > 0 || w.paused || w.check.healthy() != "" || w.etcd.get(dcs.KeyConfig) == nil:
+	case !w.inOrder() || w.etcd.get(dcs.KeyConfig) == nil:
 		return false
 	case w.doc.Standby:
 		w.turn(false)
 		return false
 	}
-	return w.replaceLeader(func(old *node, x *cause) {
+	return w.replaceLeader(w.succeeds, func(old *node, x *cause) {
 		w.turn(true)
 		w.startLater(old, x, startedFar, 2*time.Second)
 	})
 }
 
-// replaceLeader switches the leader off; then is called when another one writes.
-func (w *world) replaceLeader(then func(old *node, x *cause)) bool {
+// replaceLeader switches the leader off; then is called when another one is ready to take its place.
+func (w *world) replaceLeader(ready func(old *node) bool, then func(old *node, x *cause)) bool {
 	old := w.leader()
 	old.switchOff()
 	w.plague(nil, "node down until it is started by something else", 5*time.Second, 5*time.Second, func() {})
 	w.active++
 	x := w.check.cause(nil)
-	var succeeded func()
-	succeeded = func() {
-		m := w.leader()
+	var look func()
+	look = func() {
 		switch {
 		case !w.faulty || !old.dead:
 			w.active--
 			w.check.over(x)
-		case m == nil || m == old || !m.server.acking || dcs.DecodeHistory([]byte(w.etcd.text(dcs.KeyHistory))).Timeline() != m.server.pos.branch.timeline:
-			w.after(200*time.Millisecond, succeeded)
+		case !ready(old):
+			w.after(glance, look)
 		default:
 			then(old, x)
 		}
 	}
-	succeeded()
+	look()
 	return true
 }
 
+// succeeds reports whether another leader writes, and has told so.
+func (w *world) succeeds(old *node) bool {
+	m := w.leader()
+	return m != nil && m != old && m.server.acking &&
+		dcs.DecodeHistory([]byte(w.etcd.text(dcs.KeyHistory))).Timeline() == m.server.pos.branch.timeline
+}
+
+// isNamed reports whether /sync names another leader.
+func (w *world) isNamed(old *node) bool {
+	m := w.node(w.check.sync.Leader)
+	return m != nil && m != old
+}
+
 // loseRest switches everybody else off until the old primary has been started for a while.
-func (w *world) loseRest(old *node, x *cause) {
+func (w *world) loseRest(old *node, x *cause, name string) {
 	ttl := w.slowest().TTL
 	for _, n := range w.nodes {
-		if n != old && !n.dead {
+		if n != old && !n.dead && w.faulty {
 			n.switchOff()
 			w.plague(n, "node down", ttl+15*time.Second, ttl+25*time.Second, n.bootIfDead)
 		}
 	}
-	w.startLater(old, x, startedOld, ttl+3*time.Second)
+	w.startLater(old, x, name, ttl+3*time.Second)
 }
 
 // startLater starts the server of an old primary, if nobody writes by then, and its agent a moment later. Until that agent has
@@ -108,6 +141,7 @@ func (w *world) startLater(old *node, x *cause, name string, d time.Duration) {
 			w.befalls(old, name)
 			w.rest(10 * time.Second)
 			s.start()
+			s.bare = true
 		}
 		w.after(between(w.rare, 400*time.Millisecond, 2*time.Second), func() {
 			old.bootIfDead()

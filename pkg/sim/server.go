@@ -53,6 +53,7 @@ type server struct {
 	slow    time.Duration // added to each step of what it receives
 	refused time.Duration // when pre_promote last said no
 	noStart time.Duration // until then no start works
+	bare    bool          // something else than hathi has started it, and it has not been taken over: it promises nothing
 	told    bool          // to become a primary, which it will be some time in this life, whatever its agent wants then
 
 	// What the controlling side makes of it.
@@ -172,7 +173,7 @@ func (s *server) ready() {
 // ended: the postmaster is gone.
 func (s *server) ended(control string) {
 	s.life++
-	s.phase, s.primary, s.frozen, s.connected, s.control, s.told = phaseDown, false, false, false, control, false
+	s.phase, s.primary, s.frozen, s.connected, s.control, s.told, s.bare = phaseDown, false, false, false, control, false, false
 	s.changed()
 	s.w.guards(s.n)
 	s.n.serverChanged()
