@@ -47,6 +47,7 @@ func (i *Instance) forgetTold() {
 	i.told = ""
 	i.mu.Unlock()
 	if err := clearMark(promotingMark(i.config().DataDir)); err != nil {
-		i.log.Warn("a promotion has ended", "error", err) // the postmaster is a primary as long as it lives
+		// It does no harm: the postmaster that it names is a primary as long as it lives.
+		i.log.Warn("could not remove the mark of a promotion that has ended", "file", promotingMark(i.config().DataDir), "error", err)
 	}
 }
