@@ -51,6 +51,8 @@ type Options struct {
 	Meter    Meter // nil: nothing is counted
 	// Wake asks for a turn of the loop now. It may be called from any goroutine and must not block.
 	Wake func()
+	// WakeKeeper asks for a call of Keep now, in the same way.
+	WakeKeeper func()
 	// Decide is ha.Decide if nil; the simulator plants mistakes here.
 	Decide func(ha.Observation) ha.Decision
 	// AnswerFailsafe is ha.AnswerFailsafe if nil; the same.
@@ -197,11 +199,12 @@ func (a *Agent) setProof(p proof) {
 }
 
 // Run turns the loop and keeps the lease until the agent has ended or ctx does. Changes of etcd, of the
-// server, jobs and requests wake it; without any it turns every loop_wait.
-func (a *Agent) Run(ctx context.Context, woken <-chan struct{}) string {
+// server, jobs and requests wake it; without any it turns every loop_wait. The channels receive what Wake and WakeKeeper
+// ask for.
+func (a *Agent) Run(ctx context.Context, woken, keeperWoken <-chan struct{}) string {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go a.keepForever(ctx)
+	go a.keepForever(ctx, keeperWoken)
 	for ctx.Err() == nil {
 		next := a.Turn(ctx)
 		if message, ended := a.Ended(); ended {
@@ -229,11 +232,12 @@ func (a *Agent) rest(ctx context.Context, woken <-chan struct{}, next clock.Inst
 	}
 }
 
-func (a *Agent) keepForever(ctx context.Context) {
+func (a *Agent) keepForever(ctx context.Context, woken <-chan struct{}) {
 	for ctx.Err() == nil {
 		timer := clock.NewTimer(max(0, a.Keep(ctx).Sub(a.o.Clock.Now())))
 		select {
 		case <-ctx.Done():
+		case <-woken:
 		case <-timer.C:
 		}
 		timer.Stop()

@@ -28,6 +28,9 @@ func (a *Agent) adopt(ctx context.Context, view *cluster.View) {
 		a.ttl = settings
 		a.mu.Unlock()
 		a.o.Store.SetTimeouts(settings.RetryTimeout)
+		// The keeper may be resting until a renewal that was due by a longer loop_wait. A lease of the new ttl, which is
+		// what this member takes the lock with from now on, could end before that.
+		a.o.WakeKeeper()
 	}
 	if a.o.Configure != nil {
 		a.configure(ctx, view)

@@ -30,7 +30,7 @@ func receiver(t *testing.T) (*Agent, *clock.Fake) {
 	settings := cluster.DefaultSettings()
 	settings.FailsafeMode = true
 	a := New(Options{
-		Name: "a", Clock: c, Log: slog.New(slog.DiscardHandler), Wake: func() {},
+		Name: "a", Clock: c, Log: slog.New(slog.DiscardHandler), Wake: func() {}, WakeKeeper: func() {},
 		Store:    view{v: &cluster.View{Leader: cluster.Leader{Present: true, Name: "b"}}},
 		Settings: func(*cluster.View) cluster.Settings { return settings },
 	})

@@ -51,7 +51,7 @@ func keeping(t *testing.T) (*Agent, *leaseStore, *extended, *clock.Fake) {
 	}
 	g := &extended{}
 	a := New(Options{
-		Name: "a", Clock: c, Log: slog.New(slog.DiscardHandler), Wake: func() {}, Store: s, Guard: g,
+		Name: "a", Clock: c, Log: slog.New(slog.DiscardHandler), Wake: func() {}, WakeKeeper: func() {}, Store: s, Guard: g,
 		Settings: func(*cluster.View) cluster.Settings { return cluster.DefaultSettings() },
 	})
 	if err := a.renew(t.Context(), a.settings); err != nil {
@@ -111,6 +111,27 @@ func TestKeep(t *testing.T) {
 	clk.Advance(stuckAfter(a.settings) - 20*time.Second + 1)
 	if a.Keep(t.Context()); s.asked != 3 {
 		t.Error("renewed although the loop has not ended a turn for so long")
+	}
+}
+
+// TestKeeperWoken: new settings reach a keeper that rests for a loop_wait from before.
+func TestKeeperWoken(t *testing.T) {
+	a, s, _, clk := keeping(t)
+	woken := 0
+	a.o.WakeKeeper = func() { woken++ }
+	a.Keep(t.Context())
+	asked, faster := s.asked, a.settings
+	faster.TTL, faster.LoopWait, faster.RetryTimeout = 6*time.Second, 2*time.Second, 2*time.Second
+	a.o.Settings = func(*cluster.View) cluster.Settings { return faster }
+	clk.Advance(3 * time.Second)
+	if a.adopt(t.Context(), &cluster.View{}); woken != 1 {
+		t.Errorf("the keeper was woken %d times by other settings", woken)
+	}
+	if a.Keep(t.Context()); s.asked != asked+1 {
+		t.Error("the renewal that is due by the new settings was not made")
+	}
+	if a.adopt(t.Context(), &cluster.View{}); woken != 1 {
+		t.Error("the keeper was woken by the same settings")
 	}
 }
 

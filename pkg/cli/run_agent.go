@@ -28,18 +28,19 @@ import (
 
 // nodeAgent is the agent of a node with everything that it is wired to.
 type nodeAgent struct {
-	path   string
-	log    *slog.Logger
-	logs   *hathilog.Log
-	pg     *postgres.Instance
-	client *etcd.Client
-	store  *etcd.Session
-	peers  *api.Client
-	server *api.Server
-	open   openAPI
-	agent  *agent.Agent
-	woken  chan struct{}
-	meter  *metrics.Meter
+	path        string
+	log         *slog.Logger
+	logs        *hathilog.Log
+	pg          *postgres.Instance
+	client      *etcd.Client
+	store       *etcd.Session
+	peers       *api.Client
+	server      *api.Server
+	open        openAPI
+	agent       *agent.Agent
+	woken       chan struct{}
+	keeperWoken chan struct{}
+	meter       *metrics.Meter
 
 	mu       sync.Mutex
 	stopping bool // asked to end, perhaps before there was an agent
@@ -56,7 +57,7 @@ func runAgent(ctx context.Context, path string, logs *hathilog.Log, cfg *config.
 	// The agent lives beside a database that needs the memory more; a smaller heap costs it next to nothing.
 	debug.SetGCPercent(30)
 	log := logs.Logger
-	n := &nodeAgent{path: path, log: log, logs: logs, local: cfg, woken: make(chan struct{}, 1), meter: metrics.New()}
+	n := &nodeAgent{path: path, log: log, logs: logs, local: cfg, woken: make(chan struct{}, 1), keeperWoken: make(chan struct{}, 1), meter: metrics.New()}
 	starting, cancel := context.WithCancel(ctx)
 	defer n.listen(cancel)()
 	n.startDynamic()
@@ -152,7 +153,7 @@ func (n *nodeAgent) use(a *agent.Agent) {
 
 // run turns the loop until the agent has ended.
 func (n *nodeAgent) run(ctx context.Context) error {
-	if message := n.agent.Run(ctx, n.woken); message != "" {
+	if message := n.agent.Run(ctx, n.woken, n.keeperWoken); message != "" {
 		return errors.New(message)
 	}
 	return nil
@@ -167,12 +168,15 @@ func (n *nodeAgent) options(e config.Effective, guard agent.Guard) agent.Options
 		QuietHeartbeat: p.QuietHeartbeat,
 		InitialConfig:  n.initialConfig, Settings: n.settings, Configure: n.configure, Reload: n.reload, Watchdog: n.watchdog,
 		Store: n.store, Postgres: n.pg, Peers: n.peers, Guard: guard, Clock: clock.System{}, Runtime: goroutines{}, Log: n.log, Meter: n.meter,
-		Wake: func() {
-			select {
-			case n.woken <- struct{}{}:
-			default: // it is awake already
-			}
-		},
+		Wake: func() { wake(n.woken) }, WakeKeeper: func() { wake(n.keeperWoken) },
+	}
+}
+
+// wake sends to a channel that has room for one.
+func wake(woken chan<- struct{}) {
+	select {
+	case woken <- struct{}{}:
+	default: // it is awake already
 	}
 }
 

@@ -48,15 +48,45 @@ type runner struct {
 	guard *client
 	// patroni is the model of Patroni; nil: it is an agent of hathi.
 	patroni *patroni
-	woken   bool
-	rest    *waiter // the loop waits here; nil while it turns
+	looper  rest // of the loop
+	keeper  rest // of what renews the lease
+}
+
+// rest is where a loop waits between two turns.
+type rest struct {
+	w     *world
+	woken bool    // since the turn began
+	at    *waiter // nil while it turns
+}
+
+// until waits for a time, or less if it is woken, and not at all if it was woken since begin.
+func (r *rest) until(left time.Duration) {
+	if left <= 0 || r.woken {
+		return
+	}
+	r.at = r.w.newWaiter()
+	r.at.limit(left)
+	r.at.wait()
+	r.at = nil
+}
+
+func (r *rest) begin() { r.woken = false }
+
+func (r *rest) wake() {
+	r.woken = true
+	if at := r.at; at != nil && !at.fired {
+		if at.timer != nil {
+			at.timer.dead = true
+		}
+		r.w.after(r.w.between(0, 500*time.Microsecond), at.fire)
+	}
 }
 
 // startAgent begins a new life of the agent, which remembers nothing.
 func (n *node) startAgent() {
 	n.life++
 	p := &process{s: n.w.sched, name: n.name}
-	r := &runner{n: n, p: p, began: n.w.now, guard: &client{n: n}}
+	r := &runner{n: n, p: p, began: n.w.now, guard: &client{n: n}, looper: rest{w: n.w}, keeper: rest{w: n.w}}
 	n.agent, n.store = r, newStore(n, p)
 	if n.patroni {
 		n.startPatroni(r)
@@ -67,7 +97,7 @@ func (n *node) startAgent() {
 		ConnURL: n.connURL(), APIURL: n.apiURL(),
 		InitialConfig: func() []byte { return n.w.doc.text() }, Settings: n.w.settings,
 		Store: n.store, Postgres: &postgres{s: n.server}, Peers: &peers{n: n}, Guard: r.guard,
-		Clock: n.clock, Runtime: r, Log: slog.New(&handler{n: n}), Wake: r.wake, Decide: ha.Decide,
+		Clock: n.clock, Runtime: r, Log: slog.New(&handler{n: n}), Wake: r.wake, WakeKeeper: r.keeper.wake, Decide: ha.Decide,
 		Reload: func(context.Context) error {
 			r.agent.Publish(agent.Published{Tags: n.tags, ConnURL: n.connURL(), APIURL: n.apiURL(), QuietHeartbeat: true})
 			return nil
@@ -98,27 +128,21 @@ func (n *node) apiURL() string  { return "http://" + n.name + ":8008/patroni" }
 func (r *runner) loop() {
 	ctx := context.Background()
 	for {
-		r.woken = false
+		r.looper.begin()
 		next := r.agent.Turn(ctx)
 		if message, ended := r.agent.Ended(); ended {
 			r.n.agentEnded(message)
 			return
 		}
-		left := r.n.clock.when(next) - r.n.w.now
-		if left <= 0 || r.woken {
-			continue
-		}
-		r.rest = r.n.w.newWaiter()
-		r.rest.limit(left)
-		r.rest.wait()
-		r.rest = nil
+		r.looper.until(r.n.clock.when(next) - r.n.w.now)
 	}
 }
 
 func (r *runner) keep() {
 	for {
+		r.keeper.begin()
 		next := r.agent.Keep(context.Background())
-		r.n.w.sleep(max(time.Millisecond, r.n.clock.when(next)-r.n.w.now))
+		r.keeper.until(max(time.Millisecond, r.n.clock.when(next)-r.n.w.now))
 	}
 }
 
@@ -127,13 +151,7 @@ func (r *runner) wake() {
 	if r.patroni != nil && !r.patroni.news() {
 		return
 	}
-	r.woken = true
-	if rest := r.rest; rest != nil && !rest.fired {
-		if rest.timer != nil {
-			rest.timer.dead = true
-		}
-		r.n.w.after(r.n.w.between(0, 500*time.Microsecond), rest.fire)
-	}
+	r.looper.wake()
 }
 
 // Go implements agent.Runtime.

@@ -95,7 +95,8 @@ func (a *patroni) loop() {
 		a.sleep(time.Second)
 	}
 	for {
-		a.r.woken, a.renewed = false, false
+		a.r.looper.begin()
+		a.renewed = false
 		start := a.now()
 		if a.stopping {
 			a.shutdown()
@@ -106,14 +107,7 @@ func (a *patroni) loop() {
 		if a.view != nil && a.view.Locked() && !a.mine() {
 			wait += 500 * time.Millisecond
 		}
-		left := a.n.clock.when(start.Add(wait)) - a.w.now
-		if left <= 0 || a.r.woken {
-			continue
-		}
-		a.r.rest = a.w.newWaiter()
-		a.r.rest.limit(left)
-		a.r.rest.wait()
-		a.r.rest = nil
+		a.r.looper.until(a.n.clock.when(start.Add(wait)) - a.w.now)
 	}
 }
 
