@@ -12,7 +12,7 @@ import (
 
 // race is 9.1.
 func (a *patroni) race() (string, error) {
-	if !a.eligible() {
+	if !a.eligible() || a.overtaken() {
 		return a.notEligible()
 	}
 	won, err := a.acquire()

@@ -74,6 +74,7 @@ func TestPatroniWeakness(t *testing.T) {
 		{weakCopy, twoPrimaries, true, off},
 		{weakAccept, "lets", true, off},
 		{weakUnlisted, twoPrimaries, true, off},
+		{weakOvertaken, lost, true, cluster.SyncQuorum},
 		{weakReplay, lost, true, cluster.SyncQuorum},
 		{weakTakeOver, lost, true, cluster.SyncQuorum},
 		{weakCandidate, lost, true, cluster.SyncQuorum},

@@ -33,6 +33,8 @@ const (
 	weakAccept = "a member that is being promoted accepts"
 	// weakUnlisted: a request that is pending lets a member stand for the lock that /failsafe does not list.
 	weakUnlisted = "a request makes up for not being listed"
+	// weakOvertaken: the lock is taken by what /sync was when the race began; a whole reign may have been since.
+	weakOvertaken = "a reign in between is not seen"
 	// weakReplay: a standby of Patroni that has just started shows less than it has, and gives its vote by that.
 	weakReplay = "a position is believed while WAL is replayed"
 )
@@ -70,6 +72,13 @@ func (a *patroni) namesake() bool {
 		return false
 	}
 	return own[len(own)-1].LSN != known[len(known)-1].LSN
+}
+
+// overtaken reports whether /sync has changed since the member looked at it, which Patroni does not compare when it takes
+// the lock.
+func (a *patroni) overtaken() bool {
+	kv := a.w.etcd.get(dcs.KeySync)
+	return kv != nil && kv.ModRevision != a.view.Sync.Revision && !a.w.weak(weakOvertaken)
 }
 
 // pending reports whether somebody waits for a change of the leader.
