@@ -70,8 +70,7 @@ type Agent struct {
 	peers      map[string]ha.Peer
 	first      bool // no turn has been made yet
 	configured configured
-	lastRule   string
-	repeats    int
+	repeats    map[string]int // how often each rule has acted since there was last nothing to do
 	lastLine   string
 	lastSlots  cluster.SlotPlan // the last that was carried out
 	conflicts  []string         // of the names of slots, as last said
@@ -130,7 +129,7 @@ func New(o Options) *Agent {
 		// Before the first view those that were last known here count: an agent that is started while etcd is away
 		// has to give a primary up in the time that the lease of the agent before it still has.
 		o: o, settings: o.Settings(&cluster.View{}), first: true,
-		peers: map[string]ha.Peer{}, updated: make(chan struct{}),
+		peers: map[string]ha.Peer{}, repeats: map[string]int{}, updated: make(chan struct{}),
 	}
 	a.ttl = a.settings
 	o.Store.SetTimeouts(a.settings.RetryTimeout)

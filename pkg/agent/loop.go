@@ -37,7 +37,8 @@ func (a *Agent) Turn(ctx context.Context) clock.Instant {
 }
 
 // nextTurn: after an action the world is looked at again at once. The same action again and again means
-// that it does not achieve anything; then the pauses grow, up to loop_wait, until something changes.
+// that it does not achieve anything, also if others, which undo it, take turns with it; then the pauses grow, up to
+// loop_wait, until there is nothing to do for once.
 func (a *Agent) nextTurn(now clock.Instant, d ha.Decision, again bool) clock.Instant {
 	next := now.Add(a.settings.LoopWait)
 	if d.WakeAt != 0 {
@@ -47,19 +48,15 @@ func (a *Agent) nextTurn(now clock.Instant, d ha.Decision, again bool) clock.Ins
 		next = min(next, at)
 	}
 	if !again {
-		a.repeats = 0
+		clear(a.repeats)
 		return max(next, now.Add(time.Millisecond))
 	}
 	rule := ruleOf(d)
-	if rule != a.lastRule {
-		a.repeats = 0
-	}
-	a.lastRule = rule
-	a.repeats++
-	if a.repeats <= 2 {
+	a.repeats[rule]++
+	if a.repeats[rule] <= 2 {
 		return now
 	}
-	return now.Add(min(50*time.Millisecond<<min(a.repeats-3, 10), a.settings.LoopWait))
+	return now.Add(min(50*time.Millisecond<<min(a.repeats[rule]-3, 10), a.settings.LoopWait))
 }
 
 func ruleOf(d ha.Decision) string {

@@ -72,8 +72,10 @@ type Document struct {
 type Leader struct {
 	Present  bool
 	Name     string
-	Revision int64 // mod_revision
-	Lease    int64
+	Revision int64 // mod_revision; it changes when the key is moved to another lease
+	// Created is the create_revision, and tells reigns apart: who wins the lock creates the key, who renews it does not.
+	Created int64
+	Lease   int64
 }
 
 // Status is the /status key.

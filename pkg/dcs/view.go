@@ -93,7 +93,9 @@ func (d *Decoder) key(v *cluster.View, kv KV) {
 	case KeyConfig:
 		v.Config = cluster.Document{Present: true, Raw: kv.Value, Revision: kv.ModRevision}
 	case KeyLeader:
-		v.Leader = cluster.Leader{Present: true, Name: string(kv.Value), Revision: kv.ModRevision, Lease: kv.Lease}
+		v.Leader = cluster.Leader{
+			Present: true, Name: string(kv.Value), Revision: kv.ModRevision, Created: kv.CreateRevision, Lease: kv.Lease,
+		}
 	case KeyStatus:
 		v.Status = d.status.of(kv.Value, DecodeStatus)
 		v.Status.Revision = kv.ModRevision

@@ -10,7 +10,7 @@ import (
 
 func TestDecodeView(t *testing.T) {
 	v := dcs.DecodeView(42, []dcs.KV{
-		{Key: "leader", Value: []byte("db1"), ModRevision: 7, Lease: 99},
+		{Key: "leader", Value: []byte("db1"), ModRevision: 7, CreateRevision: 5, Lease: 99},
 		{Key: "members/db2", Value: dcs.EncodeMember(replica), Lease: 100},
 		{Key: "members/db1", Value: []byte("garbage"), Lease: 99},
 		{Key: "members/a/b", Value: []byte("{}")},
@@ -25,7 +25,7 @@ func TestDecodeView(t *testing.T) {
 		{Key: "history", Value: []byte(`[]`)},
 		{Key: "failsafe", Value: []byte(`{"db1":"u"}`)},
 	})
-	if v.Revision != 42 || v.Leader.Name != "db1" || v.Leader.Revision != 7 || v.Leader.Lease != 99 {
+	if v.Revision != 42 || v.Leader.Name != "db1" || v.Leader.Revision != 7 || v.Leader.Created != 5 || v.Leader.Lease != 99 {
 		t.Errorf("leader: %+v at %d", v.Leader, v.Revision)
 	}
 	if len(v.Members) != 2 || v.Members[0].Name != "db1" || v.Members[1].State != "running" || v.Members[1].Lease != 100 {

@@ -38,7 +38,7 @@ func see(changes ...change) Observation {
 		Revision:   10,
 		Initialize: cluster.Initialize{Present: true, Value: systemID, Revision: 2},
 		Config:     cluster.Document{Present: true, Raw: []byte("{}"), Revision: 3},
-		Leader:     cluster.Leader{Present: true, Name: "a", Revision: 4, Lease: 1},
+		Leader:     cluster.Leader{Present: true, Name: "a", Revision: 4, Created: 4, Lease: 1},
 		Members: []cluster.Member{
 			member("a", cluster.RolePrimary), member("b", cluster.RoleReplica), member("c", cluster.RoleReplica),
 		},

@@ -1,6 +1,10 @@
 package ha
 
-import "github.com/hathi-ha/hathi/pkg/cluster"
+import (
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+)
 
 // Decide says what a member does next. It is total: every observation, however odd, has a decision. The
 // rules are asked in order and the first that has something to say is followed, so the order is part of
@@ -9,6 +13,14 @@ import "github.com/hathi-ha/hathi/pkg/cluster"
 // Source: the situations are those of Patroni 4.1, ha.py, _run_cycle; where a rule differs on purpose its
 // comment says so.
 func Decide(o Observation) Decision {
+	d := decide(o)
+	if d.WakeAt != 0 && d.WakeAt <= o.Now {
+		d.WakeAt = o.Now.Add(time.Second) // a rule is mistaken about what it waits for; nobody may turn without a pause for that
+	}
+	return d
+}
+
+func decide(o Observation) Decision {
 	for _, rule := range []func(*Observation) *Decision{
 		ruleJob,          // something runs beside the loop
 		ruleFirstView,    // nothing is known yet

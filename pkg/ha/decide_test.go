@@ -29,6 +29,9 @@ func decides(t *testing.T, cases []decideCase) {
 			if !reflect.DeepEqual(d.Action, c.want) {
 				t.Errorf("decided %T%+v because %v\nwant %T%+v", d.Action, d.Action, d.Reasons, c.want, c.want)
 			}
+			if at := decide(o).WakeAt; at != 0 && at <= o.Now {
+				t.Errorf("wants to be woken %s ago", o.Now.Sub(at))
+			}
 			if line := d.Line(o.Settings.Pause); !strings.Contains(line, c.line) {
 				t.Errorf("says %q\nwant %q in it", line, c.line)
 			}
@@ -271,6 +274,9 @@ func lostBranch(o *Observation) {
 	o.Server.Timeline, o.Server.ReceiveLSN = 3, 9<<20
 	o.Store.View.Status.Optime = 3 << 20
 }
+
+// farBehind: the last leader wrote more than maximum_lag_on_failover after what this member has.
+func farBehind(o *Observation) { o.Store.View.Status.Optime = 9 << 20 }
 
 func noStart(o *Observation) { o.Settings.PrimaryStartTimeout = 0 }
 

@@ -13,8 +13,18 @@ func handedOver(o *Observation) { o.Memory.HandedOver, o.Memory.Rewind = true, R
 
 func refusedChange(o *Observation) { o.Memory.RefusedRequest = 20 }
 
-// won: the leader key is younger than the request.
-func won(o *Observation) { o.Store.View.Leader.Revision = 21 }
+// won: the leader key was created after the request.
+func won(o *Observation) { o.Store.View.Leader.Revision, o.Store.View.Leader.Created = 21, 21 }
+
+// leasedAnew: the leader key was put on another lease since the request, as an agent does that was restarted, or whose ttl
+// was changed.
+func leasedAnew(o *Observation) { o.Store.View.Leader.Revision = 21 }
+
+// firstView: the agent has just begun.
+func firstView(o *Observation) { o.Store.View = nil }
+
+// foreign: the data directory is of another cluster.
+func foreign(o *Observation) { o.Server.SystemID = "7000000000000000009" }
 
 func scheduledFor(leader string, left time.Duration) change {
 	return func(o *Observation) {
@@ -47,6 +57,12 @@ func TestPause(t *testing.T) {
 		{"a scheduled one stays as it is", []change{paused, scheduledFor("a", -time.Hour)}, Wait{}, "PAUSE: no action"},
 		{"nobody is named, nobody leads", []change{orphan, paused, request("b", "")}, Wait{}, "PAUSE: no action. I am (a)"},
 		{"data of another cluster is left alone", []change{replica, paused, func(o *Observation) { o.Server.SystemID = "7000000000000000009" }}, Wait{}, "PAUSE: no action"},
+		{"who was named takes the lock", []change{orphan, paused, request("b", "a"), answers("b", 0, unreachable), answers("c", 1000)}, AcquireLeader{}, "PAUSE: promoted self"},
+		{"a primary that knows nothing yet while etcd is away", []change{paused, lost(time.Hour), firstView}, Wait{}, "PAUSE: waiting on etcd"},
+		{"but not if it lacks too much of a leader that did not hand over", []change{orphan, paused, request("b", "a"), farBehind, answers("b", 0, unreachable), answers("c", 9<<20)}, Wait{}, "i am not the healthiest node"},
+		{"nor on an old timeline", []change{orphan, paused, request("b", "a"), func(o *Observation) { o.Settings.CheckTimeline, o.Server.Timeline = true, 1 }, answers("b", 0, unreachable), answers("c", 1000)}, Wait{}, "i am not the healthiest node"},
+		{"unless it is ordered", []change{orphan, paused, request("", "a"), farBehind, answers("b", 0, unreachable), answers("c", 9<<20)}, AcquireLeader{}, "promoted self"},
+		{"nor with data of another cluster, ordered or not", []change{orphan, paused, request("", "a"), foreign, answers("b", 0, unreachable), answers("c", 1000)}, Wait{}, "PAUSE: no action. I am (a)"},
 		{"a leader with data of another cluster", []change{paused, func(o *Observation) { o.Server.SystemID = "7000000000000000009" }}, ReleaseLeader{}, "due to the system ID mismatch"},
 	})
 }
@@ -56,6 +72,9 @@ func TestRequests(t *testing.T) {
 	decides(t, []decideCase{
 		{"it is cleared by who has won", []change{request("b", "a"), won}, ClearFailover{Revision: 20}, "Cleaning up failover key after acquiring leader lock..."},
 		{"so is one for later", []change{scheduledFor("b", time.Hour), won}, ClearFailover{Revision: 20}, "Cleaning up failover key after acquiring leader lock..."},
+		{"one for later outlives the lease", []change{scheduledFor("a", time.Hour), leasedAnew}, Wait{}, "no action"},
+		{"and is done in time", []change{scheduledFor("a", -time.Second), leasedAnew, answers("b", 1000)}, Demote{Mode: DemoteGraceful}, "switchover: demoting myself"},
+		{"one for now outlives the lease", []change{request("a", "b"), leasedAnew, answers("b", 1000)}, Demote{Mode: DemoteGraceful}, "switchover: demoting myself"},
 		{"one for later that names another leader waits for its time", []change{scheduledFor("x", time.Hour)}, Wait{}, "no action"},
 		{"and is refused then", []change{scheduledFor("x", -time.Second)}, ClearFailover{Revision: 20}, "leader name does not match: x != a"},
 		{"a restart while nobody leads", []change{orphan, restartAsked, func(o *Observation) { o.Self.Tags = cluster.Tags{"nofailover": true} }}, Restart{}, "restart requested"},

@@ -90,7 +90,7 @@ func ruleFirstView(o *Observation) *Decision {
 			"demoting self because DCS is not accessible and I was a leader")
 	}
 	d := wait("first-view", "waiting on etcd")
-	if o.MayWrite() && o.Store.FailingSince != 0 {
+	if o.MayWrite() && o.Store.FailingSince != 0 && !o.paused() {
 		d.until(o.Store.FailingSince.Add(o.Settings.RetryTimeout))
 	}
 	return d

@@ -132,7 +132,7 @@ func leaderRequest(o *Observation) *Decision {
 	drop := func(rule, format string, args ...any) *Decision {
 		return act(ClearFailover{Revision: req.Revision}, rule, format, args...)
 	}
-	if req.Revision < o.Store.View.Leader.Revision {
+	if req.Revision < o.Store.View.Leader.Created {
 		return drop("request-done", "Cleaning up failover key after acquiring leader lock...") // it is about the reign before
 	}
 	if !req.ScheduledAt.IsZero() {

@@ -2,6 +2,7 @@ package ha
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
@@ -55,22 +56,52 @@ func race(o *Observation) *Decision {
 // racePaused: in pause only a running primary takes the lock, or a replica that was named.
 func racePaused(o *Observation) *Decision {
 	req := o.Store.View.Failover
-	_, refused := promotionRefused(o)
+	rest := wait("race-paused", "no action. I am (%s)", o.Self.Name)
 	switch {
 	case o.Server.IsPrimary() && identityFits(o):
 		return act(AcquireLeader{}, "race-paused-primary", "acquired session lock as a leader")
-	case req.Candidate == o.Self.Name && req.ScheduledAt.IsZero() && !o.Self.Tags.NoFailover() && !refused:
-		if d := syncStand(o); d != nil {
-			return d
-		}
-		if d := primaryAlive(o); d != nil {
-			return d
-		}
-		return act(AcquireLeader{}, "race-paused-candidate", "promoted self to leader by acquiring session lock")
 	case o.Server.IsPrimary():
-		return wait("race-paused", "continue to run as primary without lock")
+		return wait("race-paused", "continue to run as primary without lock").
+			because("race-paused", "its data are of another cluster: %s != %s", o.Store.View.Initialize.SystemID(), o.Server.SystemID)
+	case !req.Pending():
+		return rest
 	}
-	return wait("race-paused", "no action. I am (%s)", o.Self.Name)
+	if why := notInPause(o, req); why != "" {
+		return rest.because("race-paused", "%s: %s", req.Action(), why)
+	}
+	if req.Leader != "" { // else it is an order
+		if d := fallsShort(o); d != nil {
+			return d
+		}
+	}
+	if d := syncStand(o); d != nil {
+		return d
+	}
+	if d := primaryAlive(o); d != nil {
+		return d
+	}
+	return act(AcquireLeader{}, "race-paused-candidate", "promoted self to leader by acquiring session lock")
+}
+
+// notInPause says why a request does not make this replica the leader while the cluster is paused and nobody leads; nothing
+// if it may.
+func notInPause(o *Observation, req cluster.FailoverRequest) string {
+	_, refused := promotionRefused(o)
+	switch {
+	case req.Candidate == "":
+		return "possible only to a specific candidate in a paused state"
+	case req.Candidate != o.Self.Name:
+		return fmt.Sprintf("to %s, i am %s", req.Candidate, o.Self.Name)
+	case !req.ScheduledAt.IsZero():
+		return "scheduled, which counts for nothing in a paused state"
+	case o.Self.Tags.NoFailover():
+		return "I am not allowed to promote"
+	case refused:
+		return "the pre-promote script has failed, or the promotion did not end"
+	case !identityFits(o): // it would have to give the lock back at once
+		return fmt.Sprintf("my data are of another cluster: %s != %s", o.Store.View.Initialize.SystemID(), o.Server.SystemID)
+	}
+	return ""
 }
 
 // primaryAlive: in pause, or until it hears that the key was removed by hand, a primary may go on without the lock, and
@@ -117,8 +148,7 @@ func raceRequest(o *Observation) *Decision {
 	req, view := o.Store.View.Failover, o.Store.View
 	// Who was named for a planned change takes the lock at once, unless the old leader did not get to hand over
 	// and this member lacks what it had: Patroni looks at nothing here. A manual failover is an order.
-	lags := tooFarBehind(o, here(o)) || oldTimeline(o, o.Server.Timeline)
-	if req.Candidate == o.Self.Name && (req.Leader == "" || !lags) && !void(o) {
+	if req.Candidate == o.Self.Name && (req.Leader == "" || fallsShort(o) == nil) && !void(o) {
 		if d := syncStand(o); d != nil {
 			if _, waits := d.Action.(Wait); waits && overdue(o) {
 				return voided(req) // it lacks a commit, and members that run Patroni wait for it all the same
@@ -155,6 +185,7 @@ func raceRequest(o *Observation) *Decision {
 			return question
 		case len(names) > 0:
 			return wait("race-was-asked-to-go", "following a different leader because i am not the healthiest node").
+				because("race-was-asked-to-go", "%s: from %s, which others can take over from: %s", req.Action(), o.Self.Name, strings.Join(names, ", ")).
 				until(o.Now.Add(raceRetry))
 		}
 	}
@@ -203,15 +234,11 @@ func raceSet(o *Observation) []cluster.Member {
 // raceHealthiest takes the lock if nobody who can be reached is better placed. Several members may pass;
 // then the key, which only one can create, decides.
 func raceHealthiest(o *Observation, others []cluster.Member) *Decision {
-	mine := known(o, here(o))
-	switch {
-	case mine == 0:
+	if known(o, here(o)) == 0 {
 		return standBack(o, "race-no-position", "my own WAL position is unknown")
-	case tooFarBehind(o, here(o)):
-		return standBack(o, "race-lag", "My wal position exceeds maximum replication lag")
-	case oldTimeline(o, o.Server.Timeline):
-		return standBack(o, "race-timeline", "My timeline %d is behind last known cluster timeline %d",
-			o.Server.Timeline, o.Store.View.History.Timeline())
+	}
+	if d := fallsShort(o); d != nil {
+		return d
 	}
 	if d := syncStand(o); d != nil {
 		return d
@@ -234,6 +261,18 @@ func raceHealthiest(o *Observation, others []cluster.Member) *Decision {
 		}
 	}
 	return act(AcquireLeader{}, "race-won", "promoted self to leader by acquiring session lock")
+}
+
+// fallsShort keeps a member from the lock that lacks too much of what the last leader had; nothing if it may go for it.
+func fallsShort(o *Observation) *Decision {
+	switch {
+	case tooFarBehind(o, here(o)):
+		return standBack(o, "race-lag", "My wal position exceeds maximum replication lag")
+	case oldTimeline(o, o.Server.Timeline):
+		return standBack(o, "race-timeline", "My timeline %d is behind last known cluster timeline %d",
+			o.Server.Timeline, o.Store.View.History.Timeline())
+	}
+	return nil
 }
 
 // outranked says by which rule, and in which words, another member is better placed than this one; nothing if

@@ -105,6 +105,9 @@ func (c *checker) key(kv dcs.KV, deleted bool) {
 		if deleted {
 			c.vacated()
 		}
+		if !deleted {
+			c.leased(kv)
+		}
 		if !deleted && kv.CreateRevision == kv.ModRevision {
 			c.acquired(c.w.node(string(kv.Value)))
 			if c.w.base.FailsafeMode && c.w.faulty {
@@ -119,7 +122,9 @@ func (c *checker) key(kv dcs.KV, deleted bool) {
 		req := cluster.FailoverRequest{}
 		if !deleted {
 			req = dcs.DecodeFailover(kv.Value)
+			req.Revision = kv.ModRevision
 		}
+		c.kept(req)
 		c.asked(req)
 		if req.Pending() {
 			c.request, c.requestAt = req, c.w.now
@@ -224,19 +229,54 @@ func (c *checker) healthy() string {
 	return c.slots(leader)
 }
 
-// repeated is how often an agent has done the same, one time after the other.
+// repeated is what an agent has done within the present second.
 type repeated struct {
-	rule  string
-	times int
 	since time.Duration
+	turns int
+	acts  map[string]int // by rule
 }
 
-// again: no agent does the same over and over without a pause. Each time costs somebody a question or a write.
-func (c *checker) again(n *node, rule string) {
-	if r := &n.repeated; r.rule != rule || c.w.now-r.since > time.Second {
-		*r = repeated{rule: rule, since: c.w.now}
+// Within a second no agent does the same more often than that, whatever it does in between, and none turns more often.
+const (
+	mostActs  = 20
+	mostTurns = 80
+)
+
+// again: no agent does the same over and over without a pause, nor looks over and over and does nothing. Each time costs
+// somebody a question or a write, and the server a query at least.
+func (c *checker) again(n *node, rule string, acts bool) {
+	r := &n.repeated
+	if r.acts == nil || c.w.now-r.since > time.Second {
+		*r = repeated{since: c.w.now, acts: map[string]int{}}
 	}
-	if n.times++; n.times > 20 {
-		c.violate("%s decides %s %d times within a second", n.name, rule, n.times)
+	if acts {
+		r.acts[rule]++
+	}
+	r.turns++
+	switch {
+	case r.acts[rule] > mostActs:
+		c.violate("%s decides %s %d times within a second", n.name, rule, r.acts[rule])
+	case r.turns > mostTurns:
+		c.violate("%s turns %d times within a second, and decides %s", n.name, r.turns, rule)
 	}
 }
+
+// kept: a switchover for later stays until its time has come, if the member that it is to relieve leads all the while.
+func (c *checker) kept(req cluster.FailoverRequest) {
+	was, key := c.request, c.w.etcd.get(dcs.KeyLeader)
+	if c.order == nil || req.Pending() || was.ScheduledAt.IsZero() || key == nil || string(key.Value) != was.Leader || key.CreateRevision > was.Revision {
+		return
+	}
+	if n := c.w.node(was.Leader); n != nil && n == c.lead && n.clock.Wall().Before(was.ScheduledAt) {
+		c.violate("a switchover for later is dropped %s before its time", was.ScheduledAt.Sub(n.clock.Wall()))
+	}
+}
+
+// leased takes down that a leader comes to another lease while a switchover is planned.
+func (c *checker) leased(kv dcs.KV) {
+	if c.order != nil && !c.request.ScheduledAt.IsZero() && c.request.Revision > kv.CreateRevision && string(kv.Value) == c.request.Leader {
+		c.w.mark(plannedLease)
+	}
+}
+
+const plannedLease = "the leader takes another lease while a switchover is planned"

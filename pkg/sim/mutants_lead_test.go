@@ -25,6 +25,36 @@ var leadMutants = []mutant{
 			}
 		})
 	}, cluster.SyncOff},
+	{"another lease is taken for another reign", "before its time", func(o *agent.Options) {
+		decide(o, func(obs *ha.Observation) {
+			if v := obs.Store.View; v != nil {
+				other := *v
+				other.Leader.Created = v.Leader.Revision
+				obs.Store.View = &other
+			}
+		}, nil)
+	}, cluster.SyncOff},
+	{"a leader at rest waits for what has passed", "times within a second", func(o *agent.Options) {
+		decide(o, nil, func(obs ha.Observation, d *ha.Decision) {
+			if rule(d) == "leader" {
+				d.WakeAt = obs.Now - 1
+			}
+		})
+	}, cluster.SyncOff},
+	{"two rules undo what the other does, and rest in between", "times within a second", func(o *agent.Options) {
+		turn := 0
+		decide(o, nil, func(obs ha.Observation, d *ha.Decision) {
+			if rule(d) != "leader" {
+				return
+			}
+			if turn++; turn%3 == 0 { // without a rest the agent makes pauses
+				d.WakeAt = obs.Now.Add(10 * time.Millisecond)
+				return
+			}
+			d.Action = ha.ProveLock{}
+			d.Reasons = []ha.Reason{{Rule: []string{"race-paused-candidate", "identity-release"}[turn%3-1]}}
+		})
+	}, cluster.SyncOff},
 	{"a leader that no replica streams from steps down", noCause, func(o *agent.Options) {
 		decide(o, nil, func(obs ha.Observation, d *ha.Decision) {
 			if rule(d) == "leader" && len(obs.Server.Senders) == 0 && len(obs.Store.View.Members) > 2 {

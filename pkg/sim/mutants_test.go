@@ -21,6 +21,7 @@ const mutantSeeds = 600
 // shownBy says where to begin with mistakes that are rare to show.
 var shownBy = map[string]uint64{
 	"a promotion does not wait for the lock":                         7,
+	"another lease is taken for another reign":                       50,
 	"a restarted member does not wait for what it has forgotten":     92,
 	"a replica that lags is promoted instead of waiting":             67,
 	"a former primary's slot goes on to the end of a lost branch":    160,

@@ -100,7 +100,7 @@ func checkCoverage(t *testing.T, taken map[string]int) {
 var reachedMarks = []string{
 	"failsafe: accepted", "failsafe: refused", "acknowledged", "acknowledged in on", "acknowledged in quorum", "pg: the checkpointer is busy",
 	"user: synchronous mode changed", "strike", "user: failover", "switchover: handed over", "user: pause", "user: stop", "user: switchover",
-	"user: restart", "user: reinitialize", "user: scheduled switchover", "user: settings changed", "user: key removed",
+	"user: restart", "user: reinitialize", "user: scheduled switchover", plannedLease, "user: settings changed", "user: key removed",
 	"user: leader key deleted", "user: leader key overwritten", "user: leader key deleted in pause",
 	"user: PostgreSQL stopped by hand", "user: switchover in pause",
 	"guard: clean stop", "guard: kill", "guard: release", "guard: replaced", "guard: retire agent",

@@ -359,8 +359,9 @@ func (w *world) decided(n *node, d ha.Decision) {
 			w.stranded(r.Rule)
 		}
 	}
-	if _, waiting := d.Action.(ha.Wait); !waiting {
-		w.check.again(n, d.Reasons[0].Rule)
+	_, waiting := d.Action.(ha.Wait)
+	w.check.again(n, d.Reasons[0].Rule, !waiting)
+	if !waiting {
 		w.tracef(n, "decides", "%s: %T: %s", d.Reasons[0].Rule, d.Action, d.Reasons[0].Text)
 	}
 	n.storeLost = d.Reasons[0].Rule == "store-lost"
