@@ -115,9 +115,6 @@ func (w *world) slowStart(usual time.Duration) time.Duration {
 	if w.moments == nil || !w.faulty || w.moments.IntN(12) > 0 {
 		return usual
 	}
-	if w.has(startedOld) || w.has(startedFar) {
-		return usual // whatever starts a server beside its agent looks who else writes, and not again when it is up
-	}
 	w.mark("pg: a slow start")
 	return between(w.moments, 5*time.Second, 35*time.Second)
 }

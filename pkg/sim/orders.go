@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -127,10 +126,7 @@ func (w *world) configure(*node) {
 	if w.etcd.get(dcs.KeyConfig) == nil {
 		return
 	}
-	// Who lowers it while nobody leads may leave nobody who may lead, and would order a failover by hand.
-	if lag := []uint64{1 << 20, 1 << 16, 1 << 22}[w.orders.IntN(3)]; w.etcd.get(dcs.KeyLeader) != nil || lag > cmp.Or(w.doc.MaximumLag, w.base.MaximumLagOnFailover) {
-		w.doc.MaximumLag = lag
-	}
+	w.doc.MaximumLag = []uint64{1 << 20, 1 << 16, 1 << 22}[w.orders.IntN(3)]
 	if !w.base.FailsafeMode {
 		w.doc.Times = 1 + w.orders.IntN(len(times))
 	}

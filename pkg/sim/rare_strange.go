@@ -136,7 +136,7 @@ func (w *world) loseRest(old *node, x *cause, name string) {
 func (w *world) startLater(old *node, x *cause, name string, d time.Duration) {
 	w.after(d, func() {
 		s := old.server
-		alone := !slices.ContainsFunc(w.nodes, func(n *node) bool { return n.server.acking })
+		alone := !slices.ContainsFunc(w.nodes, func(n *node) bool { return n.server.mayWrite() })
 		if alone && (w.doc.Standby || name != startedFar) && w.hearsEtcd(old) && w.faulty && old.dead && s.data && !s.standby && s.phase == phaseDown {
 			w.befalls(old, name)
 			w.rest(10 * time.Second)
@@ -149,6 +149,11 @@ func (w *world) startLater(old *node, x *cause, name string, d time.Duration) {
 			w.check.over(x)
 		})
 	})
+}
+
+// mayWrite reports whether a server accepts writes, or will if nothing happens to it.
+func (s *server) mayWrite() bool {
+	return s.acking || s.told || s.gate != 0 || !s.standby && (s.phase == phaseStarting || s.phase == phaseServing)
 }
 
 // hearsEtcd reports whether nothing keeps a machine from etcd, or slows it down.
