@@ -116,6 +116,7 @@ func (a *Agent) acquire(ctx context.Context, o ha.Observation) {
 		}
 		return
 	}
+	a.memory.LockWon = true
 	a.memory.Sync.Judged, a.memory.Sync.Alive = o.Store.View.Sync.Revision, alive(o)
 	if o.Store.View.Failover.Orders(a.o.Name) {
 		a.memory.Sync.Judged = 0 // it was ordered, not judged; the order may be withdrawn before the promotion

@@ -78,6 +78,9 @@ func (a *Agent) remember(o *ha.Observation) {
 		}
 		since(&m.InitializeEmptySince, o, v.Initialize.Present && v.Initialize.Value == "")
 		since(&m.UnlockedSince, o, !v.Locked())
+		mine := v.Leader.Name == a.o.Name
+		m.LockWon = m.LockWon && mine
+		since(&m.NamedSince, o, mine && !m.LockWon)
 		since(&m.PromotingSince, o, s.Promoting && v.Leader.Name == a.o.Name && s.Answered && s.InRecovery)
 		if r := v.Failover; !r.Pending() || r.Revision != m.RequestRevision {
 			m.RequestSince, m.RequestRevision = o.Now, r.Revision

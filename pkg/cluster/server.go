@@ -219,6 +219,8 @@ type PeerStatus struct {
 	// MayWrite: its agent says that the processes of a primary are there, which is being stopped or does not answer, or of
 	// a server that is becoming one. Also of a member that is not reachable in that sense. Patroni does not tell.
 	MayWrite bool
+	// Stopped: its agent says that no server runs there. Also of a member that is not reachable in that sense.
+	Stopped bool
 }
 
 // ErrPromotionRefused: the user's pre_promote command has said that the server must not be promoted.

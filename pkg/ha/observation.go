@@ -175,6 +175,11 @@ type Memory struct {
 	// RequestSince is when the present request was first seen, RequestRevision which one that is.
 	RequestSince    clock.Instant
 	RequestRevision int64
+	// LockWon: this agent has created the leader key that names it. NamedSince is when the key was first seen to name it
+	// although it has not: a person has written the name, a backup of etcd was restored, an answer was lost, or the agent is
+	// another one than then. Zero if it does not.
+	LockWon    bool
+	NamedSince clock.Instant
 	// UnlockedSince is when the leader key was first seen to be gone; zero if somebody holds it.
 	UnlockedSince clock.Instant
 	Sync          SyncMemory

@@ -33,7 +33,7 @@ func ask(o *Observation, members []cluster.Member, rule, why string) ([]Peer, *D
 
 // outdated reports whether an answer is from another reign: it may lack what was written in it.
 func outdated(o *Observation, p Peer) bool {
-	return p.Asked < o.Memory.UnlockedSince || syncActive(o) && p.SyncRevision != o.Store.View.Sync.Revision
+	return p.Asked < max(o.Memory.UnlockedSince, o.Memory.NamedSince) || syncActive(o) && p.SyncRevision != o.Store.View.Sync.Revision
 }
 
 // limitation says why a member can't become the leader whatever its position, or nothing.

@@ -39,6 +39,36 @@ func TestPromotionStuck(t *testing.T) {
 	})
 }
 
+// TestNamedByOthers: who did not take the lock that names it makes sure first that no primary is left.
+func TestNamedByOthers(t *testing.T) {
+	named := func(o *Observation) {
+		replica(o)
+		o.Store.View.Leader.Name, o.Store.LockProven = "a", o.Now.Add(o.Settings.TTL)
+		o.Memory.NamedSince = o.Now.Add(-time.Second)
+	}
+	long := func(o *Observation) { o.Memory.NamedSince = o.Now.Add(-o.Settings.TTL) }
+	nearly := func(o *Observation) { o.Memory.NamedSince = o.Now.Add(1 - o.Settings.TTL) }
+	primary := func(p *Peer) { p.InRecovery = false }
+	becoming := func(p *Peer) { p.MayWrite = true }
+	stopped := func(p *Peer) { p.Reachable, p.Stopped = false, true }
+	stopping := func(p *Peer) { p.Reachable, p.MayWrite = false, true }
+	before := func(p *Peer) { p.Asked = p.Asked.Add(-2 * time.Second) }
+	decides(t, []decideCase{
+		{"all are asked", []change{named}, AskPeers{Names: []string{"b", "c"}}, "whether a primary is still alive"},
+		{"an answer from before does not count", []change{named, answers("b", 1000, before), answers("c", 1000)}, AskPeers{Names: []string{"b"}}, "whether a primary is still alive"},
+		{"the primary is alive", []change{named, answers("b", 1000, primary), answers("c", 1000)}, Wait{}, "waiting for the end of the primary"},
+		{"however long that takes", []change{named, long, answers("b", 1000, primary), answers("c", 1000)}, Wait{}, "waiting for the end of the primary"},
+		{"it is being stopped", []change{named, answers("b", 0, stopping), answers("c", 1000)}, Wait{}, "waiting for the end of the primary"},
+		{"another one is becoming one", []change{named, answers("b", 1000, becoming), answers("c", 1000)}, Wait{}, "waiting for the end of the primary"},
+		{"it is stopped", []change{named, answers("b", 0, stopped), answers("c", 1000)}, Promote{}, "promoted self"},
+		{"nobody was one", []change{named, answers("b", 1000), answers("c", 1000)}, Promote{}, "promoted self"},
+		{"one does not answer", []change{named, nearly, answers("b", 0, unreachable), answers("c", 1000)}, Wait{}, "until no primary can have the lock"},
+		{"and can't have the lock any more", []change{named, long, answers("b", 0, unreachable), answers("c", 1000)}, Promote{}, "promoted self"},
+		{"what was told before is not held up", []change{named, func(o *Observation) { o.Server.Promoting = true }}, Promote{}, "promoted self"},
+		{"nor who has taken the lock", []change{named, func(o *Observation) { o.Memory.NamedSince = 0 }}, Promote{}, "promoted self"},
+	})
+}
+
 // TestTold: a server that was told to become a primary is stopped when it must not become one any more.
 func TestTold(t *testing.T) {
 	told := func(o *Observation) { o.Server.Promoting = true }

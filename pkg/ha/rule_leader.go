@@ -50,6 +50,9 @@ func leaderPromote(o *Observation) *Decision {
 	if _, refused := promotionRefused(o); refused {
 		return act(ReleaseLeader{}, "leader-pre-promote", "Promotion cancelled because the pre-promote script failed")
 	}
+	if d := namedByOthers(o); d != nil {
+		return d
+	}
 	if d := proveForMore(o); d != nil {
 		return d
 	}
@@ -66,6 +69,33 @@ func leaderPromote(o *Observation) *Decision {
 		return wait("leader-replay", "waiting for the end of the WAL before promotion, as a timeline may have begun there").until(o.Now.Add(namesSettle / 5))
 	}
 	return act(Promote{Unheard: lines}, "leader-promote", "promoted self to leader because I had the session lock")
+}
+
+// namedByOthers: the key names this member, which has not taken it. The primary that it named before may not have heard of
+// that. Whoever answers is believed. One that does not has lost the lock at the latest when a TTL is over: it can't
+// renew its proof of a key that has our name. Patroni promotes at once.
+func namedByOthers(o *Observation) *Decision {
+	since := o.Memory.NamedSince
+	if since == 0 || o.Server.Promoting {
+		return nil
+	}
+	answers, question := ask(o, withAPI(raceSet(o)), "leader-ask", "asking the other members whether a primary is still alive")
+	if question != nil {
+		return question
+	}
+	fenced := since.Add(o.Settings.TTL)
+	for _, p := range answers {
+		switch {
+		case p.MayWrite || p.Reachable && !p.InRecovery:
+			return wait("leader-primary-alive", "waiting for the end of the primary before promotion").
+				because("leader-primary-alive", "Primary (%s) is still alive", p.Name).until(o.Now.Add(raceRetry))
+		case !p.Reachable && !p.Stopped && o.Now.Before(fenced):
+			return wait("leader-primary-unknown", "waiting until no primary can have the lock any more").
+				because("leader-primary-unknown", "%s does not answer, and the leader key was not taken by %s", p.Name, o.Self.Name).
+				until(min(fenced, o.Now.Add(raceRetry)))
+		}
+	}
+	return nil
 }
 
 // unheard gives what /history tells of timelines that left this server's exactly where it ends. A promotion here would

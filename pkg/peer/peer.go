@@ -11,6 +11,7 @@ import (
 
 // document is what is read of a status document.
 type document struct {
+	State          string       `json:"state"`
 	Role           string       `json:"role"`
 	XLog           *wal         `json:"xlog"`
 	WAL            *wal         `json:"wal"`
@@ -32,7 +33,7 @@ type wal struct {
 }
 
 // Parse reads the status document that a member gives at GET /patroni. Without a WAL position in it there is an error,
-// and of the status MayWrite alone counts. Source: Patroni 4.1, ha.py, _MemberStatus.from_api_response.
+// and of the status MayWrite and Stopped alone count. Source: Patroni 4.1, ha.py, _MemberStatus.from_api_response.
 func Parse(raw []byte) (cluster.PeerStatus, error) {
 	var d document
 	if err := json.Unmarshal(raw, &d); err != nil {
@@ -45,7 +46,8 @@ func Parse(raw []byte) (cluster.PeerStatus, error) {
 		d.XLog = d.Hathi.XLog
 	}
 	if d.XLog == nil {
-		return cluster.PeerStatus{MayWrite: d.Hathi.MayWrite}, errors.New("no WAL position in the answer, its PostgreSQL can't be queried")
+		stopped := d.State == string(cluster.StateStopped) && !d.Hathi.MayWrite
+		return cluster.PeerStatus{MayWrite: d.Hathi.MayWrite, Stopped: stopped}, errors.New("no WAL position in the answer, its PostgreSQL can't be queried")
 	}
 	s := cluster.PeerStatus{Reachable: true, Tags: d.Tags, WatchdogFailed: d.WatchdogFailed, Replaying: d.Hathi.Replaying, MayWrite: d.Hathi.MayWrite}
 	for _, line := range d.Hathi.History {

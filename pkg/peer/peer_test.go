@@ -33,4 +33,8 @@ func TestParse(t *testing.T) {
 	if want := (cluster.PeerStatus{MayWrite: true}); err == nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("a primary that is being stopped: %+v (%v), want %+v and an error", got, err, want)
 	}
+	got, err = Parse([]byte(`{"state": "stopped", "role": "demoted"}`))
+	if want := (cluster.PeerStatus{Stopped: true}); err == nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("a member without a server: %+v (%v), want %+v and an error", got, err, want)
+	}
 }

@@ -42,6 +42,9 @@ var rareMutants = []rareMutant{
 			}
 		})
 	}, cluster.SyncOff}, founderStruck},
+	{mutant{"who is named by the leader key is promoted at once", twoPrimaries, func(o *agent.Options) {
+		decide(o, func(obs *ha.Observation) { obs.Memory.NamedSince = 0 }, nil)
+	}, cluster.SyncOff}, nameWritten},
 	{mutant{"a watchdog that is required is taken for a wish", "without the watchdog that it requires", func(o *agent.Options) {
 		demand := o.Watchdog
 		o.Watchdog = func(s cluster.Settings) (watchdog.Demand, bool) {

@@ -86,7 +86,7 @@ func (r *runner) told(patroni bool) cluster.PeerStatus {
 	}
 	if position == 0 {
 		mayWrite := s.Server.Promoting || s.Role == cluster.RolePrimary && s.Server.Process != cluster.ProcessNone
-		return cluster.PeerStatus{Error: "it does not know its position", MayWrite: mayWrite}
+		return cluster.PeerStatus{Error: "it does not know its position", MayWrite: mayWrite, Stopped: s.State == cluster.StateStopped && !mayWrite}
 	}
 	return cluster.PeerStatus{
 		Reachable: true, InRecovery: s.Server.InRecovery, Position: position,

@@ -26,6 +26,7 @@ var clusterHardships = []hardship{
 	{name: standbyRewind, standby: true, begin: (*world).withoutRewind, strike: (*world).turnBack, decided: allowRewind},
 	{name: youngLost, begin: replaying, strike: (*world).loseYoung, key: dieYoung},
 	{name: unheardHeir, begin: (*world).quorumOrNone, strike: (*world).missTimelines, key: orderUnheard},
+	{name: nameWritten, strike: (*world).writeName},
 	{name: copyNobody, strike: (*world).copyFromNobody},
 	{name: startedOld, strike: (*world).startOld},
 	{name: startedBare, begin: (*world).synchronousOnly, strike: (*world).startBare},

@@ -11,11 +11,35 @@ import (
 // What strange hands do: to the key that says from whom to copy, and to a server that they start.
 
 const (
+	nameWritten = "the name of a replica is written over the leader key"
 	copyNobody  = "the leader key is overwritten while a member has no data"
 	startedOld  = "an old primary is started by something else"
 	startedFar  = "an old primary is started by something else in a standby cluster"
 	startedBare = "an old primary is started by something else after another member was named in its place"
 )
+
+// writeName: the leader may hear of it a second later, or not at all.
+func (w *world) writeName(n *node) bool {
+	leader := w.leader()
+	if w.active > 0 || w.paused || w.now-w.strike < 10*time.Second || w.check.healthy() != "" || w.requested() || n == leader || !n.plain() {
+		return false
+	}
+	w.befalls(n, nameWritten)
+	w.rest(2*w.slowest().TTL + 10*time.Second) // until the one that is named leads
+	w.check.moment(nil)
+	w.check.moment(nil) // who is not fit to lead gives the lock back, to yet another one perhaps
+	there, back := [2]int{leader.number, w.etcdHost()}, [2]int{w.etcdHost(), leader.number}
+	switch w.rare.IntN(3) {
+	case 0:
+		w.severs(leader, "cut off from etcd", time.Second, 60*time.Second, [][2]int{there, back})
+	case 1:
+		w.net.slow[back] = between(w.rare, time.Second, 2*time.Second)
+		w.plague(leader, "slow link", 5*time.Second, 10*time.Second, func() { delete(w.net.slow, back) })
+	}
+	w.etcd.put(dcs.KeyLeader, []byte(n.name), 0)
+	w.check.led(n)
+	return true
+}
 
 // copyFromNobody: a machine is replaced while the leader key holds a name that is nobody's.
 func (w *world) copyFromNobody(n *node) bool {
