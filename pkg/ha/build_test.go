@@ -114,6 +114,7 @@ func answers(name string, position cluster.LSN, more ...func(*Peer)) change {
 }
 
 func unreachable(p *Peer) { p.Reachable = false }
+func stopped(p *Peer)     { p.Reachable, p.Stopped = false, true }
 func primary(p *Peer)     { p.InRecovery = false }
 func mayWrite(p *Peer)    { p.MayWrite = true }
 func tagged(t cluster.Tags) func(*Peer) {

@@ -48,9 +48,6 @@ func TestNamedByOthers(t *testing.T) {
 	}
 	long := func(o *Observation) { o.Memory.NamedSince = o.Now.Add(-o.Settings.TTL) }
 	nearly := func(o *Observation) { o.Memory.NamedSince = o.Now.Add(1 - o.Settings.TTL) }
-	primary := func(p *Peer) { p.InRecovery = false }
-	becoming := func(p *Peer) { p.MayWrite = true }
-	stopped := func(p *Peer) { p.Reachable, p.Stopped = false, true }
 	stopping := func(p *Peer) { p.Reachable, p.MayWrite = false, true }
 	before := func(p *Peer) { p.Asked = p.Asked.Add(-2 * time.Second) }
 	decides(t, []decideCase{
@@ -59,7 +56,7 @@ func TestNamedByOthers(t *testing.T) {
 		{"the primary is alive", []change{named, answers("b", 1000, primary), answers("c", 1000)}, Wait{}, "waiting for the end of the primary"},
 		{"however long that takes", []change{named, long, answers("b", 1000, primary), answers("c", 1000)}, Wait{}, "waiting for the end of the primary"},
 		{"it is being stopped", []change{named, answers("b", 0, stopping), answers("c", 1000)}, Wait{}, "waiting for the end of the primary"},
-		{"another one is becoming one", []change{named, answers("b", 1000, becoming), answers("c", 1000)}, Wait{}, "waiting for the end of the primary"},
+		{"another one is becoming one", []change{named, answers("b", 1000, mayWrite), answers("c", 1000)}, Wait{}, "waiting for the end of the primary"},
 		{"it is stopped", []change{named, answers("b", 0, stopped), answers("c", 1000)}, Promote{}, "promoted self"},
 		{"nobody was one", []change{named, answers("b", 1000), answers("c", 1000)}, Promote{}, "promoted self"},
 		{"one does not answer", []change{named, nearly, answers("b", 0, unreachable), answers("c", 1000)}, Wait{}, "until no primary can have the lock"},

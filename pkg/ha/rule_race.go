@@ -2,6 +2,7 @@ package ha
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,7 +78,7 @@ func racePaused(o *Observation) *Decision {
 	if d := syncStand(o); d != nil {
 		return d
 	}
-	if d := primaryAlive(o); d != nil {
+	if d := primaryAlive(o, raceSet(o)); d != nil {
 		return d
 	}
 	return act(AcquireLeader{}, "race-paused-candidate", "promoted self to leader by acquiring session lock")
@@ -107,8 +108,8 @@ func notInPause(o *Observation, req cluster.FailoverRequest) string {
 // primaryAlive: in pause, or until it hears that the key was removed by hand, a primary may go on without the lock, and
 // nothing would stop it when another is promoted by an order. Patroni promotes. One that does not answer is taken for
 // dead: that is what the order is for.
-func primaryAlive(o *Observation) *Decision {
-	answers, question := ask(o, withAPI(raceSet(o)), "race-ask", "asking the other members whether a primary is still alive")
+func primaryAlive(o *Observation, members []cluster.Member) *Decision {
+	answers, question := ask(o, withAPI(members), "race-ask", "asking the other members whether a primary is still alive")
 	if question != nil {
 		return question
 	}
@@ -155,12 +156,13 @@ func raceRequest(o *Observation) *Decision {
 			}
 			return d
 		}
-		// Who goes as planned has stopped before it gives the key up. An order may come while a primary has only not
-		// heard that somebody has removed or overwritten the key.
-		if req.Leader == "" {
-			if d := primaryAlive(o); d != nil {
-				return d
-			}
+		// Who goes as planned has stopped before it gives the key up; but a person may have removed it before that.
+		asked := raceSet(o)
+		if req.Leader != "" {
+			asked = slices.DeleteFunc(asked, func(m cluster.Member) bool { return m.Name != req.Leader })
+		}
+		if d := primaryAlive(o, asked); d != nil {
+			return d
 		}
 		return act(AcquireLeader{}, "race-candidate", "promoted self to leader by acquiring session lock")
 	}

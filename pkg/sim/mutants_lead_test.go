@@ -2,7 +2,6 @@ package sim
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -68,14 +67,6 @@ var leadMutants = []mutant{
 				d.Action = ha.Demote{Mode: ha.DemoteImmediate}
 			}
 		})
-	}, cluster.SyncOff},
-	{"who was asked to go is not asked whether it has gone", twoPrimaries, func(o *agent.Options) {
-		decide(o, func(obs *ha.Observation) {
-			if v := obs.Store.View; v != nil && v.Failover.Pending() && !v.Locked() {
-				obs.Peers = maps.Clone(obs.Peers)
-				obs.Peers[v.Failover.Leader] = ha.Peer{Asked: obs.Now, SyncRevision: v.Sync.Revision}
-			}
-		}, nil)
 	}, cluster.SyncOff},
 	{"a member whose start has failed is not started again", notBack, func(o *agent.Options) {
 		decide(o, nil, func(obs ha.Observation, d *ha.Decision) {

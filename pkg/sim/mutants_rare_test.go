@@ -42,6 +42,14 @@ var rareMutants = []rareMutant{
 			}
 		})
 	}, cluster.SyncOff}, founderStruck},
+	{mutant{"who was asked to go is not asked whether it has gone", twoPrimaries, func(o *agent.Options) {
+		decide(o, func(obs *ha.Observation) {
+			if v := obs.Store.View; v != nil && v.Failover.Pending() && !v.Locked() {
+				obs.Peers = maps.Clone(obs.Peers)
+				obs.Peers[v.Failover.Leader] = ha.Peer{Asked: obs.Now, SyncRevision: v.Sync.Revision}
+			}
+		}, nil)
+	}, cluster.SyncOff}, slowNews},
 	{mutant{"who is named by the leader key is promoted at once", twoPrimaries, func(o *agent.Options) {
 		decide(o, func(obs *ha.Observation) { obs.Memory.NamedSince = 0 }, nil)
 	}, cluster.SyncOff}, nameWritten},

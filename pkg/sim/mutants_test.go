@@ -31,7 +31,6 @@ var shownBy = map[string]uint64{
 	"the lag check is forgotten":                                     23,
 	"WAL on a branch that the cluster has left counts":               105,
 	"who is not listed stands for the lock":                          29,
-	"who was asked to go is not asked whether it has gone":           1642,
 	"any data are started while etcd is away":                        46,
 	"a number that /history knows is given again":                    195,
 	"two timelines of one number are taken for one":                  13,

@@ -189,7 +189,11 @@ func (w *world) deleteSlowly(n *node) bool {
 		w.check.moment(nil)
 		w.etcd.remove(dcs.KeyLeader)
 		if n != leader && w.rare.IntN(2) == 0 && !w.base.FailsafeMode {
-			w.request("failover", cluster.FailoverRequest{Candidate: n.name})
+			former := ""
+			if w.rare.IntN(2) == 0 {
+				former = leader.name
+			}
+			w.request("failover", cluster.FailoverRequest{Leader: former, Candidate: n.name})
 		}
 	})
 	return true
