@@ -127,15 +127,21 @@ var model = porcupine.Model{
 	DescribeOperation: func(input, output any) string { return fmt.Sprintf("%+v -> %v", input, output) },
 }
 
-// judge fails the test if the history can't have come from one machine.
+// fewest is how many operations a history must have to say something; a run of ten minutes has tens of thousands.
+const fewest = 1000
+
+// judge fails the test unless the history is known to be one that one machine could have had.
 func (h *historian) judge(t *testing.T) {
 	t.Helper()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	verdict := porcupine.CheckOperationsTimeout(model, h.all, time.Minute)
+	verdict := porcupine.CheckOperationsTimeout(model, h.all, 5*time.Minute)
 	t.Logf("history of %d operations on %d registers: %s", len(h.all), registers, verdict)
-	if verdict == porcupine.Illegal {
-		t.Errorf("the history is not linearizable")
+	if verdict != porcupine.Ok {
+		t.Errorf("the history was not found to be linearizable, but %s (Unknown: the judge had too little time)", verdict)
+	}
+	if len(h.all) < fewest {
+		t.Errorf("a history of %d operations says nothing, at least %d are wanted", len(h.all), fewest)
 	}
 }
 
