@@ -84,7 +84,7 @@ func (a *Agent) member(o ha.Observation) cluster.Member {
 		ScheduledRestart:     a.scheduledRestart(),
 	}
 	if s.Answered {
-		m.XLogLocation, m.Timeline, m.ReplicationState = s.Position(), s.Timeline, s.ReplicationState()
+		m.XLogLocation, m.Timeline, m.Fork, m.ReplicationState = s.Position(), s.Timeline, s.Fork(), s.ReplicationState()
 		if s.InRecovery {
 			m.ReplayLSN, m.ReceiveLSN = s.ReplayLSN, s.ReceiveLSN
 		}

@@ -89,6 +89,7 @@ type Member struct {
 	ReceiveLSN           LSN // zero: absent
 	ReplicationState     string
 	Timeline             Timeline // zero: absent
+	Fork                 LSN      // where that timeline left the one before; zero: absent. Patroni does not tell
 	ScheduledRestart     *ScheduledRestart
 	Pause                bool
 

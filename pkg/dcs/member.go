@@ -37,6 +37,7 @@ func EncodeMember(m cluster.Member) []byte {
 	o.numberIf("receive_lsn", uint64(m.ReceiveLSN))
 	o.textIf("replication_state", m.ReplicationState)
 	o.numberIf("timeline", uint64(m.Timeline))
+	o.numberIf("hathi_fork", uint64(m.Fork))
 	if m.ScheduledRestart != nil {
 		o.raw("scheduled_restart", encodeScheduledRestart(*m.ScheduledRestart))
 	}
@@ -105,6 +106,7 @@ func DecodeMember(name string, value []byte) cluster.Member {
 	m.ReceiveLSN = cluster.LSN(f.unsigned("receive_lsn"))
 	m.ReplicationState = f.text("replication_state")
 	m.Timeline = timeline(f.unsigned("timeline"))
+	m.Fork = cluster.LSN(f.unsigned("hathi_fork"))
 	m.ScheduledRestart = decodeScheduledRestart(f["scheduled_restart"])
 	m.Pause = f.truthy("pause")
 	return m

@@ -36,7 +36,7 @@ var promoted = cluster.Member{
 	State: cluster.StateRunning, Role: cluster.RolePrimary, Version: "4.1.4", HathiVersion: "1.0",
 	CheckpointPending: true, PendingRestart: true,
 	PendingRestartReason: []cluster.PendingRestart{{Parameter: "max_connections", OldValue: "40", NewValue: "45"}},
-	XLogLocation:         50617336, Timeline: 3,
+	XLogLocation:         50617336, Timeline: 3, Fork: 50617000,
 	ScheduledRestart: &cluster.ScheduledRestart{
 		Schedule: "2027-02-03T04:05:06+00:00", Role: "replica", RestartPending: true, TimeoutSeconds: 30,
 		PostmasterStartRaw: "2027-02-01 10:11:12.345678+00:00",
@@ -44,7 +44,7 @@ var promoted = cluster.Member{
 	Pause: true,
 }
 
-// The wanted texts are those of a Patroni 4.1.4 cluster (spec: keyspace, 4.2), with our field in one.
+// The wanted texts are those of a Patroni 4.1.4 cluster (spec: keyspace, 4.2), with our fields in one.
 func TestMemberIsWrittenAsPatroniWritesIt(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -57,7 +57,7 @@ func TestMemberIsWrittenAsPatroniWritesIt(t *testing.T) {
 		{"promoted, restart scheduled, paused", promoted, `{"conn_url":"postgres://10.1.0.11:5432/postgres",` +
 			`"api_url":"http://10.1.0.11:8008/patroni","state":"running","role":"primary","version":"4.1.4","hathi":"1.0",` +
 			`"checkpoint_after_promote":false,"pending_restart":true,` +
-			`"pending_restart_reason":{"max_connections":{"old_value":"40","new_value":"45"}},"xlog_location":50617336,"timeline":3,` +
+			`"pending_restart_reason":{"max_connections":{"old_value":"40","new_value":"45"}},"xlog_location":50617336,"timeline":3,"hathi_fork":50617000,` +
 			`"scheduled_restart":{"schedule":"2027-02-03T04:05:06+00:00","role":"replica","restart_pending":true,"timeout":30,` +
 			`"postmaster_start_time":"2027-02-01 10:11:12.345678+00:00"},"pause":true}`},
 		{

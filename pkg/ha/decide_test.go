@@ -9,8 +9,11 @@ import (
 	"github.com/hathi-ha/hathi/pkg/cluster"
 )
 
-// upB is member b as an upstream.
-var upB = cluster.Upstream{Member: "b", Host: "b", Port: "5432"}
+// upB and upC are the members b and c as upstreams.
+var (
+	upB = cluster.Upstream{Member: "b", Host: "b", Port: "5432"}
+	upC = cluster.Upstream{Member: "c", Host: "c", Port: "5432"}
+)
 
 // decideCase is an observation and what has to come of it.
 type decideCase struct {

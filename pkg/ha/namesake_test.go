@@ -47,6 +47,14 @@ func moved(o *Observation) {
 	o.Store.View.History.Entries = o.Server.History
 }
 
+// upstreamTells has the member stream from c by its tag, which tells where its timeline began, unless it runs Patroni.
+func upstreamTells(timeline cluster.Timeline, fork cluster.LSN) change {
+	return func(o *Observation) {
+		o.Self.Tags = cluster.Tags{"replicatefrom": "c"}
+		o.Store.View.Members[2].Timeline, o.Store.View.Members[2].Fork = timeline, fork
+	}
+}
+
 func forked(at cluster.LSN) func(*Peer) {
 	return func(p *Peer) { p.History = []cluster.HistoryEntry{{Timeline: 1, LSN: at}} }
 }
@@ -68,6 +76,12 @@ func TestNamesake(t *testing.T) {
 		{"upon which it is compared", []change{replica, soFar, disconnected}, CheckRewind{Leader: upB}, "comparing"},
 		{"but who streams goes on", []change{replica, soFar}, Wait{}, "no action"},
 		{"but not while it streams", []change{replica, moved, shortHistory}, Wait{}, "no action"},
+		{"nor does it follow a member of its tag that tells of another timeline of the number", []change{replica, upstreamTells(2, 700)}, Wait{}, "no action"},
+		{"or of a higher one", []change{replica, upstreamTells(3, 700)}, Wait{}, "no action"},
+		{"which may be the cluster's next in a standby cluster", []change{replica, standbyCluster, upstreamTells(3, 700)}, Follow{Upstream: upC}, "following c"},
+		{"but one on the same", []change{replica, upstreamTells(2, 500)}, Follow{Upstream: upC}, "following c"},
+		{"on an older one", []change{replica, upstreamTells(1, 0)}, Follow{Upstream: upC}, "following c"},
+		{"or one that runs Patroni", []change{replica, upstreamTells(2, 0)}, Follow{Upstream: upC}, "following c"},
 		{"a leader that may yet come to this number is not followed", []change{replica, disconnected, notPromoted}, Wait{}, "no action"},
 		{"nor one that was followed before", []change{replica, notPromoted, func(o *Observation) { o.Server.ReceiverStatus = "" }}, Follow{}, "following nobody until"},
 		{"a key that is late does not disconnect who streams", []change{replica, notPromoted}, Wait{}, "no action"},

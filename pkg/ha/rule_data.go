@@ -212,8 +212,8 @@ func upstreamOf(o *Observation, m cluster.Member) cluster.Upstream {
 	return u
 }
 
-// target is the member this one follows: the one its tag names, if it is there, else the leader. A zero
-// host means nobody: there is none, or it may be on another timeline that has the number of this server's.
+// target is the member this one follows: the one its tag names, if it is there and where the cluster is, else the leader. A
+// zero host means nobody: there is none, or it may be on another timeline that has the number of this server's.
 func target(o *Observation) cluster.Upstream {
 	if o.Self.Tags.NoStream() || !o.locked() || o.mine() || strange(o) {
 		return cluster.Upstream{}
@@ -223,9 +223,20 @@ func target(o *Observation) cluster.Upstream {
 	}
 	from := o.Self.Tags.ReplicateFrom()
 	if from != "" && !strings.EqualFold(from, o.Self.Name) {
-		if m, ok := o.Store.View.Member(from); ok && m.ConnURL != "" {
+		if m, ok := o.Store.View.Member(from); ok && m.ConnURL != "" && !astray(o, m) {
 			return upstreamOf(o, m)
 		}
 	}
 	return upstreamOf(o, o.leader())
+}
+
+// astray reports whether a member says that it is on a timeline that only has the number of one of the cluster's, or a higher
+// one. It can't be followed before it was rewound, but PostgreSQL sees only numbers.
+func astray(o *Observation, m cluster.Member) bool {
+	history := o.Store.View.History
+	if o.standbyCluster() || m.Fork == 0 || !history.Present {
+		return false
+	}
+	line, known := history.Began(m.Timeline)
+	return known && line.LSN != m.Fork || m.Timeline > history.Timeline()
 }

@@ -161,8 +161,8 @@ func streamsHere(o *Observation, m cluster.Member) bool {
 	case from == o.Self.Name:
 		return m.Name != o.Store.View.Leader.Name
 	case o.mine() && !o.Self.Tags.NoFailover():
-		_, known := o.Store.View.Member(from)
-		return from == "" || !known
+		up, known := o.Store.View.Member(from)
+		return from == "" || !known || astray(o, up)
 	}
 	return false
 }
@@ -196,7 +196,7 @@ func head(o *Observation) string {
 		switch {
 		case tags.NoStream():
 			return ""
-		case !known, from.Name == o.Store.View.Leader.Name, name == o.Store.View.Leader.Name:
+		case !known, astray(o, from), from.Name == o.Store.View.Leader.Name, name == o.Store.View.Leader.Name:
 			return name
 		}
 		name, tags = from.Name, from.Tags
