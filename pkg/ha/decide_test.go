@@ -202,6 +202,12 @@ func TestDecide(t *testing.T) {
 		}}, Wait{}, "Still starting up as a standby."},
 		{"while nobody leads", []change{orphan, starting, func(o *Observation) { o.Memory.StartingSince = o.Now.Add(-10 * time.Second) }}, Wait{}, "Still starting up as a standby."},
 		{"busy leader keeps the lock", []change{silent}, Wait{}, "Error communicating with PostgreSQL"},
+		{"busy leader that was so for as long as a start may take", []change{silentFor(300 * time.Second), answers("b", 1000), answers("c", 1000)}, Demote{Mode: DemoteImmediate}, "PostgreSQL has not answered for 5m0s"},
+		{"busy leader, failover preferred, for a loop and a retry", []change{silentFor(20 * time.Second), noStart, answers("b", 1000), answers("c", 1000)}, Demote{Mode: DemoteImmediate}, "PostgreSQL has not answered for 20s"},
+		{"busy leader, failover preferred, for less", []change{silentFor(19 * time.Second), noStart, answers("b", 1000), answers("c", 1000)}, Wait{}, "Error communicating with PostgreSQL"},
+		{"busy leader, a start may take less than a loop and a retry", []change{silentFor(19 * time.Second), func(o *Observation) { o.Settings.PrimaryStartTimeout = time.Second }, answers("b", 1000), answers("c", 1000)}, Wait{}, "Error communicating with PostgreSQL"},
+		{"busy leader, failover preferred, alone", []change{silentFor(time.Hour), noStart, answers("b", 0, unreachable), answers("c", 0, unreachable)}, Wait{}, "Error communicating with PostgreSQL"},
+		{"busy leader, failover preferred, in pause", []change{silentFor(time.Hour), noStart, paused, answers("b", 1000), answers("c", 1000)}, Wait{}, "Error communicating with PostgreSQL"},
 		{"frozen postmaster is given time", []change{frozen(time.Second)}, Wait{}, "stopped by a signal"},
 		{"frozen postmaster is killed", []change{frozen(10 * time.Second)}, KillServer{}, "killing postgres"},
 
@@ -295,6 +301,10 @@ func starting(o *Observation) {
 func long(o *Observation) { o.Memory.StartingSince = o.Now.Add(-time.Hour) }
 
 func silent(o *Observation) { o.Server.Answered, o.Server.SilentFor = false, 5*time.Second }
+
+func silentFor(d time.Duration) change {
+	return func(o *Observation) { o.Server.Answered, o.Server.SilentFor = false, d }
+}
 
 func frozen(d time.Duration) change {
 	return func(o *Observation) {

@@ -15,6 +15,11 @@ func ruleJob(o *Observation) *Decision {
 	if o.Stopping && !job.Cancelled && job.Kind != JobDemote && job.Kind != JobStop && job.Kind != JobKill {
 		return act(CancelJob{}, "job-stopping", "%s cancelled because the agent is stopping", job)
 	}
+	if job.Kind == JobStartPrimary && !job.Cancelled && o.Store.View != nil && o.Store.FailingSince == 0 {
+		if d := relief(o, CancelJob{}); d != nil {
+			return d
+		}
+	}
 	if o.Store.View != nil && o.mine() && job.Kind != JobPromote {
 		return wait("job", "updated leader lock during %s", job)
 	}

@@ -186,8 +186,7 @@ func leaderRequest(o *Observation) *Decision {
 	case question != nil:
 		return question
 	case len(names) == 0:
-		return drop("request-nobody", "%s: no healthy members found, %s is not possible", req.Action(), req.Action()).
-			turnedDown(o, "request-nobody", req.Candidate)
+		return nobody(o, req)
 	}
 	if !anyStreams(o, names) {
 		// Stopping now would leave them behind, and the change would be called off. A replica that has lost its
@@ -201,6 +200,12 @@ func leaderRequest(o *Observation) *Decision {
 		return d
 	}
 	return act(Demote{Mode: DemoteGraceful}, "request-demote", "%s: demoting myself", req.Action())
+}
+
+// nobody turns a request down that nobody can follow.
+func nobody(o *Observation, req cluster.FailoverRequest) *Decision {
+	return act(ClearFailover{Revision: req.Revision}, "request-nobody", "%s: no healthy members found, %s is not possible", req.Action(), req.Action()).
+		turnedDown(o, "request-nobody", req.Candidate)
 }
 
 // anyStreams reports whether one of the members streams from this server, or may do so from another replica.

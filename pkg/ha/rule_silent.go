@@ -34,12 +34,27 @@ func ruleSilent(o *Observation) *Decision {
 			false: "demoting self because I do not have the lock and I was a leader",
 		}[starting])
 	}
-	if !starting {
+	switch {
+	case !o.mine() && starting:
+		return startingReplica(o)
+	case !o.mine():
 		return unresponsive(o)
 	}
-	if !o.mine() {
-		return startingReplica(o)
+	d := relief(o, Demote{Mode: DemoteImmediate})
+	switch {
+	case d == nil && starting:
+		d = startingLeader(o)
+	case d == nil:
+		d = unresponsive(o)
 	}
+	if _, waits := d.Action.(Wait); waits && o.Store.View.Failover.Pending() {
+		d.because("silent-request", "%s: waiting until PostgreSQL answers", o.Store.View.Failover.Action())
+	}
+	return d
+}
+
+// startingLeader: the leader's server starts up.
+func startingLeader(o *Observation) *Decision {
 	limit := o.Settings.PrimaryStartTimeout
 	left := limit
 	if o.Memory.StartingSince != 0 {
@@ -80,12 +95,36 @@ func startingReplica(o *Observation) *Decision {
 		because("starting-follow", "following %s", to.Title())
 }
 
-// unresponsive: the server accepts nothing and says nothing. A primary keeps the lock for as long as its
-// start would be given, then hands over if somebody can take over: killing a server that is merely
-// overloaded helps nobody, so the limit is generous. Patroni keeps the lock for ever.
+// relief: a user orders another member to lead while the server of this one starts or answers nobody. It can't be stopped
+// in order then, and nobody orders that who wants to wait for it. A switchover is no order: it is to lose nothing.
+// Source: Patroni 4.1, ha.py, handle_starting_instance.
+func relief(o *Observation, leave Action) *Decision {
+	req := o.Store.View.Failover
+	if !o.mine() || !req.Orders(req.Candidate) || req.Candidate == o.Self.Name || !req.ScheduledAt.IsZero() ||
+		req.Revision < o.Store.View.Leader.Created || calledOff(o) {
+		return nil
+	}
+	names, question := successors(o, req.Candidate, false)
+	switch {
+	case question != nil:
+		return question
+	case len(names) == 0:
+		return nobody(o, req)
+	}
+	if d := failsafeBound(o); d != nil {
+		return d
+	}
+	return act(leave, "relief", "%s: demoting myself", req.Action()).
+		because("relief", "PostgreSQL does not answer, so it can't be stopped in order")
+}
+
+// unresponsive: the server accepts nothing and says nothing. A primary keeps the lock for as long as its start would be
+// given, then hands over if somebody can take over: killing a server that is merely overloaded helps nobody, so the limit
+// is generous. One query that takes long must never be enough, whatever a start is given: the server may have been seen
+// last a loop_wait before. Patroni keeps the lock for ever.
 func unresponsive(o *Observation) *Decision {
-	limit := o.Settings.PrimaryStartTimeout
-	if o.mine() && limit > 0 && o.Server.SilentFor >= limit && !o.paused() {
+	limit := max(o.Settings.PrimaryStartTimeout, o.Settings.LoopWait+o.Settings.RetryTimeout)
+	if o.mine() && o.Server.SilentFor >= limit && !o.paused() {
 		names, ask := successors(o, "", false)
 		switch {
 		case ask != nil:

@@ -3,6 +3,7 @@ package sim
 import (
 	"time"
 
+	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/dcs"
 )
 
@@ -11,10 +12,10 @@ import (
 
 const serverMute = "primary does not answer"
 
-// impatient has a leader hand over that does not answer for longer than primary_start_timeout.
+// impatient has a leader hand over that does not answer for longer than primary_start_timeout, or for a loop and a retry.
 func impatient(w *world) {
-	if w.rare.IntN(3) > 0 {
-		w.base.PrimaryStartTimeout = 20 * time.Second
+	if i := w.rare.IntN(3); i > 0 {
+		w.base.PrimaryStartTimeout = []time.Duration{20 * time.Second, 0}[i-1]
 	}
 }
 
@@ -30,11 +31,27 @@ func (w *world) muteLeader(*node) bool {
 	s := n.server
 	s.muteLife, s.muteSince = s.life, w.now
 	w.lasts(n, serverMute, time.Minute, func() { s.muteLife = 0 })
+	if w.rare.IntN(3) == 0 {
+		w.after(between(w.rare, 0, 20*time.Second), func() { w.relieve(n) })
+	}
 	if calm && w.rare.IntN(2) == 0 {
 		w.rest(25 * time.Second)
 		w.after(between(w.rare, 0, 5*time.Second), func() { w.misname(n) })
 	}
 	return true
+}
+
+// relieve has a user ask for another leader while this one does not answer.
+func (w *world) relieve(n *node) {
+	to := w.nodes[w.rare.IntN(len(w.nodes))]
+	if to == n || !w.faulty || !n.server.mute() || w.etcd.text(dcs.KeyLeader) != n.name || w.requested() || !w.etcd.up {
+		return
+	}
+	req := cluster.FailoverRequest{Candidate: to.name}
+	if w.rare.IntN(2) == 0 {
+		req.Leader = n.name
+	}
+	w.request(req.Action()+" while the leader does not answer", req)
 }
 
 // misname overwrites the leader key of a member that has heard of nothing else, for a while.
