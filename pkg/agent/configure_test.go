@@ -56,7 +56,7 @@ func TestConfigureIsTriedAgain(t *testing.T) {
 // TestFarAwayRestart: the loop turns on while a restart is planned for a time that is too far away to be counted.
 func TestFarAwayRestart(t *testing.T) {
 	a, c := receiver(t)
-	a.planned = &plannedRestart{at: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
+	a.planned = &plannedRestart{PlannedRestart: ha.PlannedRestart{At: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}}
 	next := c.Now().Add(a.untilRestart(c.Wall()))
 	if left := min(next, c.Now().Add(time.Second)).Sub(c.Now()); left != time.Second || next < clock.Instant(time.Hour) {
 		t.Errorf("the next turn is in %s, the restart is at %d", left, next)

@@ -15,8 +15,7 @@ import (
 // plannedRestart is a restart for later. It lives in memory and in the member key only.
 type plannedRestart struct {
 	cluster.ScheduledRestart
-	at    time.Time
-	start time.Time // of the postmaster when it was asked for
+	ha.PlannedRestart
 }
 
 // Snapshot gives the newest picture of the node.
@@ -81,7 +80,7 @@ func (a *Agent) joinRestart(done chan<- error) bool {
 	return own
 }
 
-// mayRestart judges the conditions of a restart. Source: Patroni 4.1, ha.py, restart_matches.
+// mayRestart judges whether a restart can be done now.
 func (a *Agent) mayRestart(r api.RestartRequest) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -89,9 +88,7 @@ func (a *Agent) mayRestart(r api.RestartRequest) error {
 	switch {
 	case a.job != nil:
 		return api.BusyError{Job: a.job.String()}
-	case r.Role != "" && r.Role != string(s.Role),
-		r.VersionNum != 0 && s.Server.Version >= r.VersionNum,
-		r.RestartPending && len(s.Server.PendingRestart) == 0:
+	case ha.RestartConditions{Role: r.Role, OlderThan: r.VersionNum, Pending: r.RestartPending}.Unmet(s.Role, s.Server) != "":
 		return api.ErrConditions
 	case a.settings.Pause && s.Server.Process == cluster.ProcessNone && !s.Server.StandbySignal && s.View != nil && s.View.Locked() && s.View.Leader.Name != a.o.Name:
 		return fmt.Errorf("%w: the cluster is paused and %s leads; nothing would demote the second primary that this could make",
@@ -139,7 +136,10 @@ func (a *Agent) ScheduleRestart(r cluster.ScheduledRestart, at time.Time) error 
 	if !start.IsZero() {
 		r.PostmasterStartRaw = start.UTC().Format("2006-01-02 15:04:05.000000-07:00")
 	}
-	a.planned = &plannedRestart{ScheduledRestart: r, at: at, start: start}
+	version, _ := cluster.ParseVersion(r.PostgresVersion) // the API has checked it
+	a.planned = &plannedRestart{ScheduledRestart: r, PlannedRestart: ha.PlannedRestart{
+		RestartConditions: ha.RestartConditions{Role: r.Role, OlderThan: version, Pending: r.RestartPending}, At: at, Start: start,
+	}}
 	a.o.Wake()
 	return nil
 }
@@ -166,32 +166,25 @@ func (a *Agent) scheduledRestart() *cluster.ScheduledRestart {
 	return &r
 }
 
-// dueRestart turns a scheduled restart into a requested one when its time has come. It is dropped if the
-// server was restarted meanwhile, and stays while the cluster is paused.
+// dueRestart turns a scheduled restart into a requested one when its time has come, or drops it.
 func (a *Agent) dueRestart(o ha.Observation) {
 	a.mu.Lock()
 	p := a.planned
 	a.mu.Unlock()
-	if p == nil || a.settings.Pause || o.Server.PostmasterStart.IsZero() || o.Job != nil || o.Store.View == nil || !o.Store.View.Locked() {
-		return // the end of a job, and a new leader, wake the loop
-	}
-	if !p.start.Equal(o.Server.PostmasterStart) {
-		a.o.Log.Info("Cancelling scheduled restart: postgres restart has already happened at " + cluster.FormatISO(o.Server.PostmasterStart))
-		_ = a.CancelScheduledRestart() // it was there a moment ago; gone is as good
+	if p == nil {
 		return
 	}
-	if o.Wall.Before(p.at) {
+	// The end of a job, and a new leader, wake the loop.
+	fate, line := ha.ScheduledRestart(o, a.role(o), p.PlannedRestart)
+	if fate == ha.RestartKept {
 		return
 	}
-	_ = a.CancelScheduledRestart()
-	version, _ := cluster.ParseVersion(p.PostgresVersion) // was checked when it was asked for
-	request := api.RestartRequest{Role: p.Role, RestartPending: p.RestartPending, VersionNum: version}
-	if err := a.mayRestart(request); err != nil {
-		a.o.Log.Info("not proceeding with the restart", "error", err)
-		return
+	_ = a.CancelScheduledRestart() // it was there a moment ago; gone is as good
+	a.o.Log.Info(line)
+	if fate == ha.RestartDue {
+		a.memory.RestartRequested = true
+		a.restartLimit = time.Duration(p.TimeoutSeconds) * time.Second
 	}
-	a.memory.RestartRequested = true
-	a.restartLimit = time.Duration(p.TimeoutSeconds) * time.Second
 }
 
 // untilRestart is how far away a scheduled restart is; zero if there is none, or if its time has come.
@@ -201,7 +194,7 @@ func (a *Agent) untilRestart(wall time.Time) time.Duration {
 	if a.planned == nil || a.settings.Pause {
 		return 0
 	}
-	return max(0, a.planned.at.Sub(wall))
+	return max(0, a.planned.At.Sub(wall))
 }
 
 // Reinitialize starts over with a copy of the leader. It returns when the loop has accepted it.

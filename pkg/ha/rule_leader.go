@@ -24,7 +24,15 @@ func ruleLeader(o *Observation) *Decision {
 
 // atRest: a leader with nothing to do.
 func atRest(o *Observation) *Decision {
-	return wait("leader", "no action. I am (%s), the leader with the lock", o.Self.Name).until(syncWake(o))
+	d := wait("leader", "no action. I am (%s), the leader with the lock", o.Self.Name).until(syncWake(o))
+	switch req := o.Store.View.Failover; {
+	case !req.Pending() || req.ScheduledAt.IsZero():
+	case o.paused():
+		d.because("request-awaited", "%s at %s: not while the cluster is paused", req.Action(), cluster.FormatISO(req.ScheduledAt))
+	default:
+		d.because("request-awaited", "Awaiting %s at %s (in %.0f seconds)", req.Action(), cluster.FormatISO(req.ScheduledAt), req.ScheduledAt.Sub(o.Wall).Seconds())
+	}
+	return d
 }
 
 // leaderWatchdog: without the watchdog that is required nobody leads.
@@ -237,7 +245,7 @@ func scheduled(o *Observation, req cluster.FailoverRequest) (*Decision, bool) {
 			at = min(at, d.WakeAt)
 		}
 		return d.until(at), false
-	case left < -o.Settings.LoopWait*3/2:
+	case stale(o, req.ScheduledAt):
 		return act(ClearFailover{Revision: req.Revision}, "request-stale",
 			"Found a stale %s value, cleaning up: %s", req.Action(), cluster.FormatISO(req.ScheduledAt)), false
 	}
