@@ -7,7 +7,7 @@ LDFLAGS  = -s -w -X github.com/hathi-ha/hathi/pkg/cli.Version=$(VERSION)
 GOFUMPT     = go run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: killed help build completions test lint bench test-versions test-patroni soak sim-report chaos playground setup clean docker-image docker-test
+.PHONY: killed help build completions test lint bench test-versions test-patroni soak fuzz sim-report chaos playground setup clean docker-image docker-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -54,6 +54,9 @@ killed: setup ## kill an agent at every step of a bootstrap, a clone, a promotio
 
 soak: ## simulate until told to stop
 	go run ./pkg/sim/cmd/soak
+
+fuzz: ## look for observations for which a decision breaks what must always hold (FUZZ_TIME)
+	go test ./pkg/ha -run FuzzDecide -fuzz FuzzDecide -fuzztime $${FUZZ_TIME:-60s}
 
 sim-report: ## which rules the simulator takes, and how often
 	go run ./pkg/sim/cmd/report

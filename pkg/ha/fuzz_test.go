@@ -5,136 +5,149 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/hathi-ha/hathi/pkg/clock"
 	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/ha/quorum"
 )
 
-// FuzzDecide: whatever a member sees, Decide answers, always the same, and never makes a primary of a member
-// whose lock is not proven.
+// FuzzDecide: whatever a member sees, Decide answers, always the same, and does nothing that must never be done.
 func FuzzDecide(f *testing.F) {
-	for seed := range uint64(200) {
-		f.Add(seed)
+	for n := range scenes {
+		f.Add([]byte{byte(n)})
 	}
-	f.Fuzz(func(t *testing.T, seed uint64) {
-		o := arbitrary(rand.New(rand.NewPCG(seed, 1)))
-		d := Decide(o)
-		if !reflect.DeepEqual(d, Decide(o)) {
+	for seed := range uint64(4000) {
+		f.Add(thrown(seed))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		o := arbitrary(b)
+		d := decide(o)
+		if !reflect.DeepEqual(o, arbitrary(b)) {
+			t.Fatalf("%s changes what was observed: %+v", d.Reasons[0].Rule, o)
+		}
+		if !reflect.DeepEqual(d, decide(o)) {
 			t.Fatalf("two answers to one observation: %+v", o)
 		}
 		if d.Action == nil || len(d.Reasons) == 0 || d.Reasons[0].Text == "" {
 			t.Fatalf("no action or no reason: %+v", d)
 		}
-		proven := o.Store.View != nil && o.Store.View.Leader.Name == o.Self.Name && o.Now.Before(o.Store.LockProven)
-		switch x := d.Action.(type) {
-		case Promote, StartPrimary:
-			if !proven || o.Stopping || o.Job != nil {
-				t.Fatalf("%T without a proven lock: %+v", d.Action, o)
-			}
-			if o.standbyCluster() {
-				t.Fatalf("%T in a standby cluster: %+v", d.Action, o)
-			}
-			if syncActive(&o) && !o.Store.View.Sync.LedBy(o.Self.Name) {
-				t.Fatalf("%T although /sync names another leader: %+v", d.Action, o)
-			}
-		case SetSyncNames:
-			if names, _ := quorum.Parse(x.Names); !o.Server.InRecovery && !quorum.Safe(syncSetting(&o).Key, names) {
-				t.Fatalf("names %q are not safe with the key: %+v", x.Names, o)
-			}
-		case AcquireLeader:
-			if o.Store.View.Leader.Present || o.Store.FailingSince != 0 {
-				t.Fatalf("acquires a key that exists or can't be reached: %+v", o)
+		for _, wrong := range []string{never(&o, d), neverLeads(&o, d), neverStops(&o, d), neverSilent(&o, d)} {
+			if wrong != "" {
+				t.Fatalf("%s: %s, by %T %v in\n%+v\n%+v", d.Reasons[0].Rule, wrong, d.Action, d.Reasons, o, o.Store.View)
 			}
 		}
 	})
 }
 
-// arbitrary makes an observation of which nothing can be relied on.
-func arbitrary(r *rand.Rand) Observation {
-	one := func(n int) bool { return r.IntN(n) == 0 }
-	lsn := func() cluster.LSN { return cluster.LSN(r.IntN(4)) * 1000 }
-	pick := func(s ...string) string { return s[r.IntN(len(s))] }
-	o := see()
-	o.Now = clock.Instant(r.Int64N(int64(time.Hour)))
-	o.Settings.Pause, o.Settings.CheckTimeline = one(5), one(3)
-	o.Settings.UseSlots, o.Settings.UsePgRewind = one(2), one(2)
-	o.Settings.PrimaryStartTimeout = time.Duration(r.IntN(3)) * time.Second
-	o.Settings.RemoveDataDirOnDivergedTimeline = one(3)
-	o.Stopping = one(8)
-	if one(4) {
-		o.Job = &Job{Kind: JobKind(pick(string(JobPromote), string(JobBootstrap), string(JobDemote), string(JobClone), string(JobStartPrimary)))}
+// thrown are bytes by chance, for one observation or less.
+func thrown(seed uint64) []byte {
+	r := rand.New(rand.NewPCG(seed, 1))
+	b := make([]byte, r.IntN(5*most))
+	for i := range b {
+		b[i] = byte(r.UintN(256))
 	}
-	if one(4) {
-		o.Store.FailingSince = clock.Instant(1 + r.Int64N(int64(time.Hour)))
-	}
-	o.Store.LockProven = clock.Instant(r.Int64N(int64(time.Hour)))
-	v := o.Store.View
-	v.Leader = cluster.Leader{Present: one(2)}
-	if v.Leader.Present {
-		v.Leader.Name = pick("", "a", "b", "c", "nobody")
-	}
-	v.Initialize = cluster.Initialize{Present: one(2), Value: pick("", systemID, "7000000000000000009", "garbage"), Lease: r.Int64N(3)}
-	v.Failover = cluster.FailoverRequest{Leader: pick("", "a", "b"), Candidate: pick("", "a", "b", "gone")}
-	v.Status.Optime = lsn()
-	for i := range v.Members {
-		m := &v.Members[i]
-		m.Role = cluster.Role(pick("primary", "replica", "", "demoted"))
-		m.ConnURL = pick(m.ConnURL, "", "garbage:%%")
-		m.CheckpointPending, m.Timeline = one(3), cluster.Timeline(r.IntN(4))
-		if one(3) {
-			m.Tags = cluster.Tags{"nofailover": one(2), "clonefrom": "yes", "failover_priority": pick("x", "2")}
-		}
-		if one(2) {
-			answers(m.Name, lsn(), func(p *Peer) {
-				p.Reachable, p.InRecovery, p.Timeline = !one(4), !one(4), cluster.Timeline(r.IntN(4))
-			})(&o)
-		}
-	}
-	v.Members = v.Members[:r.IntN(len(v.Members)+1)]
-	s := &o.Server
-	s.Data, s.Process = cluster.DataDir(r.IntN(4)), cluster.Process(r.IntN(3))
-	s.Answered, s.InRecovery, s.Rejecting = one(2), one(2), one(2)
-	s.State = cluster.State(pick("running", "starting", "stopped", "crashed", ""))
-	s.Timeline, s.FlushLSN, s.ReceiveLSN, s.ReplayLSN = cluster.Timeline(r.IntN(4)), lsn(), lsn(), lsn()
-	s.SystemID = pick("", systemID, "7000000000000000009")
-	s.RewindPossible, s.StandbySignal = one(2), one(2)
-	s.Slots = []cluster.Slot{{Name: "b", Type: "physical", RestartLSN: lsn()}, {Name: "old", Type: pick("physical", "logical")}}
-	if one(2) {
-		s.Control = &cluster.Control{State: pick("in production", "shut down", "shut down in recovery", "")}
-	}
-	o.Memory = Memory{
-		Rewind: RewindState(r.IntN(6)), RewindAgainst: pick("", "a", "b"), RewindAgainstTimeline: 2,
-		WasPrimary: one(2), StartFailures: r.IntN(3), Adopted: one(2), Joined: one(2),
-		CheckpointPending: one(3), ReinitializeRequested: one(6), RestartRequested: one(6),
-		FrozenSince: clock.Instant(r.Int64N(2) * r.Int64N(int64(time.Hour))),
-	}
-	o.Settings.SynchronousMode = cluster.SynchronousMode(pick("", "on", "quorum"))
-	o.Settings.SynchronousModeStrict, o.Settings.SynchronousNodeCount = one(2), r.IntN(4)
-	v.Sync = cluster.SyncState{Leader: pick("", "a", "B", "c"), Standbys: strings.Fields(pick("", "a", "b", "b c", "A gone")), Quorum: r.IntN(3), Revision: int64(r.IntN(3))}
-	s.SynchronousNames = pick("", "b", "ANY 1 (b,c)", "*", "2 (b,c)", quorum.Blocked().Text(), "garbage (")
-	o.Memory.Sync = SyncMemory{
-		Written: int64(r.IntN(3)), Judged: int64(r.IntN(3)), Names: s.SynchronousNames, PID: s.PostmasterPID,
-		Settled: one(2), Mark: lsn(), PrimarySince: clock.Instant(r.Int64N(2) * r.Int64N(int64(time.Hour))),
-	}
-	for i := range s.Senders {
-		s.Senders[i].FlushLSN, s.Senders[i].SyncPriority = lsn(), r.IntN(2)
-	}
-	if one(10) {
-		o.Store.View = nil
-	}
-	arbitraryStandby(r, &o)
-	return o
+	return b
 }
 
-// arbitraryStandby makes a standby cluster of it, now and then.
-func arbitraryStandby(r *rand.Rand, o *Observation) {
-	if r.IntN(4) != 0 {
-		return
+// never says what is wrong with a decision that makes or keeps a primary, or waits; nothing if all is well.
+func never(o *Observation, d Decision) string {
+	v := o.Store.View
+	switch x := d.Action.(type) {
+	case Wait:
+		if d.WakeAt != 0 && d.WakeAt <= o.Now {
+			return "waits for what has passed"
+		}
+	case Promote, StartPrimary:
+		switch {
+		case v == nil || !o.mine() || !o.Now.Before(o.Store.LockProven):
+			return "the lock is not proven"
+		case o.Stopping || o.Job != nil:
+			return "the agent ends, or something runs"
+		case o.standbyCluster():
+			return "a primary in a standby cluster"
+		case syncActive(o) && !v.Sync.LedBy(o.Self.Name) && !o.Server.Promoting: // else it was told already
+			return "/sync names another leader"
+		case o.Now.Before(o.Memory.Failsafe.Promised) && !o.MayWrite():
+			return "it has promised not to"
+		case !identityFits(o) && o.Server.SystemID != "":
+			return "the data are of another cluster"
+		}
+	case SetSyncNames:
+		if names, _ := quorum.Parse(x.Names); !o.Server.InRecovery && !quorum.Safe(syncSetting(o).Key, names) {
+			return "the names are not safe with the key"
+		}
 	}
-	o.Settings.SynchronousMode = cluster.SyncOff
-	o.Settings.StandbyCluster = &cluster.StandbyCluster{
-		Host: []string{"", "far"}[r.IntN(2)], PrimarySlotName: []string{"", "us"}[r.IntN(2)],
+	return ""
+}
+
+// neverLeads is never for who takes the lock.
+func neverLeads(o *Observation, d Decision) string {
+	if _, takes := d.Action.(AcquireLeader); !takes {
+		return ""
 	}
+	v := o.Store.View
+	switch {
+	case v.Leader.Present || o.Store.FailingSince != 0:
+		return "the key exists, or can't be reached"
+	case !identityFits(o) && o.Server.SystemID != "":
+		return "the data are of another cluster"
+	case !o.Server.Answered || !o.Server.InRecovery:
+		return "" // it is a primary already
+	case o.Now.Before(o.Memory.Failsafe.Promised):
+		return "it has promised not to"
+	case o.Self.Tags.NoFailover():
+		return "its tags do not allow it"
+	case o.Self.WatchdogFailed && !o.paused():
+		return "it lacks the watchdog that it needs"
+	case ordered(o, o.Self.Name):
+		return ""
+	case tooFarBehind(o, here(o)):
+		return "it is too far behind"
+	case oldTimeline(o, o.Server.Timeline):
+		return "its timeline is old"
+	}
+	if question, why := syncFit(o); question != nil || why != "" {
+		return "it may lack a commit: " + why
+	}
+	return ""
+}
+
+// neverStops is never for what is done to a server that may be the primary, and to its data.
+func neverStops(o *Observation, d Decision) string {
+	if o.Store.View == nil {
+		return "" // who leads is not known, and nothing is done but to end
+	}
+	switch x := d.Action.(type) {
+	case Reinitialize, Rewind, Clone, CrashRecovery:
+		switch {
+		case o.mine() && !o.standbyCluster():
+			return "data are changed by who holds the lock"
+		case o.MayWrite() && !o.other():
+			return "data are changed under a primary"
+		}
+	case ReleaseLeader:
+		if o.MayWrite() && !o.paused() {
+			return "the lock is released while the server may write"
+		}
+	case Restart:
+		if o.other() && (o.Server.IsPrimary() && !o.paused() || o.Server.Process == cluster.ProcessNone && !o.Server.StandbySignal) {
+			return "a second primary is started"
+		}
+	case Demote:
+		if o.paused() && x.Mode != DemoteGraceful && !o.Store.View.Failover.Pending() && !o.Stopping && !o.Server.Promoting {
+			return "nobody is demoted in pause"
+		}
+	}
+	return ""
+}
+
+// neverSilent: who asks for another leader is told why nothing happens, where nothing else keeps a member from what it does.
+func neverSilent(o *Observation, d Decision) string {
+	rule := d.Reasons[0].Rule
+	if _, waits := d.Action.(Wait); !waits || o.Store.View == nil || !o.Store.View.Failover.Pending() || len(d.Reasons) > 1 {
+		return ""
+	}
+	if rule == "leader" || strings.HasPrefix(rule, "race-") && rule != "race-nofailover" && rule != "race-empty-key" {
+		return "a request has no answer"
+	}
+	return ""
 }

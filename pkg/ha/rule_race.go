@@ -63,7 +63,7 @@ func racePaused(o *Observation) *Decision {
 		return act(AcquireLeader{}, "race-paused-primary", "acquired session lock as a leader")
 	case o.Server.IsPrimary():
 		return wait("race-paused", "continue to run as primary without lock").
-			because("race-paused", "its data are of another cluster: %s != %s", o.Store.View.Initialize.SystemID(), o.Server.SystemID)
+			because("race-paused", "%s", misfit(o))
 	case !req.Pending():
 		return rest
 	}
@@ -100,7 +100,7 @@ func notInPause(o *Observation, req cluster.FailoverRequest) string {
 	case refused:
 		return "the pre-promote script has failed, or the promotion did not end"
 	case !identityFits(o): // it would have to give the lock back at once
-		return fmt.Sprintf("my data are of another cluster: %s != %s", o.Store.View.Initialize.SystemID(), o.Server.SystemID)
+		return misfit(o)
 	}
 	return ""
 }
@@ -124,6 +124,14 @@ func primaryAlive(o *Observation, members []cluster.Member) *Decision {
 func identityFits(o *Observation) bool {
 	known := o.Store.View.Initialize.SystemID()
 	return known == "" || known == o.Server.SystemID
+}
+
+// misfit says how the identity does not fit.
+func misfit(o *Observation) string {
+	if o.Server.SystemID == "" {
+		return "the data do not tell of which cluster they are"
+	}
+	return fmt.Sprintf("the data are of another cluster: %s != %s", o.Store.View.Initialize.SystemID(), o.Server.SystemID)
 }
 
 // racePrimary: a running primary takes the lock back, unless the cluster has gone on without it. It is not
