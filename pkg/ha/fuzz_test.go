@@ -92,7 +92,7 @@ func neverLeads(o *Observation, d Decision) string {
 		return "the data are of another cluster"
 	case !o.Server.Answered || !o.Server.InRecovery:
 		return "" // it is a primary already
-	case o.Now.Before(o.Memory.Failsafe.Promised):
+	case o.Now.Before(o.Memory.Failsafe.Promised) && !o.Server.Promoting: // which it can't be by an agent that has promised
 		return "it has promised not to"
 	case o.Self.Tags.NoFailover():
 		return "its tags do not allow it"
