@@ -31,9 +31,14 @@ func (a *Agent) writeSync(ctx context.Context, x ha.WriteSync) {
 
 // setNames sets synchronous_standby_names; nil gives it back to the user.
 func (a *Agent) setNames(ctx context.Context, names *string) {
-	a.memory.Sync.FailedAt, a.memory.Sync.Asked = 0, names
+	m := &a.memory.Sync
+	before := m.Asked
+	m.FailedAt, m.Asked = 0, names
 	if err := a.o.Postgres.SetSynchronousNames(ctx, names); err != nil {
 		a.failed("could not set synchronous_standby_names", err)
-		a.memory.Sync.FailedAt = a.o.Clock.Now()
+		m.FailedAt = a.o.Clock.Now()
+		if before != nil && names != nil && *names == m.Names {
+			m.Asked = before // what the server shows does not tell that those are gone
+		}
 	}
 }

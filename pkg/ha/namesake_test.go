@@ -167,6 +167,10 @@ func TestUnheard(t *testing.T) {
 		{"on the second timeline", []change{elected(900), third, func(o *Observation) {
 			o.Server.Timeline, o.Server.History = 2, []cluster.HistoryEntry{oldHistory}
 		}}, Promote{Unheard: []cluster.HistoryEntry{next}}, "promoted self"},
+		{"which /history tells no more of", []change{elected(900), third, func(o *Observation) {
+			o.Server.Timeline, o.Server.History = 2, []cluster.HistoryEntry{oldHistory}
+			o.Store.View.History.Entries = []cluster.HistoryEntry{next}
+		}}, Promote{Unheard: []cluster.HistoryEntry{next}}, "promoted self"},
 		{"on another second timeline", []change{elected(900), third, func(o *Observation) {
 			o.Server.Timeline = 2
 			lostPromotion(o)

@@ -115,8 +115,9 @@ func unheard(o *Observation) (lines []cluster.HistoryEntry, end bool) {
 	s, known := &o.Server, o.Store.View.History
 	at, ancestor := known.Began(s.Timeline)
 	i := slices.IndexFunc(known.Entries, func(e cluster.HistoryEntry) bool { return e.Timeline == s.Timeline })
+	short := i == 0 && s.Timeline > 1 // max_timelines_history: where this server's own timeline began is not told any more
 	switch {
-	case i < 0, ancestor != (s.Timeline > 1), at.LSN != s.Fork(), known.Entries[i].LSN < s.ReplayLSN:
+	case i < 0, !short && (ancestor != (s.Timeline > 1) || at.LSN != s.Fork()), known.Entries[i].LSN < s.ReplayLSN:
 		return nil, true
 	case known.Entries[i].LSN == s.ReplayLSN && !s.Replaying:
 		return known.Entries[i:], true

@@ -143,8 +143,11 @@ func leaderSync(o *Observation) *Decision {
 }
 
 // namesLost: others were set in vain, or not; and those that the server shows are the ones that are wanted again.
-func namesLost(o *Observation) bool {
-	return o.Memory.Sync.Asked != nil && o.Memory.Sync.FailedAt != 0 && !namesFail(o)
+func namesLost(o *Observation) bool { return namesDoubtful(o) && !namesFail(o) }
+
+// namesDoubtful: names were set in vain, or not. Until the server was told again it may come to go by them.
+func namesDoubtful(o *Observation) bool {
+	return o.Memory.Sync.Asked != nil && o.Memory.Sync.FailedAt != 0
 }
 
 // namesFail: the names could not be set a moment ago (a full disk, for one). Other rules get their turn.

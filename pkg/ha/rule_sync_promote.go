@@ -131,7 +131,7 @@ func replicaSync(o *Observation) *Decision {
 
 // idleNames brings a server in recovery to the names it would begin with as a primary.
 func idleNames(o *Observation, want quorum.Names) *Decision {
-	if have, ok := quorum.Parse(o.Server.SynchronousNames); ok && have.Equal(want) {
+	if have, ok := quorum.Parse(o.Server.SynchronousNames); ok && have.Equal(want) && !namesDoubtful(o) {
 		return nil
 	}
 	waits := "nobody"

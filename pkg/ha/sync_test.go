@@ -60,6 +60,12 @@ func lacking(unlocked time.Duration) []change {
 	return voidRequest("a", unlocked, byQuorum("ANY 1 (a,d)", 1, "a", "d"), syncLed("b"), answers("b", 5000, voted), answers("c", 5000, voted), answers("d", 5000, voted))
 }
 
+// inVain: other names could not be set some time ago, and the server may come to go by them all the same.
+func inVain(o *Observation) {
+	other := "c"
+	o.Memory.Sync.Asked, o.Memory.Sync.FailedAt, o.Memory.Sync.Settled = &other, o.Now.Add(-time.Minute), false
+}
+
 func TestSynchronous(t *testing.T) {
 	blocked := quorum.Blocked().Text()
 	cases := []struct {
@@ -137,6 +143,7 @@ func TestSynchronous(t *testing.T) {
 		{"then is promoted", []change{replica, on(""), leads}, Promote{}, "promoted self"},
 		{"not before nobody can acknowledge", []change{replica, on(""), leads, strict}, SetSyncNames{Names: blocked}, "preparing for a promotion"},
 		{"nor before that is in force", []change{replica, on(blocked), leads, strict, func(o *Observation) { o.Memory.Sync.Settled = false }}, Wait{}, "waiting for PostgreSQL"},
+		{"others were set in vain, or not, and it is told again", []change{replica, on(blocked), leads, strict, inVain}, SetSyncNames{Names: blocked}, "preparing for a promotion"},
 		{"who can't set its names gives the lock up", []change{replica, on("b"), leads, func(o *Observation) { o.Memory.Sync.FailedAt = o.Now.Add(-time.Second) }}, ReleaseLeader{}, "can't be set"},
 		{"and does not go for it", []change{orphan, on("b", "a"), syncLed("b"), func(o *Observation) { o.Memory.Sync.FailedAt = o.Now.Add(-time.Second) }}, Wait{}, "i am not the healthiest node"},
 		{"the key has changed since the race", []change{replica, on("", "c"), syncLed("b"), leads}, ReleaseLeader{}, "released leader key"},

@@ -34,5 +34,7 @@ func (s *server) startsSlowly(usual time.Duration) time.Duration {
 	if !s.w.rarely(slowStarts, 2) {
 		return usual
 	}
+	x, life := s.w.check.cause(s.n), s.life // a primary gives way to others, after some time
+	s.w.until(func() bool { return s.life != life || s.phase != phaseStarting }, func() { s.w.check.over(x) })
 	return between(s.w.rare, 5*time.Second, time.Minute)
 }
