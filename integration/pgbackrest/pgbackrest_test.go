@@ -2,7 +2,9 @@
 package pgbackrest
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -101,6 +103,7 @@ func TestPgBackRest(t *testing.T) {
 	if !strings.Contains(second.Log(), created) {
 		t.Errorf("%s was not created with pgBackRest", second.Name)
 	}
+	trusted(t, c, second, "the data were copied, and have all now that the leader had")
 	c.Hathi("reinit", c.Scope, second.Name, "--force", "--wait")
 	c.WaitHealthy(enough)
 	if n := strings.Count(second.Log(), created); n != 2 {
@@ -145,9 +148,19 @@ pgbackrest:
 	}
 	other.Run()
 	again.WaitFor(enough, "the member that was lost in the lead", func() bool { return again.Leader() == other })
+	trusted(t, again, other, "the data were copied before this member led")
 	if got := execute(t, other, rows); got != "1,2,20" {
 		t.Errorf("rows after the return: %s", got)
 	}
+}
+
+// trusted waits until a member has taken the mark of its copy away, and has said why.
+func trusted(t *testing.T, c *testcluster.Cluster, n *testcluster.Node, why string) {
+	t.Helper()
+	c.WaitFor(enough, "the end of the mark of a copy on "+n.Name, func() bool {
+		_, err := os.Lstat(filepath.Join(n.Data, "hathi.copied"))
+		return errors.Is(err, fs.ErrNotExist) && strings.Contains(n.Log(), why)
+	})
 }
 
 // standby founds a standby cluster that has nothing but the archive.

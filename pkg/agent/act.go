@@ -45,6 +45,8 @@ func (a *Agent) act(ctx context.Context, o ha.Observation, d ha.Decision) bool {
 		a.setNames(ctx, &x.Names)
 	case ha.ReleaseSyncNames:
 		a.setNames(ctx, nil)
+	case ha.TrustCopy:
+		a.trustCopy(ctx)
 	case ha.Checkpoint:
 		a.checkpoint(ctx)
 	case ha.CancelJob:

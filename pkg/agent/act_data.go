@@ -39,7 +39,7 @@ func (a *Agent) copyOf(o ha.Observation, from string) cluster.Copy {
 
 func (a *Agent) cloned(source string, err error) {
 	m := &a.memory
-	m.LastClone = a.o.Clock.Now()
+	m.LastClone, m.Copy = a.o.Clock.Now(), ha.CopyMemory{} // what a leader has said before it is of no use
 	if err != nil {
 		m.CloneFailures++
 		a.failed("failed to bootstrap "+source, err)
@@ -49,6 +49,14 @@ func (a *Agent) cloned(source string, err error) {
 	m.Rewind, m.CloneFailures, m.StartFailures = ha.RewindUnknown, 0, 0
 	m.ReinitializeFromLeader = false
 	a.o.Log.Info("bootstrapped " + source)
+}
+
+// trustCopy takes the mark of a copy away. If that fails, the rules leave it for a while.
+func (a *Agent) trustCopy(ctx context.Context) {
+	if err := a.o.Postgres.TrustCopy(ctx); err != nil {
+		a.memory.Copy.FailedAt = a.o.Clock.Now()
+		a.failed("could not take the mark of a copy away", err)
+	}
 }
 
 // reinitialize starts over with a copy. The data is removed only when a user or the configuration said so,

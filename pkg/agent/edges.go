@@ -42,8 +42,10 @@ type Postgres interface {
 	// Bootstrap makes the first database of a cluster, starts the server and creates the users. It leaves a
 	// running primary. guard is asked as by StartPrimary, for each server that it starts.
 	Bootstrap(ctx context.Context, guard GuardServer) error
-	// Clone fills the data directory with a copy. The server must be stopped; it is not started.
+	// Clone fills the data directory with a copy, and marks it as one. The server must be stopped; it is not started.
 	Clone(ctx context.Context, c cluster.Copy) error
+	// TrustCopy takes the mark away that Clone has left in the data, see cluster.Server.Copied.
+	TrustCopy(ctx context.Context) error
 	// MoveDataAside renames the data directory to *.failed (a failed bootstrap).
 	MoveDataAside(ctx context.Context) error
 

@@ -69,6 +69,7 @@ func (a *Agent) remember(o *ha.Observation) {
 	}
 	o.Memory = *m
 	m.Sync.Note(o)
+	m.Copy.Note(o)
 	a.noteFailsafe(o)
 	since(&m.StartingSince, o, !s.Answered && s.State == cluster.StateStarting)
 	since(&m.FrozenSince, o, s.Process == cluster.ProcessFrozen)

@@ -36,6 +36,7 @@ func (p picture) document(version string) object {
 	own := object{{"version", version}}
 	if p.answers() {
 		addTrue(&own, "replaying", p.Server.Replaying)
+		addTrue(&own, "copied", p.Server.Copied && p.Server.InRecovery)
 		if p.hidesPosition() || p.counting().Position() != p.Server.Position() {
 			own.add("xlog", positions(&p.Server))
 		}
@@ -91,12 +92,9 @@ func (p picture) addAnswers(o *object) {
 	}
 }
 
-// hidesPosition: a standby that replays its own WAL after a start shows less than it has. Patroni counts the vote of a
-// member by what it shows, and may promote somebody who lacks what a commit has waited for; without a position the member
-// neither votes nor stands in the way, as one that can't be reached. Without synchronous replication what it shows is
-// better than nothing: who is behind that must not be promoted. Source: Patroni 4.1, ha.py, _MemberStatus.
+// hidesPosition reports whether members of Patroni must not count this one's position.
 func (p picture) hidesPosition() bool {
-	return p.Server.Replaying && (p.View == nil || p.Settings.SynchronousMode != cluster.SyncOff)
+	return p.Server.Withheld(p.View, p.Settings.SynchronousMode, p.Name)
 }
 
 // counting is the server as members of Patroni are to see it; a standby cluster keeps no history of its own.

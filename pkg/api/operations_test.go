@@ -307,6 +307,35 @@ func TestReplaying(t *testing.T) {
 	}
 }
 
+// TestCopied: a standby whose data were copied shows no position that Patroni would count while /sync names it.
+func TestCopied(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*world)
+		shown  bool
+	}{
+		"listed":                  {func(*world) {}, false},
+		"not listed":              {func(w *world) { w.view.Sync.Standbys = nil }, true},
+		"the former leader":       {func(w *world) { w.view.Sync = cluster.SyncState{Leader: "db2"} }, false},
+		"mode off":                {func(w *world) { w.snapshot.Settings.SynchronousMode = cluster.SyncOff }, true},
+		"not known who is listed": {func(w *world) { w.snapshot.View = nil }, false},
+		"trusted":                 {func(w *world) { w.snapshot.Server.Copied = false }, true},
+	} {
+		w := newWorld()
+		w.asReplica()
+		w.snapshot.Server.Copied, w.snapshot.Settings.SynchronousMode = true, cluster.SyncOn
+		w.view.Sync = cluster.SyncState{Leader: "db1", Standbys: []string{"db2"}}
+		c.change(w)
+		body := send(t, w.start(t, Settings{}), "GET", "/patroni", "").body
+		top, _, _ := strings.Cut(body, `"hathi"`)
+		if strings.Contains(top, `"xlog"`) != c.shown {
+			t.Errorf("%s: %s", name, body)
+		}
+		if status, err := peer.Parse([]byte(body)); err != nil || status.Copied != w.snapshot.Server.Copied || status.Position != 67393056 {
+			t.Errorf("%s: %+v, %v", name, status, err)
+		}
+	}
+}
+
 // TestCounting: while nobody leads, members of Patroni are shown only the WAL that counts by /history, for they wait for
 // whoever has more; members of hathi know all of it, and where it left the cluster's.
 func TestCounting(t *testing.T) {

@@ -107,6 +107,8 @@ type Server struct {
 	Promoting bool
 	// RewindCut: a pg_rewind has begun to change the data and did not come to its end. It must not be started.
 	RewindCut bool
+	// Copied: the data are marked as a copy that may lack what this member has acknowledged before, or that can't be told.
+	Copied bool
 	// Progress is that of a base backup, a rewind or a recovery.
 	Progress Progress
 	// WALGone is the error of the server that this one follows when it no longer has the WAL that is needed next;
@@ -145,6 +147,19 @@ func (s Server) Counting(v *View) Server {
 		s.ReplayLSN = v.History.Counts(s.ReplayLSN, s.Timeline, s.History)
 	}
 	return s
+}
+
+// Withheld reports whether members that run Patroni must be shown no position of a standby of that name, as if it could not be
+// reached. They count its vote by what it shows, and may promote somebody who lacks what a commit has waited for; but what
+// it may have is more while it replays its own WAL after a start, and what /sync names it for was more before its data were
+// copied. Without synchronous replication what it shows is better than nothing: who is behind that must not be promoted.
+// Source: Patroni 4.1, ha.py, _MemberStatus.
+func (s *Server) Withheld(v *View, mode SynchronousMode, name string) bool {
+	copied := s.Copied && s.InRecovery
+	if v == nil {
+		return s.Replaying || copied
+	}
+	return mode != SyncOff && (s.Replaying || copied && v.Sync.Has(name))
 }
 
 // ReplicationState is what a replica publishes: streaming, in archive recovery, or nothing.
@@ -209,6 +224,7 @@ type PeerStatus struct {
 	InRecovery bool
 	Position   LSN  // the larger of received and replayed, or the primary's own
 	Replaying  bool // it has more than that; see Server.Replaying. Patroni does not tell
+	Copied     bool // see Server.Copied. Patroni does not tell
 	Timeline   Timeline
 	// History are the last lines of that timeline's history file, without reasons; nil: it is the first timeline, or that
 	// is not known. Patroni does not tell.

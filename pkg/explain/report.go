@@ -125,7 +125,7 @@ func (a Answer) status() cluster.PeerStatus {
 		o := a.Statement.Observation
 		return cluster.PeerStatus{
 			Name: a.Member.Name, Reachable: o.Server.Answered, InRecovery: o.Server.InRecovery,
-			Position: o.Server.Position(), Replaying: o.Server.Replaying, Timeline: o.Server.Timeline, History: o.Server.History, Tags: o.Self.Tags, WatchdogFailed: o.Self.WatchdogFailed,
+			Position: o.Server.Position(), Replaying: o.Server.Replaying, Copied: o.Server.Copied && o.Server.InRecovery, Timeline: o.Server.Timeline, History: o.Server.History, Tags: o.Self.Tags, WatchdogFailed: o.Self.WatchdogFailed,
 			MayWrite: !o.Server.IsPrimary() && o.MayWrite(),
 		}
 	case a.Status != nil:

@@ -194,6 +194,10 @@ var serverChanges = []func(*dice, *Observation){
 	func(d *dice, o *Observation) { o.Server.InRecovery = d.flag() },
 	func(d *dice, o *Observation) { o.Server.Promoting = d.flag() },
 	func(d *dice, o *Observation) {
+		o.Server.Copied = d.flag()
+		o.Memory.Copy = CopyMemory{Since: d.begun(), Reign: d.revision(), Had: d.lsn(), Timeline: d.timeline(), FailedAt: d.begun()}
+	},
+	func(d *dice, o *Observation) {
 		o.Server.State = cluster.State(d.pick("running", "starting", "stopped", "crashed", ""))
 	},
 	func(d *dice, o *Observation) {
@@ -255,6 +259,7 @@ var answerChanges = []func(*dice, *Observation){
 	answered(func(d *dice, p *Peer) { p.Position, p.Timeline, p.History = d.lsn(), d.timeline(), d.history() }),
 	answered(func(d *dice, p *Peer) { p.MayWrite, p.Replaying = d.flag(), d.flag() }),
 	answered(func(d *dice, p *Peer) { p.WatchdogFailed = d.flag() }),
+	answered(func(d *dice, p *Peer) { p.Copied = d.flag() }),
 	answered(func(d *dice, p *Peer) { p.SyncRevision = d.revision() }),
 	answered(func(d *dice, p *Peer) { p.Asked = d.begun() }),
 	answered(func(d *dice, p *Peer) {

@@ -37,6 +37,7 @@ func decide(o Observation) Decision {
 		ruleSilent,   // a postmaster that does not answer (yet)
 		ruleLimits,   // a replica that runs with less than its primary
 		ruleStandbyCluster,
+		ruleCopied, // data that are not known to have everything yet
 	} {
 		if d := rule(&o); d != nil {
 			return *stopsFirst(&o, d)

@@ -139,6 +139,8 @@ type (
 	SetSyncNames struct{ Names string }
 	// ReleaseSyncNames gives synchronous_standby_names back to the user's configuration.
 	ReleaseSyncNames struct{}
+	// TrustCopy takes the mark away that the data were copied.
+	TrustCopy struct{}
 	// CancelJob tells the running job to end.
 	CancelJob struct{}
 	// Exit ends the agent with an error that a person has to look at.
@@ -147,6 +149,7 @@ type (
 	Done struct{}
 )
 
+func (TrustCopy) action()         {}
 func (Wait) action()              {}
 func (AskPeers) action()          {}
 func (Bootstrap) action()         {}

@@ -100,6 +100,8 @@ func neverLeads(o *Observation, d Decision) string {
 		return "it lacks the watchdog that it needs"
 	case ordered(o, o.Self.Name):
 		return ""
+	case mistrusted(o):
+		return "its copy is not trusted"
 	case tooFarBehind(o, here(o)):
 		return "it is too far behind"
 	case oldTimeline(o, o.Server.Timeline):

@@ -185,6 +185,7 @@ type Memory struct {
 	Sync          SyncMemory
 	Failsafe      FailsafeMemory
 	Slots         SlotMemory
+	Copy          CopyMemory
 }
 
 // SlotMemory is what is remembered of the work on replication slots, which goes on beside the loop.

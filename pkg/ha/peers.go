@@ -94,6 +94,8 @@ func unfit(o *Observation, p Peer) string {
 			known(o, there(p)).Behind(o.Store.View.Status.Optime), o.Settings.MaximumLagOnFailover)
 	case unlisted(o, p.Name):
 		return "not in /failsafe"
+	case mistrusts(o, p) && !ordered(o, p.Name):
+		return "its data were copied and may lack what it has acknowledged before"
 	case oldTimeline(o, p.Timeline):
 		return fmt.Sprintf("on timeline %d, the cluster is on %d", p.Timeline, o.Store.View.History.Timeline())
 	}

@@ -298,7 +298,7 @@ func outranked(o *Observation, p Peer) (rule, text string) {
 		return "race-primary-alive", fmt.Sprintf("Primary (%s) is still alive", p.Name)
 	case p.Name == o.Store.View.Failover.Leader:
 		return "", "" // it was asked to go; before it has gone its answer counts, see above
-	case unlisted(o, p.Name), syncActive(o) && !o.Store.View.Sync.Has(p.Name):
+	case unlisted(o, p.Name), mistrusts(o, p), syncActive(o) && !o.Store.View.Sync.Has(p.Name):
 		return "", "" // nor can these, however far they have come
 	case ahead(o, p):
 		return "race-behind", fmt.Sprintf("Wal position of %s is ahead of my wal position", p.Name)

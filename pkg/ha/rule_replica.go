@@ -26,8 +26,11 @@ func ruleReplica(o *Observation) *Decision {
 		d.because("replica-wal-gone", "the WAL that %s needs next is gone (%s), and no restore_command fetches it: run reinit for %s",
 			o.Self.Name, o.Server.WALGone, o.Self.Name)
 	}
-	if o.Server.ReceiverStatus != "streaming" && target(o).Host != "" {
-		d.until(o.Now.Add(time.Second)) // nothing tells when a WAL receiver has found its upstream
+	if mistrusted(o) {
+		d.because("replica-copied", "its data were copied, and until they have all that the leader has, it neither leads nor votes")
+	}
+	if o.Server.ReceiverStatus != "streaming" && target(o).Host != "" || o.Server.Copied && o.Memory.Copy.FailedAt == 0 {
+		d.until(o.Now.Add(time.Second)) // nothing tells when a WAL receiver has found its upstream, or caught up
 	}
 	return d
 }

@@ -35,6 +35,8 @@ func syncCandidate(o *Observation, p Peer) bool {
 		return true
 	}
 	switch {
+	case mistrusts(o, p):
+		return false
 	case key.Has(p.Name) && key.Quorum == 0:
 		return true
 	case o.Settings.SynchronousMode == cluster.SyncOn && !key.Has(p.Name):
@@ -50,6 +52,8 @@ func syncStand(o *Observation) *Decision {
 	switch {
 	case question != nil:
 		return question
+	case why == copyUntrusted:
+		return standBack(o, "race-copied", "%s", why)
 	case why != "":
 		return standBack(o, "race-sync", "%s", why)
 	}
@@ -68,6 +72,8 @@ func syncFit(o *Observation) (question *Decision, why string) {
 		return nil, "synchronous_standby_names can't be set on this member"
 	case !syncActive(o) || ordered(o, o.Self.Name):
 		return nil, ""
+	case mistrusted(o):
+		return nil, copyUntrusted
 	}
 	if key.LedBy(o.Self.Name) {
 		return nil, "" // it was named before its promotion, so nobody has acknowledged anything without it
@@ -88,8 +94,8 @@ func syncFit(o *Observation) (question *Decision, why string) {
 	}
 	votes := 0
 	for _, p := range answers {
-		// Who is still replaying its own WAL may have any commit in the rest of it.
-		if p.Reachable && p.InRecovery && !p.Replaying && p.Timeline != 0 && o.Server.Timeline != 0 && !ahead(o, p) {
+		// Who is still replaying its own WAL may have any commit in the rest of it, who was copied had any before.
+		if p.Reachable && p.InRecovery && !p.Replaying && !mistrusts(o, p) && p.Timeline != 0 && o.Server.Timeline != 0 && !ahead(o, p) {
 			votes++
 		}
 	}

@@ -41,7 +41,8 @@ func Standing(o Observation) []Check {
 		if question != nil {
 			why = "the others were not asked"
 		}
-		checks = append(checks, Check{"race-sync", why == "", pick(why != "", why, "has every acknowledged commit")})
+		rule := pick(why == copyUntrusted, "race-copied", "race-sync")
+		checks = append(checks, Check{rule, why == "", pick(why != "", why, "has every acknowledged commit")})
 	}
 	answers, question := ask(&o, withAPI(inSync(&o, raceSet(&o))), "race-ask", "")
 	if question != nil {

@@ -32,6 +32,8 @@ func TestStandingAgreesWithDecide(t *testing.T) {
 		"not listed":      listing("b", "c"),
 		"promised":        func(o *Observation) { listing("a", "b")(o); promised(1)(o) },
 		"just started":    func(o *Observation) { listing("a", "b")(o); began(1)(o) },
+		"copied":          func(o *Observation) { o.Server.Copied = true },
+		"c copied":        answers("c", 1001, func(p *Peer) { p.Copied = true }),
 		"quorum of two":   func(o *Observation) { syncKey(o, cluster.SyncQuorum, 2, "a", "c") },
 	}
 	for one, first := range changes {

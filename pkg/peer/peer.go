@@ -20,6 +20,7 @@ type document struct {
 	WatchdogFailed bool         `json:"watchdog_failed"`
 	Hathi          struct {
 		Replaying bool        `json:"replaying"`
+		Copied    bool        `json:"copied"`
 		XLog      *wal        `json:"xlog"` // what it has, where members of Patroni must not count that
 		MayWrite  bool        `json:"may_write"`
 		History   [][2]uint64 `json:"history"` // timeline and where it ended
@@ -49,7 +50,7 @@ func Parse(raw []byte) (cluster.PeerStatus, error) {
 		stopped := d.State == string(cluster.StateStopped) && !d.Hathi.MayWrite
 		return cluster.PeerStatus{MayWrite: d.Hathi.MayWrite, Stopped: stopped}, errors.New("no WAL position in the answer, its PostgreSQL can't be queried")
 	}
-	s := cluster.PeerStatus{Reachable: true, Tags: d.Tags, WatchdogFailed: d.WatchdogFailed, Replaying: d.Hathi.Replaying, MayWrite: d.Hathi.MayWrite}
+	s := cluster.PeerStatus{Reachable: true, Tags: d.Tags, WatchdogFailed: d.WatchdogFailed, Replaying: d.Hathi.Replaying, Copied: d.Hathi.Copied, MayWrite: d.Hathi.MayWrite}
 	for _, line := range d.Hathi.History {
 		s.History = append(s.History, cluster.HistoryEntry{Timeline: cluster.Timeline(line[0]), LSN: cluster.LSN(line[1])})
 	}

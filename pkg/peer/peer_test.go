@@ -18,6 +18,7 @@ func TestParse(t *testing.T) {
 		`{"role": "replica", "xlog": {"replayed_location": 3}, "hathi": {"xlog": {"replayed_location": 4}}}`:                   {Reachable: true, InRecovery: true, Position: 4},
 		`{"role": "standby_leader", "xlog": {"received_location": 0, "replayed_location": 4}, "timeline": null}`:               {Reachable: true, InRecovery: true, Position: 4},
 		`{"role": "demoted", "xlog": {"location": 8, "received_location": 0, "replayed_location": 0}, "state": "running"}`:     {Reachable: true, Position: 8},
+		`{"role": "replica", "hathi": {"copied": true, "xlog": {"replayed_location": 4}}}`:                                     {Reachable: true, InRecovery: true, Position: 4, Copied: true},
 	} {
 		got, err := Parse([]byte(document))
 		if err != nil || !reflect.DeepEqual(got, want) {

@@ -92,7 +92,7 @@ func (i *Instance) mayFill(ctx context.Context, dir string, replace bool) error 
 }
 
 // copyBy copies by one method. A copy must never start as a primary: from its first moment in place it is a
-// standby.
+// standby, and marked as a copy. Until both are on disk it is not started, as fillingMark says.
 func (i *Instance) copyBy(ctx context.Context, cfg Config, m Method, from cluster.Upstream) error {
 	if err := i.prepareCopy(cfg.DataDir, m); err != nil {
 		return err
@@ -110,6 +110,9 @@ func (i *Instance) copyBy(ctx context.Context, cfg Config, m Method, from cluste
 			return fmt.Errorf("%w (what is in %s stays for the next attempt, as keep_data says)", err, cfg.DataDir)
 		}
 		return errors.Join(err, clearCopy(cfg.DataDir, false))
+	}
+	if err := markCopied(cfg.DataDir); err != nil {
+		return err
 	}
 	if err := replace(filepath.Join(cfg.DataDir, "standby.signal"), nil, fileMode(cfg.DataDir)); err != nil {
 		return err

@@ -31,7 +31,11 @@ test -f "$PGPASSFILE"; test -z "$PATRONI_SUPERUSER_PASSWORD"
 	}
 	t.Setenv("PATRONI_SUPERUSER_PASSWORD", "x")
 	r := newInstance(t, cfg)
+	must(t, p, os.WriteFile(filepath.Join(p.cfg.DataDir, copiedFile), []byte("of the source"), 0o600))
 	must(t, r, r.Clone(t.Context(), cluster.Copy{From: address(p)}))
+	if mark, _ := os.ReadFile(filepath.Join(cfg.DataDir, copiedFile)); string(mark) != copiedText {
+		t.Errorf("the copy is marked %q", mark)
+	}
 	must(t, r, r.StartReplica(t.Context(), address(p)))
 	eventually(t, r, "caught up", caughtUp(p))
 	b, _ := os.ReadFile(said)
@@ -101,11 +105,29 @@ func TestCloneWithoutLeader(t *testing.T) {
 	must(t, r, err)
 	must(t, r, r.Clone(t.Context(), cluster.Copy{}))
 	must(t, r, r.StartReplica(t.Context(), cluster.Upstream{}))
-	eventually(t, r, "the archive's end", func(s cluster.Server) bool { return s.Answered && s.InRecovery })
+	eventually(t, r, "the archive's end", func(s cluster.Server) bool { return s.Answered && s.InRecovery && s.Copied })
+	must(t, r, r.TrustCopy(t.Context()))
+	must(t, r, r.TrustCopy(t.Context())) // another agent has done it
+	if s := newInstance(t, cfg).Observe(t.Context()); !s.Answered || s.Copied {
+		t.Errorf("trusted, and %+v", s)
+	}
 	waitFor(t, "all rows", func() bool { return sql(t, r, "SELECT count(*) FROM public.rows") == "2" })
 	must(t, r, r.Promote(t.Context()))
 	if s := r.Observe(t.Context()); s.SystemID != p.Observe(t.Context()).SystemID || s.Timeline != 2 {
 		t.Errorf("after: %+v", s)
+	}
+}
+
+// TestCopiedUnknown: data that can't be looked at may be a copy.
+func TestCopiedUnknown(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for dir, want := range map[string]bool{file: true, filepath.Dir(file): false, file + ".missing": false} {
+		if got := isCopied(dir); got != want {
+			t.Errorf("%s: %v", dir, got)
+		}
 	}
 }
 

@@ -81,8 +81,8 @@ func (i *Instance) runFounding(ctx context.Context, cfg Config, m Method) error 
 	if err := mustHoldDatabase(cfg.DataDir); err != nil {
 		return err
 	}
-	// What another cluster remembers of its configuration is not ours.
-	return removeFiles(cfg.DataDir, "patroni.dynamic.json")
+	// What another cluster remembers of its configuration, and of a copy, is not ours.
+	return removeFiles(cfg.DataDir, "patroni.dynamic.json", copiedFile)
 }
 
 // prepareFounding makes the signal files as the method wants them.

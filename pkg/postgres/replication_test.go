@@ -213,7 +213,11 @@ func TestDivergedWhileRunning(t *testing.T) {
 	if _, err := r.CheckDivergence(t.Context(), address(p)); err == nil || !strings.Contains(err.Error(), "still in_recovery") {
 		t.Errorf("against a replica: %v", err)
 	}
+	must(t, p, markCopied(p.cfg.DataDir))
 	must(t, p, p.Rewind(t.Context(), address(r)))
+	if s := p.Observe(t.Context()); !s.Copied || exists(rewindMark(p.cfg.DataDir)) {
+		t.Errorf("rewound, a copy is one no more: %+v", s)
+	}
 	must(t, p, p.StartReplica(t.Context(), address(r)))
 	eventually(t, p, "caught up", caughtUp(r))
 }

@@ -79,12 +79,21 @@ func (i *Instance) pgRewind(ctx context.Context, cfg Config, leader cluster.Upst
 		return err
 	}
 	defer remove()
+	copied := isCopied(cfg.DataDir)
 	if err := setMark(rewindMark(cfg.DataDir)); err != nil {
 		i.log.Warn("an interrupted pg_rewind will not be recognised", "error", err)
 	}
 	i.log.Info("running pg_rewind", "from", leader.Host+":"+leader.Port)
 	args, fetch := i.restoring(ctx, cfg)
-	return i.runRewind(ctx, cfg, args, fetch, leader, env)
+	if err := i.runRewind(ctx, cfg, args, fetch, leader, env); err != nil {
+		return err
+	}
+	if copied { // pg_rewind removes what it does not know
+		if err := markCopied(cfg.DataDir); err != nil {
+			return err
+		}
+	}
+	return clearMark(rewindMark(cfg.DataDir))
 }
 
 // runRewind runs pg_rewind, again and again if fetch is the command that gets what it misses. env has its password.
@@ -119,7 +128,7 @@ func (i *Instance) runRewind(ctx context.Context, cfg Config, args []string, fet
 		return err
 	}
 	i.log.Debug("the data directory is rewound")
-	return clearMark(rewindMark(cfg.DataDir))
+	return nil
 }
 
 // rewindMissing is how pg_rewind says that a segment of WAL is not there.

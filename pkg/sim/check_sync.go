@@ -57,7 +57,7 @@ func (c *checker) lacks(s *server) bool {
 }
 
 // survives: whoever /sync lets be promoted has every acknowledged commit, now, whatever dies next. A server
-// without data is nobody's candidate and gives nobody its voice.
+// without data, or with a copy that is not trusted, is nobody's candidate and gives nobody its voice.
 func (c *checker) survives() {
 	if !c.bound {
 		return
@@ -72,12 +72,12 @@ func (c *checker) survives() {
 			return // an order, whatever it lacks; its first word in /sync binds it
 		}
 		key.Standbys = append(slices.Clone(key.Standbys), key.Leader) // it needs the quorum like everybody else
-	} else if leader.server.data && c.lacks(leader.server) {
+	} else if leader.server.counts() && c.lacks(leader.server) {
 		c.violate("/sync names %s as the leader, which lacks an acknowledged commit", key.Leader)
 	}
 	var without []string
 	for _, name := range key.Standbys {
-		if n := c.w.node(name); n != nil && n.server.ours() && c.lacks(n.server) {
+		if n := c.w.node(name); n != nil && n.server.ours() && n.server.counts() && c.lacks(n.server) {
 			without = append(without, name)
 		}
 	}
@@ -101,7 +101,7 @@ func (c *checker) syncKey() {
 		c.bound = false
 		return
 	}
-	if (c.ordered(leader) || c.byOrder == leader) && key.Leader != c.named {
+	if (c.ordered(leader) || c.byOrder == leader) && (key.Leader != c.named || leader.server.copied) {
 		c.bound = false // whatever it lacks
 	}
 	if !c.bound {
@@ -139,6 +139,7 @@ func (c *checker) begins(s *server) {
 	if key := c.sync; key.Leader != s.n.name {
 		c.violate("%s begins to write, but /sync names %s as the leader", s.n.name, key.Leader)
 	}
+	c.survives() // a copy counts from here on
 }
 
 // synchronous says what is missing to the synchronous state that is configured, nothing if it is there.

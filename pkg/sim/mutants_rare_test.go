@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"maps"
+	"slices"
 	"testing"
 
 	"github.com/hathi-ha/hathi/pkg/agent"
@@ -13,7 +14,7 @@ import (
 
 // TestRareMutants plants mistakes that only rare runs can show.
 func TestRareMutants(t *testing.T) {
-	for _, m := range rareMutants {
+	for _, m := range slices.Concat(rareMutants, copyMutants) {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			m.find(t, Options{Plant: m.plant, Modes: []cluster.SynchronousMode{m.mode}, Rare: []string{m.rare}})
@@ -113,6 +114,13 @@ var rareMutants = []rareMutant{
 			}
 		})
 	}, cluster.SyncOff}, dataUnreadable},
+	{mutant{"a number that /history knows is given again", another, func(o *agent.Options) {
+		decide(o, nil, func(_ ha.Observation, d *ha.Decision) {
+			if _, ok := d.Action.(ha.Promote); ok {
+				d.Action = ha.Promote{}
+			}
+		})
+	}, cluster.SyncOff}, controlUnreadable},
 	{mutant{"a server that was told to become a primary is left alone without the lock", twoPrimaries, func(o *agent.Options) {
 		o.Postgres = untold{o.Postgres}
 	}, cluster.SyncOff}, promotionHangs},
@@ -130,6 +138,41 @@ func takesAnyway(name string) func(*agent.Options) {
 		})
 	}
 }
+
+// copyMutants are mistakes about copies that may lack what their member has acknowledged.
+var copyMutants = []rareMutant{
+	{mutant{"a copied standby leads as before", lacking, func(o *agent.Options) {
+		decide(o, func(obs *ha.Observation) {
+			v := obs.Store.View
+			obs.Server.Copied = obs.Server.Copied && v != nil && v.Sync.LedBy(obs.Self.Name)
+		}, nil)
+	}, cluster.SyncOn}, copiedBehind},
+	{mutant{"the former leader's copy leads as before", lacking, func(o *agent.Options) {
+		decide(o, func(obs *ha.Observation) {
+			v := obs.Store.View
+			obs.Server.Copied = obs.Server.Copied && (v == nil || v.Locked() || !v.Sync.LedBy(obs.Self.Name))
+		}, nil)
+	}, cluster.SyncOn}, copiedBehind},
+	{mutant{"the vote of a copied member counts", lacking, func(o *agent.Options) {
+		decide(o, func(obs *ha.Observation) {
+			obs.Peers = maps.Clone(obs.Peers)
+			for name, p := range obs.Peers {
+				p.Copied = false
+				obs.Peers[name] = p
+			}
+		}, nil)
+	}, cluster.SyncQuorum}, copiedBehind},
+	{mutant{"a copy is trusted as soon as somebody leads", lacking, func(o *agent.Options) {
+		decide(o, nil, func(_ ha.Observation, d *ha.Decision) {
+			if rule(d) == "copied-ask" {
+				d.Action = ha.TrustCopy{}
+			}
+		})
+	}, cluster.SyncOn}, copiedBehind},
+}
+
+// lacking is what is found of who may lead and must not.
+const lacking = "an acknowledged commit"
 
 // untold never says that the server was told to become a primary.
 type untold struct{ agent.Postgres }

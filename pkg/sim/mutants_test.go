@@ -31,10 +31,9 @@ var shownBy = map[string]uint64{
 	"the lag check is forgotten":                                     23,
 	"WAL on a branch that the cluster has left counts":               105,
 	"who is not listed stands for the lock":                          29,
-	"any data are started while etcd is away":                        46,
-	"a number that /history knows is given again":                    195,
-	"two timelines of one number are taken for one":                  13,
-	"WAL on another timeline of the cluster's number counts":         21,
+	"any data are started while etcd is away":                        70,
+	"two timelines of one number are taken for one":                  135,
+	"WAL on another timeline of the cluster's number counts":         175,
 	"a replica that has not replayed all that it has gives its vote": 65,
 	"a server that crashed starts without its names":                 30,
 }

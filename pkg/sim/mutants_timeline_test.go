@@ -18,11 +18,4 @@ var timelineMutants = []mutant{
 			}
 		}, nil)
 	}, cluster.SyncOff},
-	{"a number that /history knows is given again", another, func(o *agent.Options) {
-		decide(o, nil, func(_ ha.Observation, d *ha.Decision) {
-			if _, ok := d.Action.(ha.Promote); ok {
-				d.Action = ha.Promote{}
-			}
-		})
-	}, cluster.SyncOff},
 }

@@ -120,12 +120,8 @@ func (a *patroni) ask(set []cluster.Member) []cluster.PeerStatus {
 	return (&peers{n: a.n}).Ask(context.Background(), asked)
 }
 
-// fit: a member that answered and may be promoted. One of hathi that still replays gives no position, see
-// hidesPosition in package api, and without one an answer is none.
-func (a *patroni) fit(p cluster.PeerStatus) bool {
-	hidden := p.Replaying && a.w.doc.Mode != cluster.SyncOff
-	return p.Reachable && !p.Tags.NoFailover() && !hidden
-}
+// fit: a member that answered and may be promoted.
+func (a *patroni) fit(p cluster.PeerStatus) bool { return p.Reachable && !p.Tags.NoFailover() }
 
 // healthiest is 9.4.
 func (a *patroni) healthiest(set []cluster.Member, lag bool) bool {

@@ -78,6 +78,9 @@ func (r *runner) told(patroni bool) cluster.PeerStatus {
 	if patroni {
 		counting := s.Server.Counting(s.View)
 		position = counting.Position()
+		if s.Server.Withheld(s.View, s.Settings.SynchronousMode, s.Name) {
+			position = 0
+		}
 	}
 	switch s.State {
 	case cluster.StateRunning, cluster.StateRestarting, cluster.StateStarting:
@@ -90,7 +93,7 @@ func (r *runner) told(patroni bool) cluster.PeerStatus {
 	}
 	return cluster.PeerStatus{
 		Reachable: true, InRecovery: s.Server.InRecovery, Position: position,
-		Timeline: s.Server.Timeline, History: s.Server.History, Tags: s.Tags, Replaying: s.Server.Replaying,
+		Timeline: s.Server.Timeline, History: s.Server.History, Tags: s.Tags, Replaying: s.Server.Replaying, Copied: s.Server.Copied && s.Server.InRecovery,
 		WatchdogFailed: s.WatchdogFailed, MayWrite: s.Server.Promoting && s.Server.InRecovery,
 	}
 }

@@ -25,7 +25,7 @@ func (p *postgres) Changed() <-chan struct{} { return nil }
 func (p *postgres) Observe(context.Context) cluster.Server {
 	s := p.s
 	s.w.sleep(s.w.between(500*time.Microsecond, 4*time.Millisecond))
-	o := cluster.Server{Version: s.w.version, StandbySignal: s.standby, BackupLabel: s.label, OwnSynchronousNames: s.configured != nil}
+	o := cluster.Server{Version: s.w.version, StandbySignal: s.standby, BackupLabel: s.label, Copied: s.copied, OwnSynchronousNames: s.configured != nil}
 	data := s.data && (!s.founding || p.founds) // the rest of a bootstrap is as good as nothing
 	if data {
 		o.Data, o.SystemID, o.CheckpointTimeline, o.RewindPossible = cluster.DataPresent, systemID, s.checkpoint, true
@@ -152,6 +152,9 @@ func (p *postgres) Clone(ctx context.Context, c cluster.Copy) error {
 	if s.data && !c.Replace {
 		return errors.New("clone: the data directory is not empty")
 	}
+	if from.Host == "" {
+		return p.restore(ctx)
+	}
 	u, err := p.reach(ctx, from, false)
 	if err != nil {
 		return err
@@ -172,12 +175,7 @@ func (p *postgres) Clone(ctx context.Context, c cluster.Copy) error {
 	if err := s.failsToCopy(); err != nil {
 		return err
 	}
-	s.data, s.label, s.standby, s.upstream, s.pos = true, true, true, cluster.Upstream{}, u.pos
-	s.dataFrom(u.pos.lsn)
-	s.control, s.checkpoint, s.heard = "in production", u.checkpoint, u.pos.branch.timeline
-	if !u.primary {
-		s.control = "in archive recovery"
-	}
+	s.filled(u.copyable())
 	return nil
 }
 

@@ -71,7 +71,8 @@ type rarities struct {
 	saved       *backup // of etcd; nil: there is none
 	young       young
 	unheard     unheard
-	foundings   int // that something has happened to
+	disk        copyable // a backup of the data
+	foundings   int      // that something has happened to
 }
 
 // chooseRare finds the hardships of a run by their names.

@@ -23,6 +23,7 @@ type troubles struct {
 	stuckSince time.Duration
 	helped     time.Duration // until when nobody looks after it again
 	hangs      time.Duration // until then it does not end a recovery
+	copied     bool          // the data are marked as a copy
 }
 
 // mend ends all that do not end by themselves.
@@ -40,7 +41,9 @@ func (n *node) mend() {
 }
 
 // emptied: what belonged to the data has gone with it.
-func (t *troubles) emptied() { t.foreign, t.rewindCut, t.founding, t.oldest = "", false, false, 0 }
+func (t *troubles) emptied() {
+	t.foreign, t.rewindCut, t.founding, t.oldest, t.copied = "", false, false, 0, false
+}
 
 // mute reports whether the server goes on and answers nobody new.
 func (s *server) mute() bool { return s.phase == phaseServing && s.muteLife == s.life && s.life != 0 }
@@ -60,6 +63,7 @@ func (s *server) troubled(o *cluster.Server) {
 	}
 	if s.unreadable {
 		o.Data, o.DataError, o.Version, o.StandbySignal, o.BackupLabel = cluster.DataUnreadable, errUnreadable.Error(), 0, false, false
+		o.Copied = true // that can't be told
 	}
 }
 

@@ -18,5 +18,6 @@ var serverHardships = []hardship{
 	{name: walRecycled, strike: (*world).recycleWAL},
 	{name: watchdogFails, begin: watchdogs, strike: (*world).failWatchdog},
 	{name: pausedEarly, strike: (*world).orderAway, key: pauseEarly},
+	{name: copiedBehind, runs: 24, begin: (*world).keepBackups, strike: (*world).loseListed},
 	{name: historyShort, begin: shortHistory, strike: (*world).succeed},
 }
