@@ -14,7 +14,11 @@ import (
 
 // TestRareMutants plants mistakes that only rare runs can show.
 func TestRareMutants(t *testing.T) {
-	for _, m := range slices.Concat(rareMutants, copyMutants) {
+	planted := slices.Concat(rareMutants, copyMutants)
+	if testing.Short() {
+		planted = planted[:1]
+	}
+	for _, m := range planted {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			m.find(t, Options{Plant: m.plant, Modes: []cluster.SynchronousMode{m.mode}, Rare: []string{m.rare}})
