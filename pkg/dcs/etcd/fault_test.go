@@ -3,6 +3,7 @@ package etcd_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -78,6 +79,24 @@ func TestCompactionWhileAwayIsReadAnew(t *testing.T) {
 	}
 	p.heal()
 	waitFor(t, s, "the newest status", func(v *cluster.View, h dcs.Health) bool { return healthy(v, h) && v.Status.Optime == 19 })
+}
+
+// TestCompactedWatch: a watch from a revision that was compacted meanwhile says so, and does not stay silent. Then
+// everything is read anew, as after each watch that ends.
+func TestCompactedWatch(t *testing.T) {
+	e := testetcd.Start(t)
+	s, cli := join(t, e.Addresses(), "a"), raw(t, e)
+	resp, err := cli.Put(ctxFor(t), "/service/batman/status", "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cli.Compact(ctxFor(t), resp.Header.Revision); err != nil {
+		t.Fatal(err)
+	}
+	err = s.WatchFrom(ctxFor(t), 1)
+	if want := fmt.Sprintf("revision %d was compacted away", resp.Header.Revision); err == nil || err.Error() != want {
+		t.Errorf("a watch from revision 1 says %v, want %s", err, want)
+	}
 }
 
 func TestFrozenEtcd(t *testing.T) {
