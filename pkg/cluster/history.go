@@ -31,7 +31,7 @@ func (h History) Counts(position LSN, t Timeline, file []HistoryEntry) LSN {
 // Parted tells where a server's timelines and those of the history have parted. The server is on timeline t, whose history
 // file has these lines, or the last of them. Not apart: the one is the beginning of the other, or that can't be told.
 func (h History) Parted(t Timeline, file []HistoryEntry) (at LSN, apart bool) {
-	if !h.Present || len(file) == 0 {
+	if !h.Present || len(file) == 0 || t == h.Timeline() && sameEnd(h.Entries, file) {
 		return 0, false
 	}
 	ours, theirs := spans(h.Entries, h.Timeline()), spans(file, t)
@@ -48,6 +48,14 @@ func (h History) Parted(t Timeline, file []HistoryEntry) (at LSN, apart bool) {
 		return min(ours[i].ended, theirs[j].ended), true
 	}
 	return 0, false
+}
+
+// sameEnd reports whether one history has all lines of the other as its last. It is nearly always so, and needs no memory.
+func sameEnd(a, b []HistoryEntry) bool {
+	n := min(len(a), len(b))
+	return n > 0 && slices.EqualFunc(a[len(a)-n:], b[len(b)-n:], func(x, y HistoryEntry) bool {
+		return x.Timeline == y.Timeline && x.LSN == y.LSN
+	})
 }
 
 // span is a timeline and the part of a history that is on it. Zero began: that of the first is not known; zero ended: of
