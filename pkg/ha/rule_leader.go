@@ -94,7 +94,7 @@ func namedByOthers(o *Observation) *Decision {
 	fenced := since.Add(o.Settings.TTL)
 	for _, p := range answers {
 		switch {
-		case p.MayWrite || p.Reachable && !p.InRecovery:
+		case livesAsPrimary(p):
 			return wait("leader-primary-alive", "waiting for the end of the primary before promotion").
 				because("leader-primary-alive", "Primary (%s) is still alive", p.Name).until(o.Now.Add(raceRetry))
 		case !p.Reachable && !p.Stopped && o.Now.Before(fenced):
@@ -190,12 +190,9 @@ func leaderRequest(o *Observation) *Decision {
 	if o.paused() && req.Candidate == "" {
 		return drop("request-paused", "%s is possible only to a specific candidate in a paused state", req.Action())
 	}
-	names, question := successors(o, req.Candidate, false)
-	switch {
-	case question != nil:
-		return question
-	case len(names) == 0:
-		return nobody(o, req)
+	names, first := heirs(o, req)
+	if first != nil {
+		return first
 	}
 	if !anyStreams(o, names) {
 		// Stopping now would leave them behind, and the change would be called off. A replica that has lost its
@@ -211,9 +208,13 @@ func leaderRequest(o *Observation) *Decision {
 	return act(Demote{Mode: DemoteGraceful}, "request-demote", "%s: demoting myself", req.Action())
 }
 
-// nobody turns a request down that nobody can follow.
-func nobody(o *Observation, req cluster.FailoverRequest) *Decision {
-	return act(ClearFailover{Revision: req.Revision}, "request-nobody", "%s: no healthy members found, %s is not possible", req.Action(), req.Action()).
+// heirs gives who can take over as a request asks, or what to do first: ask them, or turn down what nobody can follow.
+func heirs(o *Observation, req cluster.FailoverRequest) (names []string, first *Decision) {
+	names, question := successors(o, req.Candidate, false)
+	if question != nil || len(names) > 0 {
+		return names, question
+	}
+	return nil, act(ClearFailover{Revision: req.Revision}, "request-nobody", "%s: no healthy members found, %s is not possible", req.Action(), req.Action()).
 		turnedDown(o, "request-nobody", req.Candidate)
 }
 

@@ -114,12 +114,15 @@ func primaryAlive(o *Observation, members []cluster.Member) *Decision {
 		return question
 	}
 	for _, p := range answers {
-		if p.MayWrite || p.Reachable && !p.InRecovery {
+		if livesAsPrimary(p) {
 			return standBack(o, "race-primary-alive", "Primary (%s) is still alive", p.Name)
 		}
 	}
 	return nil
 }
+
+// livesAsPrimary reports whether a member says that it is a primary, or is becoming or was one that has not stopped yet.
+func livesAsPrimary(p Peer) bool { return p.MayWrite || p.Reachable && !p.InRecovery }
 
 func identityFits(o *Observation) bool {
 	known := o.Store.View.Initialize.SystemID()

@@ -104,12 +104,8 @@ func relief(o *Observation, leave Action) *Decision {
 		req.Revision < o.Store.View.Leader.Created || calledOff(o) {
 		return nil
 	}
-	names, question := successors(o, req.Candidate, false)
-	switch {
-	case question != nil:
-		return question
-	case len(names) == 0:
-		return nobody(o, req)
+	if _, first := heirs(o, req); first != nil {
+		return first
 	}
 	if d := failsafeBound(o); d != nil {
 		return d
