@@ -107,8 +107,8 @@ func neverLeads(o *Observation, d Decision) string {
 	case oldTimeline(o, o.Server.Timeline):
 		return "its timeline is old"
 	}
-	if question, why := syncFit(o); question != nil || why != "" {
-		return "it may lack a commit: " + why
+	if fit, _ := syncFit(o); !fit.Pass {
+		return "it may lack a commit: " + fit.Text
 	}
 	return ""
 }

@@ -89,9 +89,6 @@ func copyCaughtUp(o *Observation) bool {
 	return m.Had != 0 && s.Answered && s.InRecovery && s.Timeline == m.Timeline && s.ReplayLSN >= m.Had && !strayed(o, here(o))
 }
 
-// copyUntrusted says why this member must not lead.
-const copyUntrusted = "my data were copied and may lack what i have acknowledged before"
-
 // mistrusted reports whether /sync names this member by what it had before its data were copied.
 func mistrusted(o *Observation) bool {
 	return o.Server.Copied && syncActive(o) && o.Store.View.Sync.Has(o.Self.Name)

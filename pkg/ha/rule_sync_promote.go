@@ -105,13 +105,13 @@ func syncBeforePromotion(o *Observation) *Decision {
 	}
 	if key.Revision != memory.Judged {
 		// The key has changed since this member was found fit, or an agent before this one took the lock.
-		question, why := syncFit(o)
+		fit, question := syncFit(o)
 		switch {
 		case question != nil:
 			return question
-		case why != "":
+		case !fit.Pass:
 			return act(ReleaseLeader{}, "sync-unfit", "released leader key voluntarily because another member may have commits that this one lacks").
-				because("sync-unfit", "%s", why)
+				because("sync-unfit", "%s", fit.Text)
 		}
 	}
 	return act(WriteSync{State: t.key, Revision: key.Revision}, "sync-promote", "Updating synchronous replication key before promotion")

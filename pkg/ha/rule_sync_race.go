@@ -48,49 +48,47 @@ func syncCandidate(o *Observation, p Peer) bool {
 
 // syncStand keeps a member from the lock that might lack an acknowledged commit; nothing if it may go for it.
 func syncStand(o *Observation) *Decision {
-	question, why := syncFit(o)
+	fit, question := syncFit(o)
 	switch {
 	case question != nil:
 		return question
-	case why == copyUntrusted:
-		return standBack(o, "race-copied", "%s", why)
-	case why != "":
-		return standBack(o, "race-sync", "%s", why)
+	case !fit.Pass:
+		return standBack(o, fit.Rule, "%s", fit.Text)
 	}
 	return nil
 }
 
-// syncFit says why this member can't be known to have every acknowledged commit; nothing if it is known. If
-// the answers of others are needed first, it gives a decision to ask.
+// syncFit passes if this member is known to have every acknowledged commit, and says else why it is not. If
+// the answers of others are needed first, it gives a decision to ask, too.
 //
 // The quorum of the key is respected in both modes: it stays until the key has been brought to the mode.
 // Source: Patroni 4.1, ha.py, is_healthiest_node and _is_healthiest_node.
-func syncFit(o *Observation) (question *Decision, why string) {
+func syncFit(o *Observation) (fit Check, question *Decision) {
 	key := o.Store.View.Sync
 	switch {
 	case o.Settings.SynchronousMode != cluster.SyncOff && namesFail(o):
-		return nil, "synchronous_standby_names can't be set on this member"
+		return mayLack("race-sync", "synchronous_standby_names can't be set on this member"), nil
 	case !syncActive(o) || ordered(o, o.Self.Name):
-		return nil, ""
+		return hasAll(), nil
 	case mistrusted(o):
-		return nil, copyUntrusted
+		return mayLack("race-copied", "my data were copied and may lack what i have acknowledged before"), nil
 	}
 	if key.LedBy(o.Self.Name) {
-		return nil, "" // it was named before its promotion, so nobody has acknowledged anything without it
+		return hasAll(), nil // it was named before its promotion, so nobody has acknowledged anything without it
 	}
 	need := key.Quorum
 	if !key.HasStandby(o.Self.Name) {
 		if o.Settings.SynchronousMode == cluster.SyncOn {
-			return nil, "i am not a synchronous standby"
+			return mayLack("race-sync", "i am not a synchronous standby"), nil
 		}
 		need++
 	}
 	if need == 0 {
-		return nil, ""
+		return hasAll(), nil
 	}
 	answers, question := ask(o, withAPI(inSync(o, raceSet(o))), "race-ask", "asking the other members for their WAL positions")
 	if question != nil {
-		return question, ""
+		return mayLack("race-sync", "the others were not asked"), question
 	}
 	votes := 0
 	for _, p := range answers {
@@ -100,7 +98,14 @@ func syncFit(o *Observation) (question *Decision, why string) {
 		}
 	}
 	if votes < need {
-		return nil, quorumMissed(need, votes)
+		return mayLack("race-sync", quorumMissed(need, votes)), nil
 	}
-	return nil, ""
+	return hasAll(), nil
 }
+
+// hasAll is the check of a member that has every acknowledged commit, mayLack that of one which may not.
+func hasAll() Check {
+	return Check{Rule: "race-sync", Pass: true, Text: "has every acknowledged commit"}
+}
+
+func mayLack(rule, why string) Check { return Check{Rule: rule, Text: why} }

@@ -37,12 +37,8 @@ func Standing(o Observation) []Check {
 		})
 	}
 	if syncActive(&o) {
-		question, why := syncFit(&o)
-		if question != nil {
-			why = "the others were not asked"
-		}
-		rule := pick(why == copyUntrusted, "race-copied", "race-sync")
-		checks = append(checks, Check{rule, why == "", pick(why != "", why, "has every acknowledged commit")})
+		fit, _ := syncFit(&o)
+		checks = append(checks, fit)
 	}
 	answers, question := ask(&o, withAPI(inSync(&o, raceSet(&o))), "race-ask", "")
 	if question != nil {

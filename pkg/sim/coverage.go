@@ -19,7 +19,7 @@ const FixedSeeds = 240
 const standbySeeds = 40
 
 // namesRule says which argument of a function of package ha is the name of a rule.
-var namesRule = map[string]int{"act": 1, "wait": 0, "because": 0, "standBack": 1, "drop": 0, "ask": 2, "turnedDown": 1}
+var namesRule = map[string]int{"act": 1, "wait": 0, "because": 0, "standBack": 1, "drop": 0, "ask": 2, "turnedDown": 1, "mayLack": 0}
 
 // RuleNames gives the name of every rule in the source of package ha, which is in fsys.
 func RuleNames(fsys fs.FS) ([]string, error) {
