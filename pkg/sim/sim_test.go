@@ -22,6 +22,11 @@ func rareFlag() []string {
 	return strings.Split(*rareNames, ",")
 }
 
+func TestMain(m *testing.M) {
+	CollectLess()
+	m.Run()
+}
+
 // TestSeed replays one seed: go test ./pkg/sim -run TestSeed -seed 42 -v.
 func TestSeed(t *testing.T) {
 	seed := uint64(max(0, *seedFlag))

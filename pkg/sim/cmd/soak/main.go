@@ -18,7 +18,10 @@ import (
 	"github.com/hathi-ha/hathi/pkg/sim"
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	sim.CollectLess()
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 func run(args []string, out, errs io.Writer) int {
 	flags := flag.NewFlagSet("soak", flag.ContinueOnError)
