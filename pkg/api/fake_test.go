@@ -226,6 +226,16 @@ func (w *world) start(t *testing.T, settings Settings) string {
 // serve is start for those who change the server's settings later.
 func (w *world) serve(t *testing.T, settings Settings) (string, *Server) {
 	t.Helper()
+	l, err := Listen(t.Context(), "127.0.0.1:0", -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l.Addr().String(), w.serveOn(t, l, settings)
+}
+
+// serveOn is serve on a listener of the test's own.
+func (w *world) serveOn(t *testing.T, l net.Listener, settings Settings) *Server {
+	t.Helper()
 	server, err := New(Options{
 		Node: w, Store: w, Peers: w, Clock: w.clock, Version: "1.2.3", Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		MergePatch: func(stored, patch []byte) ([]byte, bool, error) {
@@ -249,10 +259,6 @@ func (w *world) serve(t *testing.T, settings Settings) (string, *Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := Listen(t.Context(), "127.0.0.1:0", -1)
-	if err != nil {
-		t.Fatal(err)
-	}
 	ended := make(chan error, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { ended <- server.Serve(ctx, l) }()
@@ -262,7 +268,7 @@ func (w *world) serve(t *testing.T, settings Settings) (string, *Server) {
 			t.Errorf("serve: %v", err)
 		}
 	})
-	return l.Addr().String(), server
+	return server
 }
 
 // answer is one HTTP answer.
