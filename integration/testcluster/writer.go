@@ -159,7 +159,9 @@ func (w *Writer) run(ctx context.Context) {
 			id++
 			if err := w.commit(ctx, conn, id); err != nil {
 				w.failed(err)
-				break
+				if !isReplica(err) {
+					break
+				}
 			}
 			rest(ctx, pace)
 		}
@@ -167,6 +169,13 @@ func (w *Writer) run(ctx context.Context) {
 		_ = conn.Close(closing)
 		cancel()
 	}
+}
+
+// isReplica reports whether a server refused to write because it is in recovery. Its sessions go on, and can write as soon
+// as it is promoted; a new connection for each try costs a process, of which hundreds a second keep a machine busy.
+func isReplica(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == "25006" // read_only_sql_transaction
 }
 
 // commit inserts one row. A row whose answer did not come may or may not be there; it is not counted.
