@@ -144,6 +144,7 @@ func (c *checker) acquired(n *node) {
 		return // a member that has left, whose last message was on its way
 	}
 	s := n.server
+	c.hidden = c.unnamedLead()
 	c.led(n)
 	c.isTaken(s)
 	if !s.data {

@@ -21,6 +21,7 @@ type promised struct {
 	strict bool
 	mode   document
 	named  string // the leader in /sync
+	hidden bool   // the leader before was never named in it
 	backup staleSync
 	sync   cluster.SyncState // what the key says
 }
@@ -101,9 +102,10 @@ func (c *checker) syncKey() {
 		c.bound = false
 		return
 	}
-	if (c.ordered(leader) || c.byOrder == leader) && (key.Leader != c.named || leader.server.copied) {
+	if (c.ordered(leader) || c.byOrder == leader) && (key.Leader != c.named || leader.server.copied || c.hidden) {
 		c.bound = false // whatever it lacks
 	}
+	c.hidden = false
 	if !c.bound {
 		// What was lost before, while nothing was promised, can't be lost any more.
 		c.bound = true

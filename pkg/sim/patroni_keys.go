@@ -211,8 +211,7 @@ func (a *patroni) writeHistory() {
 		}
 		return
 	}
-	last := s.History[len(s.History)-1]
-	if n := len(known.Entries); n > 0 && known.Entries[n-1].Timeline == last.Timeline && known.Entries[n-1].NewLeader != "" {
+	if n := len(known.Entries); n > 0 && known.Entries[n-1].Timeline == s.Timeline-1 && known.Entries[n-1].NewLeader != "" {
 		return
 	}
 	h := cluster.History{Present: true}

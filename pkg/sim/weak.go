@@ -57,6 +57,12 @@ func (c *checker) namedOnly(n *node) bool {
 	return n.patroni && c.mode.Mode == cluster.SyncQuorum && r.Candidate == n.name && !c.w.weak(weakCandidate)
 }
 
+// unnamedLead reports whether the last leader, one of Patroni in quorum mode, was gone before /sync named it: the key still
+// names the one before, which may lack what was acknowledged since. An order to that one is an order all the same.
+func (c *checker) unnamedLead() bool {
+	return c.lead != nil && c.lead.patroni && c.mode.Mode == cluster.SyncQuorum && c.sync.Leader != c.lead.name
+}
+
 // unnamed reports whether the holder of the lock leads without being named in /sync: Patroni in quorum mode, from its
 // promotion to its first look at /sync after that.
 func (c *checker) unnamed() bool {
