@@ -55,6 +55,11 @@ func upstreamTells(timeline cluster.Timeline, fork cluster.LSN) change {
 	}
 }
 
+// leaderOn has the leader's key tell where its timeline 2 began.
+func leaderOn(fork cluster.LSN) change {
+	return func(o *Observation) { o.Store.View.Members[1].Fork = fork }
+}
+
 func forked(at cluster.LSN) func(*Peer) {
 	return func(p *Peer) { p.History = []cluster.HistoryEntry{{Timeline: 1, LSN: at}} }
 }
@@ -72,6 +77,11 @@ func TestNamesake(t *testing.T) {
 		{"nor does it with etcd away", []change{replica, down("shut down in recovery"), lostPromotion, func(o *Observation) { o.Store.FailingSince = o.Now.Add(-time.Minute) }}, StartReplica{}, "DCS is not accessible"},
 		{"an ancestor counts as well", []change{replica, moved, lostPromotion, func(o *Observation) { o.Server.Timeline = 2 }}, Follow{}, "following nobody until"},
 		{"so does a number that is gone from /history", []change{replica, moved, shortHistory, idle}, Follow{}, "following nobody until"},
+		{"and another one of the number on which the leader still is that is to be promoted", []change{replica, leaderOn(700)}, Follow{}, "following nobody until"},
+		{"upon which it waits for the promotion", []change{replica, disconnected, leaderOn(700), func(o *Observation) { o.Store.View.Members[1].Role = cluster.RoleReplica }}, Wait{}, "no action"},
+		{"and is compared after that", []change{replica, disconnected, leaderOn(700)}, CheckRewind{Leader: upB}, "comparing"},
+		{"so is one of a higher number that /history does not tell of", []change{replica, leaderOn(500), func(o *Observation) { o.Store.View.Members[1].Timeline = 3 }}, Follow{}, "following nobody until"},
+		{"but not the same", []change{replica, leaderOn(500)}, Wait{}, "no action"},
 		{"and one that the leader has come to but not written into /history", []change{replica, soFar, idle}, Follow{}, "following nobody until"},
 		{"upon which it is compared", []change{replica, soFar, disconnected}, CheckRewind{Leader: upB}, "comparing"},
 		{"but who streams goes on", []change{replica, soFar}, Wait{}, "no action"},

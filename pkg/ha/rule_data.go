@@ -231,7 +231,7 @@ func target(o *Observation) cluster.Upstream {
 }
 
 // astray reports whether a member says that it is on a timeline that only has the number of one of the cluster's, or a higher
-// one. It can't be followed before it was rewound, but PostgreSQL sees only numbers.
+// one. It can't be followed before it was rewound, or, if it leads, was promoted, but PostgreSQL sees only numbers.
 func astray(o *Observation, m cluster.Member) bool {
 	history := o.Store.View.History
 	if o.standbyCluster() || m.Fork == 0 || !history.Present {

@@ -69,7 +69,7 @@ func replicaDiverged(o *Observation) *Decision {
 	if o.paused() || !leaderReady(o) {
 		return nil
 	}
-	if (o.Server.ReceiverStatus == "streaming" || leader.Timeline == 0 || leader.Timeline == o.Server.Timeline && !unheardOf(o)) && !namesake(o) {
+	if (o.Server.ReceiverStatus == "streaming" || leader.Timeline == 0 || leader.Timeline == o.Server.Timeline && !unheardOf(o)) && !namesake(o) && !astray(o, leader) {
 		return nil
 	}
 	switch answer(o) {
@@ -93,13 +93,14 @@ func replicaDiverged(o *Observation) *Decision {
 }
 
 // strange reports whether this server could stream from a leader whose timeline only has the number of its own, by
-// mistake or in a moment: the leader has not come to that number yet, or /history tells of another timeline. What was
-// compared is known.
+// mistake or in a moment: the leader has not come to that number yet, or /history tells of another timeline; or it has taken
+// the lock on a branch that the cluster had left, and is not promoted yet. What was compared is known.
 func strange(o *Observation) bool {
 	if known := answer(o); known == RewindNotNeeded || known == RewindDone {
 		return false
 	}
-	return (behind(o, o.Server.Timeline) || untold(o) || unheardOf(o) || standbyStrange(o)) && o.Server.ReceiverStatus != "streaming" || namesake(o)
+	return (behind(o, o.Server.Timeline) || untold(o) || unheardOf(o) || standbyStrange(o)) && o.Server.ReceiverStatus != "streaming" ||
+		namesake(o) || astray(o, o.leader())
 }
 
 // untold reports whether the cluster has left this server's timeline behind, and /history does not tell where that one
