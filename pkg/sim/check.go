@@ -72,7 +72,11 @@ func (c *checker) deadline(n *node, deadline clock.Instant) {
 	if n.store == nil || !c.w.etcd.up {
 		return
 	}
-	l, ok := c.w.etcd.leases[n.store.lease.ID]
+	id := n.store.lease.ID
+	if kv := c.w.etcd.get(dcs.KeyLeader); kv != nil && string(kv.Value) == n.name {
+		id = kv.Lease // with another ttl the agent may have another lease already, to which it has not moved the key yet
+	}
+	l, ok := c.w.etcd.leases[id]
 	if !ok {
 		return
 	}
@@ -273,8 +277,12 @@ func (c *checker) kept(req cluster.FailoverRequest) {
 	}
 }
 
-// leased takes down that a leader comes to another lease while a switchover is planned.
+// leased holds the deadline against the lease to which the leader key is moved, and takes down that it is while a switchover
+// is planned.
 func (c *checker) leased(kv dcs.KV) {
+	if n := c.w.node(string(kv.Value)); n != nil && n.store != nil && n.fence.armed && !n.fence.p.frozen {
+		c.deadline(n, n.fence.charge.Deadline)
+	}
 	if c.order != nil && !c.request.ScheduledAt.IsZero() && c.request.Revision > kv.CreateRevision && string(kv.Value) == c.request.Leader {
 		c.w.mark(plannedLease)
 	}
