@@ -45,10 +45,15 @@ type Options struct {
 	Postgres Postgres
 	Peers    Peers
 	Guard    Guard
-	Clock    clock.Clock
-	Runtime  Runtime
-	Log      *slog.Logger
-	Meter    Meter // nil: nothing is counted
+	// FencedUntil is the deadline that the guard counts to since the agent before this one, and FencedFor by how much it was
+	// ahead when that one gave it; zero: the guard was not armed.
+	FencedUntil clock.Instant
+	FencedFor   time.Duration
+
+	Clock   clock.Clock
+	Runtime Runtime
+	Log     *slog.Logger
+	Meter   Meter // nil: nothing is counted
 	// Wake asks for a turn of the loop now. It may be called from any goroutine and must not block.
 	Wake func()
 	// WakeKeeper asks for a call of Keep now, in the same way.

@@ -40,6 +40,9 @@ func (a *Agent) observe(ctx context.Context) ha.Observation {
 		o.Job = &j
 	}
 	a.mu.Unlock()
+	if view == nil {
+		o.Store.LockProven, o.Store.LockLife = a.o.FencedUntil, a.o.FencedFor
+	}
 	a.remember(&o)
 	a.dueRestart(o)
 	o.Memory = a.memory

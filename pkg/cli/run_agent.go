@@ -86,6 +86,7 @@ func runAgent(ctx context.Context, path string, logs *hathilog.Log, cfg *config.
 		return err
 	}
 	options := n.options(effective, guard)
+	options.FencedUntil, options.FencedFor = guard.Charged()
 	n.warnSharedAddress(options.ConnURL)
 	n.use(agent.New(options))
 	guard.OnGivenUp(n.agent.GivenUp)

@@ -30,6 +30,11 @@ func (g *guard) startAgent() {
 	}
 	file := os.NewFile(uintptr(theirs), "guard")
 	defer file.Close()
+	if g.armed && g.server != nil {
+		if err := send(ours, g.charged()); err != nil {
+			g.o.Log.Warn("could not tell the agent what is guarded", "error", err)
+		}
+	}
 	cmd := exec.Command(g.o.Agent[0])
 	cmd.Args = g.o.Agent[1:]
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr

@@ -26,6 +26,9 @@ func fakeAgent(dir string, c *Client) int {
 		if string(raw) == "can't start again" {
 			return 1 // the code that says that a person has to look
 		}
+		deadline, window := c.Charged()
+		_ = note(dir, "charged", int(deadline))
+		_ = note(dir, "window", int(window))
 		<-rest
 	}
 	var dog watchdog.Demand
@@ -128,8 +131,27 @@ func TestAgentKilled(t *testing.T) {
 	if err := syscall.Kill(n.noted("agents")[0], syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	n.await("another agent", func() bool { return len(n.noted("agents")) == 2 })
+	n.await("another agent", func() bool { return len(n.noted("window")) == 1 })
+	if charged, ahead := n.noted("charged")[0], time.Duration(n.noted("window")[0]); charged != n.noted("deadline")[0] || ahead > window || ahead < window/2 {
+		t.Errorf("the next agent was told of %d, given %s before, want %d", charged, ahead, n.noted("deadline")[0])
+	}
 	n.fenced() // the second one does not prove the lock
+}
+
+// TestAgentThenGuardKilled: an agent that has just begun, and has told its guard nothing, loses it. The next guard counts to
+// what the agent before had proven.
+func TestAgentThenGuardKilled(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, "arm", false)
+	n.await("the guard is armed", func() bool { return len(n.noted("deadline")) == 1 })
+	if err := syscall.Kill(n.noted("agents")[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	n.await("another agent", func() bool { return len(n.noted("window")) == 1 })
+	if err := n.guard.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	n.fenced()
 }
 
 func TestAgentFrozen(t *testing.T) {

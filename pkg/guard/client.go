@@ -60,7 +60,9 @@ type Client struct {
 	// former are guards that were replaced and may still be there. Each successor is told of all of them.
 	former []*link
 	seq    uint64
-	charge *Charge // as last armed; nil: disarmed
+	charge *Charge // as last armed, by this agent or the one before; nil: disarmed
+	// window is by how much the deadline of that before was ahead when it was given.
+	window time.Duration
 	// givenUp is the lease that a guard said it gives up; the answer of etcd may be on its way while the agent
 	// still believes in the lease. The next guard would not know.
 	givenUp   int64
@@ -84,8 +86,23 @@ func Connect(log *slog.Logger, command []string, briefing []byte) (*Client, erro
 		h = nil
 	}
 	c := &Client{log: log, command: command, briefing: briefing}
-	c.use(newLink(sock, h))
+	l := newLink(sock, h)
+	if m, ok, _ := receive(sock, unix.MSG_DONTWAIT); ok { // it lay there before this process was started
+		c.heard(l, m)
+	}
+	c.use(l)
 	return c, nil
+}
+
+// Charged gives the deadline that the guard counts to since the agent before this one, and by how much it was ahead when
+// that one gave it; zero: the guard was not armed. Call it before Arm, Extend and Disarm.
+func (c *Client) Charged() (deadline clock.Instant, window time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.charge == nil {
+		return 0, 0
+	}
+	return c.charge.Deadline, c.window
 }
 
 // use takes a guard into use; c.mu is held, or nobody knows c yet.
@@ -123,6 +140,9 @@ func (c *Client) heard(l *link, m message) {
 	switch m.Op {
 	case opAck:
 		l.answered(m)
+	case opCharged:
+		c.charge = &Charge{PostmasterPID: m.PID, PostmasterTicks: m.Ticks, Deadline: m.Deadline, LeaseID: m.Lease, Watchdog: m.Watchdog}
+		c.window = m.Window
 	case opGivenUp:
 		c.givenUp = m.Lease
 		if c.onGivenUp != nil {

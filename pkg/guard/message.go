@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -36,6 +37,8 @@ const (
 const (
 	opAck     = "ack"
 	opGivenUp = "given up" // nothing runs here any more and the lease is being ended
+	// opCharged is the first message to an agent that an armed guard starts: what it watches over.
+	opCharged = "charged"
 )
 
 // message is one packet.
@@ -47,6 +50,7 @@ type message struct {
 	Code     int           `json:"code,omitempty"`  // leaving
 	Deadline clock.Instant `json:"deadline,omitempty"`
 	Lease    int64         `json:"lease,omitempty"`
+	Window   time.Duration `json:"window,omitempty"` // charged: by how much the deadline was ahead when it was given
 	// Watchdog is for arm, too. TakeOver: the server is running and another guard has watched over it.
 	Watchdog watchdog.Demand `json:"watchdog,omitzero"`
 	TakeOver bool            `json:"take_over,omitempty"`
@@ -65,6 +69,16 @@ func armMessage(c Charge) message {
 	return message{
 		Op: opArm, PID: c.PostmasterPID, Ticks: c.PostmasterTicks, Deadline: c.Deadline, Lease: c.LeaseID, Watchdog: c.Watchdog,
 	}
+}
+
+// charged tells the next agent what is watched over.
+func (g *guard) charged() message {
+	m := armMessage(Charge{
+		PostmasterPID: g.server.PID(), PostmasterTicks: g.server.StartTicks(),
+		Deadline: g.charge.Deadline, LeaseID: g.charge.Lease, Watchdog: g.demand,
+	})
+	m.Op, m.Window = opCharged, g.charge.Window
+	return m
 }
 
 // process takes hold of the process that a message names; nil if it has ended, and its number is perhaps somebody

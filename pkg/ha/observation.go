@@ -46,7 +46,8 @@ type Store struct {
 	LeaseExpires clock.Instant
 	// LockProven is until when the leader key is proven to be ours: the lease's end at the last renewal that
 	// also found our name in the key. Zero: never proven, or disproven since. Until this member takes the leader key of a
-	// cluster that it founds it is the same of the /initialize key.
+	// cluster that it founds it is the same of the /initialize key. Before the first view: what the agent before this one had
+	// proven, as its guard tells.
 	LockProven clock.Instant
 	// LockLife is how far LockProven was ahead when its proof was asked for: the TTL of then. Zero: that of now.
 	LockLife time.Duration

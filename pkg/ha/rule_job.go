@@ -82,7 +82,8 @@ func lockLost(o *Observation) bool {
 }
 
 // ruleFirstView: before the first view of the cluster nothing can be judged. A server that is running goes
-// on as it is: if it is a primary, the guard of the agent before us still counts its deadline.
+// on as it is: if it is a primary, the guard of the agent before us still counts its deadline. Only a quarter of its life
+// before that, or when etcd has not answered for long, it is stopped: the guard may be lost as well.
 func ruleFirstView(o *Observation) *Decision {
 	if o.Store.View != nil {
 		return nil
@@ -90,15 +91,15 @@ func ruleFirstView(o *Observation) *Decision {
 	if o.Stopping {
 		return stopLocal(o)
 	}
-	if o.MayWrite() && failing(o) >= o.Settings.RetryTimeout && !o.paused() {
+	d, at := wait("first-view", "waiting on etcd"), giveUpAt(o)
+	switch {
+	case at == 0 || !o.MayWrite() || o.paused():
+		return d
+	case !o.Now.Before(at):
 		return act(Demote{Mode: DemoteOffline}, "first-view-lost",
 			"demoting self because DCS is not accessible and I was a leader")
 	}
-	d := wait("first-view", "waiting on etcd")
-	if o.MayWrite() && o.Store.FailingSince != 0 && !o.paused() {
-		d.until(o.Store.FailingSince.Add(o.Settings.RetryTimeout))
-	}
-	return d
+	return d.until(at)
 }
 
 // ruleStopping: the agent was told to end. In pause it leaves everything as it is, the leader key too.

@@ -60,16 +60,19 @@ func readable(o *Observation) *Decision {
 	return act(StartReplica{Upstream: up}, "store-lost-start", "DCS is not accessible, starting as a secondary that can be read")
 }
 
-// giveUpAt is when a primary that can't reach etcd stops. It is the earlier of two moments:
+// giveUpAt is when a primary that can't reach etcd stops; zero: nothing is known to count from. It is the earlier of two moments:
 //   - retry_timeout after the failure was first seen, as users of Patroni expect. The settings keep to
 //     loop_wait + 2*retry_timeout <= ttl, so that a renewal before the failure still leaves a
 //     retry_timeout to stop in before another member can take the lock;
 //   - a quarter of its life before the proof of the lock ends, whatever the settings: the server needs time
 //     to stop cleanly, and the guard, which counts from the same proof, must not have to do it.
 func giveUpAt(o *Observation) clock.Instant {
-	at := o.Store.FailingSince.Add(o.Settings.RetryTimeout)
-	if o.Store.LockProven != 0 {
-		at = min(at, stopBy(o))
+	var at clock.Instant
+	if o.Store.FailingSince != 0 {
+		at = o.Store.FailingSince.Add(o.Settings.RetryTimeout)
+	}
+	if o.Store.LockProven != 0 && (at == 0 || stopBy(o) < at) {
+		at = stopBy(o)
 	}
 	return at
 }

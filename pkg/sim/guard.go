@@ -153,6 +153,16 @@ type client struct {
 // errGuard is what is left to say when no guard can be had.
 var errGuard = errors.New("the guard refuses or does not answer")
 
+// serve gives the agent that the guard starts its side, which knows what is watched over.
+func (f *fence) serve() *client {
+	c := &client{n: f.n}
+	if f.armed && f.n.server.runs(f.charge.PostmasterPID) {
+		charge := f.charge
+		c.charge = &charge
+	}
+	return c
+}
+
 // alive gives a guard that answers: the one there is, or another one if that is dead or frozen.
 func (c *client) alive() *fence {
 	f := c.n.fence

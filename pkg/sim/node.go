@@ -86,7 +86,7 @@ func (r *rest) wake() {
 func (n *node) startAgent() {
 	n.life++
 	p := &process{s: n.w.sched, name: n.name}
-	r := &runner{n: n, p: p, began: n.w.now, guard: &client{n: n}, looper: rest{w: n.w}, keeper: rest{w: n.w}}
+	r := &runner{n: n, p: p, began: n.w.now, guard: n.fence.serve(), looper: rest{w: n.w}, keeper: rest{w: n.w}}
 	n.agent, n.store = r, newStore(n, p)
 	if n.patroni {
 		n.startPatroni(r)
@@ -102,6 +102,9 @@ func (n *node) startAgent() {
 			r.agent.Publish(agent.Published{Tags: n.tags, ConnURL: n.connURL(), APIURL: n.apiURL(), QuietHeartbeat: true})
 			return nil
 		},
+	}
+	if charge := r.guard.charge; charge != nil {
+		o.FencedUntil, o.FencedFor = charge.Deadline, n.fence.window
 	}
 	if n.dog != nil {
 		o.Watchdog = n.dog.demand
