@@ -1,19 +1,9 @@
 package ha
 
 import (
-	"time"
-
 	"github.com/hathi-ha/hathi/pkg/clock"
 	"github.com/hathi-ha/hathi/pkg/cluster"
 )
-
-// failing gives for how long etcd has not answered.
-func failing(o *Observation) time.Duration {
-	if o.Store.FailingSince == 0 {
-		return 0
-	}
-	return o.Now.Sub(o.Store.FailingSince)
-}
 
 // ruleStoreLost: etcd does not answer. Whoever is not a primary does nothing: what the view says may be
 // old. A primary goes on as long as all others let it (failsafe mode), or has until giveUpAt to see etcd again.
