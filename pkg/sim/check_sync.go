@@ -169,7 +169,11 @@ func (c *checker) synchronous(leader *node) string {
 		want = max(required, want-unfit) // who can't lead is a voter only if it is needed
 	}
 	names, _ := quorum.Parse(leader.server.session)
-	if want == 0 && c.mode.Strict && (!leader.patroni || len(names.Standbys) > 0) { // Patroni sets * only with a change
+	strict := c.mode.Strict
+	if leader.patroni { // it sets * only with a change, and with a quorum takes it away only so
+		strict = slices.Equal(names.Standbys, []string{"*"}) && (strict || c.mode.Mode == cluster.SyncQuorum)
+	}
+	if want == 0 && strict {
 		names.Standbys, names.Required = names.Standbys[:max(0, len(names.Standbys)-1)], names.Required-1 // the one that can't be
 	}
 	if key.Leader != leader.name || len(key.Standbys) != want || key.Quorum != want-required || len(names.Standbys) != want || names.Required != required {

@@ -124,7 +124,7 @@ func (a *patroni) updateLock() (bool, error) {
 	if kv, there := a.store.mirror.get(dcs.KeyLeader); stale || !there || kv.Lease != id || string(kv.Value) != me {
 		err := a.write(dcs.KeyLeader, []byte(me), id, func(e *etcd) bool {
 			kv := e.get(dcs.KeyLeader)
-			return kv == nil || string(kv.Value) == me
+			return kv == nil && !a.succeeded() || kv != nil && string(kv.Value) == me
 		})
 		if err != nil {
 			a.leads = a.leads && errors.Is(err, errStore)

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -72,6 +73,7 @@ func TestPatroniWeakness(t *testing.T) {
 		{weakRequest, lags, true, off},
 		{weakHandOver, "lacks what was handed over", true, off},
 		{weakCopy, twoPrimaries, true, off},
+		{weakRenew, lost, true, cluster.SyncQuorum},
 		{weakAccept, "lets", true, off},
 		{weakUnlisted, twoPrimaries, true, off},
 		{weakOvertaken, lost, true, cluster.SyncQuorum},
@@ -90,7 +92,7 @@ func TestPatroniWeakness(t *testing.T) {
 				limit = 20000
 			}
 			for seed := range limit {
-				failsafe := c.weak == weakAccept || c.weak == weakUnlisted
+				failsafe := slices.Contains([]string{weakAccept, weakUnlisted, weakRenew}, c.weak)
 				r := Run(mixed(seed, c.weak, failsafe, c.mode))
 				if strings.Contains(r.Violation, c.want) && Run(mixed(seed, "", failsafe, c.mode)).Violation == "" {
 					t.Logf("seed %d: %s", seed, r.Violation)

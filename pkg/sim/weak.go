@@ -21,6 +21,8 @@ const (
 	weakRequest = "a request makes any lag good"
 	// weakCopy: with an unchanged lease a renewal of the lock believes a copy of the key that may be stale.
 	weakCopy = "a stale copy proves the lock"
+	// weakRenew: a renewal of the lock on another lease takes the key again if it is gone, whoever has led meanwhile.
+	weakRenew = "a renewal takes the lock again"
 	// weakTakeOver: after a promotion in quorum mode a voter counts as soon as it streams, whatever it lacks.
 	weakTakeOver = "a voter counts before it has caught up"
 	// weakCandidate: in quorum mode the candidate of a switchover whose leader has died takes over without a vote.
@@ -86,6 +88,9 @@ func (a *patroni) overtaken() bool {
 	kv := a.w.etcd.get(dcs.KeySync)
 	return kv != nil && kv.ModRevision != a.view.Sync.Revision && !a.w.weak(weakOvertaken)
 }
+
+// succeeded reports whether another member has led since this one, which Patroni does not ask when it renews the lock.
+func (a *patroni) succeeded() bool { return a.w.check.lead != a.n && !a.w.weak(weakRenew) }
 
 // pending reports whether somebody waits for a change of the leader.
 func (c *checker) pending() bool {
