@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
@@ -69,15 +70,24 @@ func (a *Agent) stopped(ctx context.Context, stopErr error, release bool) outcom
 // handOver is the hot path of a switchover: checkpoint while serving, stop, make sure that a successor has
 // everything, release the key with the position of the shutdown checkpoint. Patroni releases the key
 // whether or not anybody has received that checkpoint; here nothing acknowledged is lost by a planned
-// change: if no successor has it in time, this server starts again as the primary it was.
+// change: if no successor has it in time, this server starts again as the primary it was. If the stop was aborted there
+// is no such checkpoint, and only one that /sync lists is known to have all that was acknowledged.
 func (a *Agent) handOver(ctx context.Context, view *cluster.View, s cluster.Settings) outcome {
 	lsn, aborted, err := a.stopCleanly(ctx, s)
-	if err != nil || aborted {
-		return a.stopped(ctx, err, aborted)
+	if err != nil {
+		return a.stopped(ctx, err, false)
 	}
-	if !a.received(ctx, a.heirs(view, s.SynchronousMode != cluster.SyncOff), lsn) {
+	heirs := a.heirs(view, s.SynchronousMode != cluster.SyncOff)
+	why := ""
+	switch {
+	case aborted && !slices.ContainsFunc(heirs, func(m cluster.Member) bool { return view.Sync.HasStandby(m.Name) }):
+		why = "PostgreSQL did not stop within primary_stop_timeout, and who was asked to take over may lack acknowledged commits"
+	case !aborted && !a.received(ctx, heirs, lsn):
+		why = "nobody has received the shutdown checkpoint"
+	}
+	if why != "" {
 		return func(a *Agent) {
-			a.o.Log.Warn("nobody has received the shutdown checkpoint, the switchover is called off", "lsn", lsn.String())
+			a.o.Log.Warn(why+", the "+view.Failover.Action()+" is called off", "lsn", lsn.String())
 			a.memory.RefusedRequest = view.Failover.Revision
 		}
 	}
