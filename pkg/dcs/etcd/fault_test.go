@@ -2,7 +2,6 @@ package etcd_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,8 +16,6 @@ import (
 	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/dcs"
 )
-
-const shortRetry = time.Second
 
 func TestWatchComesBackAfterEtcdWasKilled(t *testing.T) {
 	e := testetcd.Start(t)
@@ -97,34 +94,6 @@ func TestCompactedWatch(t *testing.T) {
 	if want := fmt.Sprintf("revision %d was compacted away", resp.Header.Revision); err == nil || err.Error() != want {
 		t.Errorf("a watch from revision 1 says %v, want %s", err, want)
 	}
-}
-
-func TestFrozenEtcd(t *testing.T) {
-	e := testetcd.Start(t)
-	s := join(t, e.Addresses(), "a")
-	lead(t, s, longTTL)
-	s.SetTimeouts(shortRetry)
-	e.Pause(0)
-	for name, call := range map[string]func() error{
-		"renew":   func() error { _, _, err := s.Renew(context.Background(), longTTL, true); return err },
-		"status":  func() error { _, err := s.PutStatus(context.Background(), cluster.Status{Optime: 1}); return err },
-		"member":  func() error { return s.PutMember(context.Background(), cluster.Member{Name: "a"}) },
-		"refresh": func() error { _, err := s.Refresh(context.Background()); return err },
-	} {
-		begin := time.Now()
-		err := call()
-		if spent := time.Since(begin); spent > 2*shortRetry {
-			t.Errorf("%s took %v with a limit of %v", name, spent, shortRetry)
-		}
-		if !errors.Is(err, dcs.ErrMaybe) || !strings.Contains(err.Error(), "no answer within") {
-			t.Errorf("%s: %v, want ErrMaybe and a reason", name, err)
-		}
-	}
-	waitFor(t, s, "trouble", failing)
-	e.Resume(0)
-	_, holds := renew(t, s, longTTL, true)
-	expect(t, "the lock after the thaw", true)(holds, nil)
-	waitFor(t, s, "health", healthy)
 }
 
 func TestOneOfThreeFrozen(t *testing.T) {

@@ -19,6 +19,8 @@ func errNoLease(what string) error {
 
 // AcquireLeader implements dcs.Store.
 func (s *Session) AcquireLeader(ctx context.Context, failsafe int64) (bool, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	key, id, listed := s.key(dcs.KeyLeader), s.Lease().ID, s.key(dcs.KeyFailsafe)
 	if id == 0 {
 		return false, errNoLease("acquire " + key)
@@ -81,6 +83,8 @@ func (s *Session) claim(ctx context.Context) (bool, error) {
 //
 // With the compare, 3 does nothing.
 func (s *Session) ReleaseLeader(ctx context.Context, status *cluster.Status) (bool, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	key := s.key(dcs.KeyLeader)
 	ops := []*pb.RequestOp{remove(key)}
 	learned := []entry{{KV: dcs.KV{Key: dcs.KeyLeader}, deleted: true}}

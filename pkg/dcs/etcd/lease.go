@@ -13,7 +13,7 @@ import (
 	"github.com/hathi-ha/hathi/pkg/dcs"
 )
 
-// Members of etcd change rarely; that often they are asked for, besides each time a watch begins.
+// Members of etcd change rarely; that often they are asked for.
 const (
 	discoverEvery  = 10 * time.Minute
 	discoverBudget = time.Second
@@ -30,7 +30,7 @@ func (s *Session) Lease() dcs.Lease {
 // deadline. It first renews and then looks at the leader key: seen after the renewal, the key hung on a
 // lease that lives at least until Lease.Expires.
 func (s *Session) Renew(ctx context.Context, ttl time.Duration, lead bool) (dcs.Lease, bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.limits().budget)
+	ctx, cancel := s.within(ctx)
 	defer cancel()
 	select {
 	case s.renewing <- struct{}{}:

@@ -1,20 +1,23 @@
 package etcd_test
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"sync"
 	"testing"
+	"time"
 )
 
 // proxy stands between a client and one etcd member. While it loses answers, requests still arrive and are
-// applied, but nothing comes back.
+// applied, but nothing comes back; while it is slow, that comes late.
 type proxy struct {
 	listener net.Listener
 	target   string
 
 	mu     sync.Mutex
 	losing bool
+	late   time.Duration
 	conns  []net.Conn
 }
 
@@ -39,10 +42,17 @@ func (p *proxy) lose() {
 	p.losing = true
 }
 
+// slow lets all answers that begin from now on come so late.
+func (p *proxy) slow(late time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.late = late
+}
+
 // heal ends that, and the connections in which something was lost.
 func (p *proxy) heal() {
 	p.mu.Lock()
-	p.losing = false
+	p.losing, p.late = false, 0
 	p.mu.Unlock()
 	p.cut()
 }
@@ -71,22 +81,35 @@ func (p *proxy) serve() {
 		p.conns = append(p.conns, client, server)
 		p.mu.Unlock()
 		go func() { _, _ = io.Copy(server, client); server.Close() }()
-		go func() { _, _ = io.Copy(answers{p, client}, server); client.Close() }()
+		go p.answer(client, server)
 	}
 }
 
-// answers is the way back.
-type answers struct {
-	p *proxy
-	w io.Writer
-}
-
-func (a answers) Write(b []byte) (int, error) {
-	a.p.mu.Lock()
-	losing := a.p.losing
-	a.p.mu.Unlock()
-	if losing {
-		return len(b), nil
+// answer is the way back.
+func (p *proxy) answer(client, server net.Conn) {
+	type part struct {
+		due  time.Time
+		text []byte
 	}
-	return a.w.Write(b)
+	parts := make(chan part, 1<<10)
+	go func() {
+		for x := range parts {
+			time.Sleep(time.Until(x.due)) // that is the fault
+			_, _ = client.Write(x.text)
+		}
+		client.Close()
+	}()
+	defer close(parts)
+	for buf := make([]byte, 32<<10); ; {
+		n, err := server.Read(buf)
+		if err != nil {
+			return
+		}
+		p.mu.Lock()
+		losing, due := p.losing, time.Now().Add(p.late)
+		p.mu.Unlock()
+		if !losing {
+			parts <- part{due, bytes.Clone(buf[:n])}
+		}
+	}
 }

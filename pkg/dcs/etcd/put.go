@@ -141,6 +141,8 @@ type own struct {
 // With the compare, 3 does nothing. When what we know is old the write is tried again with what was read
 // back; twice, for each round but the first begins with the present revision.
 func (s *Session) putOwn(ctx context.Context, o own) (bool, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
 	key, leader := s.key(o.name), s.key(dcs.KeyLeader)
 	for range 3 {
 		kv, there := s.known(o.name)

@@ -87,6 +87,11 @@ func (s *Session) limits() limits {
 	return limits{budget: time.Duration(s.budget.Load()), patient: true}
 }
 
+// within bounds an operation of several requests, each of which has the same limit for itself.
+func (s *Session) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, s.limits().budget)
+}
+
 func (s *Session) key(name string) string { return s.base + name }
 
 // Changed implements dcs.Store.
