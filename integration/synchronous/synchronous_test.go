@@ -41,7 +41,8 @@ func TestSynchronous(t *testing.T) {
 		{"quorum", (*run).quorum},
 		{"deaths with a quorum", (*run).deaths},
 		{"a crash of the primary", (*run).crash},
-		{"strict", (*run).strict},
+		{"strict, quorum", func(r *run) { r.strict(`"quorum"`, 2, 1) }},
+		{"strict", func(r *run) { r.strict("true", 1, 0) }},
 		{"off", (*run).off},
 	} {
 		if !t.Run(step.name, func(t *testing.T) {
@@ -175,9 +176,9 @@ func (r *run) crash() {
 }
 
 // strict: without a standby nothing is acknowledged, and without strictness it is at once.
-func (r *run) strict() {
-	r.Leader().Configure(`{"synchronous_mode": true, "synchronous_mode_strict": true}`)
-	leader := r.listed(1, 0)
+func (r *run) strict(mode string, standbys, q int) {
+	r.Leader().Configure(fmt.Sprintf(`{"synchronous_mode": %s, "synchronous_mode_strict": true}`, mode))
+	leader := r.listed(standbys, q)
 	r.accounted(func() {
 		others := r.Replicas(leader)
 		for _, n := range others {
@@ -196,7 +197,7 @@ func (r *run) strict() {
 			n.Run()
 		}
 	})
-	r.listed(1, 0)
+	r.listed(standbys, q)
 }
 
 // off: nothing of it remains.

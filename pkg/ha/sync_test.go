@@ -132,6 +132,10 @@ func TestSynchronous(t *testing.T) {
 		{"they are tried again", []change{on(""), func(o *Observation) { o.Memory.Sync.FailedAt = o.Now.Add(-time.Minute) }}, SetSyncNames{Names: "b"}, "b"},
 
 		// Quorum commit.
+		{"quorum: nobody left, strict", []change{byQuorum("ANY 1 (b,c)", 0), gone("b"), gone("c"), strict}, SetSyncNames{Names: blocked}, "No standbys available"},
+		{"quorum: strict turned off", []change{byQuorum(blocked, 0), gone("b"), gone("c")}, SetSyncNames{}, "commits wait for none"},
+		{"quorum: strict turned off, and * as Patroni leaves it", []change{byQuorum("ANY 1 (*)", 0), gone("b"), gone("c")}, SetSyncNames{}, "commits wait for none"},
+		{"quorum: strict turned off while the voters are still listed", []change{byQuorum("ANY 1 (b,c)", 1, "b", "c"), gone("b"), gone("c")}, key("a", 0), "quorum to 0 of 0"},
 		{"quorum: all are named", []change{byQuorum("", 0)}, SetSyncNames{Names: "ANY 1 (b,c)"}, "Setting synchronous replication to 1 of 2 (b, c)"},
 		{"quorum: listed when one is confirmed", []change{byQuorum("ANY 1 (b,c)", 0), func(o *Observation) { o.Server.Senders[1].FlushLSN = 899 }}, key("a", 1, "b", "c"), "Setting leader to a, quorum to 1 of 2 (b, c)"},
 		{"quorum: at rest", []change{byQuorum("ANY 1 (b,c)", 1, "b", "c")}, Wait{}, "no action"},
