@@ -19,6 +19,7 @@ import (
 type options struct {
 	name, dataDir, clientURL, peerURL, initialCluster, logFile string
 	heartbeatMs, electionMs                                    uint
+	quota                                                      int64
 }
 
 func main() {
@@ -31,6 +32,7 @@ func main() {
 	flag.StringVar(&o.logFile, "log-file", os.DevNull, "where etcd logs to")
 	flag.UintVar(&o.heartbeatMs, "heartbeat-ms", 50, "raft heartbeat interval")
 	flag.UintVar(&o.electionMs, "election-ms", 500, "raft election timeout")
+	flag.Int64Var(&o.quota, "quota-backend-bytes", 0, "how large the database may become; zero: as etcd has it")
 	flag.Parse()
 	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "etcdproc:", err)
@@ -92,6 +94,7 @@ func config(o options) (*embed.Config, error) {
 	if cfg.InitialCluster == "" {
 		cfg.InitialCluster = o.name + "=" + o.peerURL
 	}
+	cfg.QuotaBackendBytes = o.quota
 	cfg.TickMs, cfg.ElectionMs = o.heartbeatMs, o.electionMs
 	cfg.LogOutputs, cfg.LogLevel = []string{o.logFile}, "warn"
 	// The machine does not lose power in a test, and what a killed process wrote stays in the page cache.

@@ -2,16 +2,23 @@ package testetcd
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 )
 
 // startLimit bounds how long a member may take to serve, on a machine that is busy with other tests.
@@ -24,14 +31,16 @@ type Cluster struct {
 	members []*member
 }
 
-// Host is where a member runs instead of on loopback.
+// Host is where a member runs.
 type Host struct {
-	Address string   // without a port
+	Address string   // without a port; empty: loopback
 	Wrap    []string // put before the command, such as "ip netns exec x"
+	Quota   int64    // how large its database may become, in bytes; zero: as etcd has it
 }
 
 type member struct {
 	wrap                            []string
+	quota                           int64
 	name, dir, clientAddr, peerAddr string
 	cmd                             *exec.Cmd // nil: not running
 	stdin                           io.Closer // the process ends when this is closed
@@ -78,7 +87,7 @@ func newCluster(t testing.TB, hosts []Host) *Cluster {
 	addrs := freeAddresses(t, 2*len(hosts))
 	for i, h := range hosts {
 		name := fmt.Sprintf("etcd%d", i)
-		m := &member{wrap: h.Wrap, name: name, dir: filepath.Join(dir, name), clientAddr: addrs[2*i], peerAddr: addrs[2*i+1]}
+		m := &member{wrap: h.Wrap, quota: h.Quota, name: name, dir: filepath.Join(dir, name), clientAddr: addrs[2*i], peerAddr: addrs[2*i+1]}
 		if h.Address != "" {
 			m.clientAddr, m.peerAddr = h.Address+":2379", h.Address+":2380"
 		}
@@ -260,6 +269,45 @@ func (c *Cluster) Save(i int) (restore func()) {
 // Log gives what a member has logged, for failure messages.
 func (c *Cluster) Log(i int) string { return c.members[i].log() }
 
+// Fill writes to member 0 until its database is as large as its quota allows, which raises etcd's alarm NOSPACE. What it
+// gives makes room again and takes the alarm away, as a person does.
+func (c *Cluster) Fill() (relieve func()) {
+	c.t.Helper()
+	client, err := clientv3.New(clientv3.Config{Endpoints: c.Endpoints(), Logger: zap.NewNop()})
+	if err != nil {
+		c.t.Fatalf("testetcd: %v", err)
+	}
+	c.t.Cleanup(func() { client.Close() })
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	for value := strings.Repeat("x", 64<<10); err == nil; {
+		_, err = client.Put(ctx, "/filler", value)
+	}
+	if !errors.Is(err, rpctypes.ErrNoSpace) {
+		c.t.Fatalf("testetcd: fill the database: %v", err)
+	}
+	return func() {
+		c.t.Helper()
+		ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+		defer cancel()
+		last, err := client.Delete(ctx, "/filler")
+		if err == nil {
+			_, err = client.Compact(ctx, last.Header.Revision, clientv3.WithCompactPhysical())
+		}
+		for _, e := range c.Endpoints() {
+			if err == nil {
+				_, err = client.Defragment(ctx, e)
+			}
+		}
+		if err == nil {
+			_, err = client.AlarmDisarm(ctx, &clientv3.AlarmMember{})
+		}
+		if err != nil {
+			c.t.Fatalf("testetcd: make room: %v", err)
+		}
+	}
+}
+
 func (c *Cluster) running(i int) *member {
 	c.t.Helper()
 	m := c.members[i]
@@ -307,7 +355,7 @@ func (c *Cluster) spawn(m *member) error {
 	}
 	args := append(append([]string{}, m.wrap...), path, "-name", m.name, "-data-dir", m.dir, "-log-file", m.dir+".log",
 		"-client-url", "http://"+m.clientAddr, "-peer-url", "http://"+m.peerAddr,
-		"-initial-cluster", strings.Join(peers, ","))
+		"-initial-cluster", strings.Join(peers, ","), "-quota-backend-bytes", strconv.FormatInt(m.quota, 10))
 	cmd := exec.Command(args[0], args[1:]...)
 	errs := &strings.Builder{}
 	cmd.Stderr = errs

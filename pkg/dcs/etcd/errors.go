@@ -39,6 +39,10 @@ func (e *callError) Unwrap() []error { return []error{e.kind, e.cause} }
 
 // reason puts what gRPC says into what a person wants to know.
 func (e *callError) reason() string {
+	if errors.Is(e.cause, rpctypes.ErrNoSpace) {
+		return "its database is full (alarm NOSPACE), so it takes no writes until somebody compacts and defragments it, or raises " +
+			"--quota-backend-bytes, and runs etcdctl alarm disarm"
+	}
 	text := e.cause.Error()
 	if s, ok := status.FromError(e.cause); ok {
 		text = s.Message()

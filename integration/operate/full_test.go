@@ -1,0 +1,52 @@
+package operate
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hathi-ha/hathi/integration/testcluster"
+	"github.com/hathi-ha/hathi/integration/testetcd"
+)
+
+// TestFullEtcd: while etcd's database is full it renews leases, so the leader goes on, but nobody can take the lock. Each
+// member says what to do, and when that is done the cluster comes back by itself.
+func TestFullEtcd(t *testing.T) {
+	e := testetcd.StartOn(t, testetcd.Host{Quota: 4 << 20})
+	c := testcluster.Start(t, testcluster.Options{
+		TTL: 6, LoopWait: 2, Retry: 2, EtcdAt: e.Addresses(), DCS: "synchronous_mode: on",
+	})
+	leader := c.WaitSettled(enough)
+	c.WaitFor(enough, "a synchronous standby", func() bool { return len(c.View().Sync.Standbys) > 0 })
+	w := c.StartWriter()
+	relieve := e.Fill()
+
+	full := time.Now()
+	time.Sleep(15 * time.Second) // more than two lives of the lease, in which nothing is expected to happen
+	if l := c.Leader(); l != leader {
+		t.Errorf("%s does not lead any more", leader.Name)
+	}
+	if gap := w.LongestGap(full); gap > 2*time.Second {
+		t.Errorf("no row was acknowledged for %s", gap)
+	}
+	for _, n := range c.Nodes {
+		for _, says := range []string{"alarm NOSPACE", "etcdctl alarm disarm"} {
+			if !strings.Contains(n.Log(), says) {
+				t.Errorf("the log of %s does not say %q", n.Name, says)
+			}
+		}
+	}
+
+	leader.Destroy()
+	c.WaitFor(enough, "the end of the lease", func() bool { v := c.View(); return v != nil && !v.Locked() })
+	time.Sleep(5 * time.Second) // longer than any rule waits before it acts
+	if !c.ReadOnly() {
+		t.Error("somebody accepts writes without the lock")
+	}
+	relieve()
+	c.WaitFor(enough, "another leader", func() bool { l := c.Leader(); return l != nil && l != leader })
+	leader.Run()
+	c.WaitHealthy(enough)
+	c.WaitWrites(w, enough)
+	c.Account(true, w)
+}
