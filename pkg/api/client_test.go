@@ -1,6 +1,8 @@
 package api
 
 import (
+	"context"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -71,5 +73,79 @@ func TestAsk(t *testing.T) {
 	}
 	if !client.Liveness(t.Context(), members[0]) || client.Liveness(t.Context(), cluster.Member{APIURL: "http://127.0.0.1:1/patroni"}) {
 		t.Error("liveness of a living and of an absent member")
+	}
+}
+
+// dripping answers a byte per second, for ever: of what a member says, or of the lines before.
+func dripping(t *testing.T, begin string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = conn.Close() }()
+				_, err := io.WriteString(conn, begin)
+				for tick := time.NewTicker(time.Second); err == nil; <-tick.C {
+					_, err = io.WriteString(conn, "x")
+				}
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// TestAskIsBounded: however many members are silent, or speak slowly, a round ends in time, and has the answers of the
+// others.
+func TestAskIsBounded(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	addresses := []string{
+		dripping(t, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"), dripping(t, "HTTP/1.1 200 OK\r\nX-Slow: "),
+		dripping(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"), dripping(t, ""),
+	}
+	for range 50 {
+		addresses = append(addresses, silent.Addr().String())
+	}
+	members, urls := []cluster.Member{{Name: "well", APIURL: patroni(t, `{"role": "replica", "xlog": {"received_location": 5}}`)}}, map[string]string{}
+	for i, address := range addresses {
+		m := cluster.Member{Name: fmt.Sprint(i), APIURL: "http://" + address + "/patroni"}
+		members, urls[m.Name] = append(members, m), m.APIURL
+	}
+	client, err := NewClient(ClientOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	for _, s := range client.Ask(t.Context(), members) {
+		if s.Reachable != (s.Name == "well") || !s.Reachable && !strings.Contains(s.Error, "no answer within") {
+			t.Errorf("%s: %+v", s.Name, s)
+		}
+	}
+	if took := time.Since(begun); took > askTimeout+time.Second {
+		t.Errorf("a round of questions took %s", took)
+	}
+
+	begun = time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), askTimeout)
+	defer cancel()
+	answers := client.AskFailsafe(ctx, urls, cluster.FailsafeQuestion{Name: "a"})
+	if took := time.Since(begun); took > askTimeout+time.Second || len(answers) != len(urls) {
+		t.Errorf("a round in failsafe mode took %s and has %d answers", took, len(answers))
+	}
+	for _, a := range answers {
+		if a.Accepted {
+			t.Errorf("%s: %+v", a.Name, a)
+		}
 	}
 }
