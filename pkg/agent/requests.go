@@ -136,7 +136,7 @@ func (a *Agent) ScheduleRestart(r cluster.ScheduledRestart, at time.Time) error 
 	if !start.IsZero() {
 		r.PostmasterStartRaw = start.UTC().Format("2006-01-02 15:04:05.000000-07:00")
 	}
-	version, _ := cluster.ParseVersion(r.PostgresVersion) // the API has checked it
+	version, _ := cluster.ParseVersion(r.PostgresVersion) // none is zero; the API has checked it
 	a.planned = &plannedRestart{ScheduledRestart: r, PlannedRestart: ha.PlannedRestart{
 		RestartConditions: ha.RestartConditions{Role: r.Role, OlderThan: version, Pending: r.RestartPending}, At: at, Start: start,
 	}}

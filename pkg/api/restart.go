@@ -107,7 +107,7 @@ func (s *Server) restartRequest(fields object) (req RestartRequest, at time.Time
 			}
 		case "postgres_version":
 			req.PostgresVersion = given
-			if req.VersionNum, err = versionNumber(given); !isText {
+			if req.VersionNum, err = cluster.ParseVersion(given); !isText {
 				err = errors.New("postgres_version must be a string like \"17.2\"")
 			}
 		case "timeout":
@@ -124,28 +124,6 @@ func (s *Server) restartRequest(fields object) (req RestartRequest, at time.Time
 		}
 	}
 	return req, at, nil
-}
-
-// versionNumber turns 17.2 into 170002 and 9.6.24 into 90624. Source: Patroni 4.1, postgresql/misc.py.
-func versionNumber(v string) (int, error) {
-	parts := strings.Split(v, ".")
-	var n []int
-	for _, p := range parts {
-		i, err := strconv.Atoi(strings.TrimSpace(p))
-		if err != nil {
-			//lint:ignore ST1005 wording of the contract
-			return 0, fmt.Errorf("Invalid PostgreSQL version: %s", v)
-		}
-		n = append(n, i)
-	}
-	switch {
-	case len(n) == 2 && n[0] >= 10:
-		return n[0]*10000 + n[1], nil
-	case len(n) == 3:
-		return n[0]*10000 + n[1]*100 + n[2], nil
-	}
-	//lint:ignore ST1005 wording of the contract
-	return 0, fmt.Errorf("Invalid PostgreSQL version format: X.Y or X.Y.Z is accepted: %s", v)
 }
 
 var timeoutUnits = map[string]float64{"": 1, "us": 1e-6, "ms": 1e-3, "s": 1, "min": 60, "h": 3600, "d": 86400}

@@ -90,12 +90,12 @@ func TestHistoryTimeline(t *testing.T) {
 }
 
 func TestParseVersion(t *testing.T) {
-	for text, want := range map[string]int{"": 0, "15.4": 150004, "9.6.24": 90624} {
+	for text, want := range map[string]int{"15.4": 150004, " 15. 4": 150004, "9.6.24": 90624, "15.4.1": 150401} {
 		if got, err := ParseVersion(text); err != nil || got != want {
 			t.Errorf("%q is %d (%v), want %d", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"15", "9.6", "x.y", "1.2.3.4", "-1.2"} {
+	for _, text := range []string{"", "15", "15.", "9.6", "x.y", "1.2.3.4", "-1.2"} {
 		if got, err := ParseVersion(text); err == nil {
 			t.Errorf("%q is %d", text, got)
 		}

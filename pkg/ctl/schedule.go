@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
 )
 
 // ParseTime reads a time from the command line: a date, a time of today, or both, in unambiguous formats.
@@ -70,21 +72,10 @@ func splitZone(text string, local *time.Location) (rest string, zone *time.Locat
 	return m[1], time.FixedZone("", seconds), true
 }
 
-// CheckVersion accepts the version of a PostgreSQL release: X.Y from 10 on, X.Y.Z before.
+// CheckVersion accepts the version of a PostgreSQL release: X.Y from 10 on, or X.Y.Z.
 func CheckVersion(text string) error {
-	parts := strings.Split(text, ".")
-	var first int
-	for i, p := range parts {
-		n, err := strconv.Atoi(p)
-		if err != nil {
-			return refuse("Invalid PostgreSQL version: %s", text)
-		}
-		if i == 0 {
-			first = n
-		}
+	if _, err := cluster.ParseVersion(text); err != nil {
+		return refuse("%v", err)
 	}
-	if len(parts) == 3 && first < 10 || len(parts) == 2 && first >= 10 {
-		return nil
-	}
-	return refuse("Invalid PostgreSQL version format: X.Y or X.Y.Z is accepted: %s", text)
+	return nil
 }

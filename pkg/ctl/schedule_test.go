@@ -63,8 +63,8 @@ func TestParseTime(t *testing.T) {
 func TestCheckVersion(t *testing.T) {
 	const format = "Invalid PostgreSQL version format: X.Y or X.Y.Z is accepted: "
 	for text, want := range map[string]string{
-		"16.4": "", "9.5.3": "", "10.1": "",
-		"9.6": format + "9.6", "16": format + "16", "16.4.1": format + "16.4.1",
+		"16.4": "", "9.5.3": "", "10.1": "", "16.4.1": "",
+		"9.6": format + "9.6", "16": format + "16",
 		"abc": "Invalid PostgreSQL version: abc", "16.": "Invalid PostgreSQL version: 16.",
 	} {
 		wantError(t, ctl.CheckVersion(text), want)

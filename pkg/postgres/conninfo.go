@@ -2,15 +2,14 @@ package postgres
 
 import (
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/postgres/query"
 )
 
 // keywords prints libpq keywords and values, with what is special in a value escaped by a backslash. This
@@ -29,84 +28,9 @@ var keywordEscaper = strings.NewReplacer(`\`, `\\`, `'`, `\'`, ` `, `\ `)
 
 func escapeKeyword(v string) string { return keywordEscaper.Replace(v) }
 
-// parseConninfo reads a libpq connection string, URI or keywords, as libpq does.
-// Source: PostgreSQL 17, 32.1.1, Connection Strings.
-func parseConninfo(s string) (map[string]string, error) {
-	if strings.HasPrefix(s, "postgres://") || strings.HasPrefix(s, "postgresql://") {
-		return parseURI(s)
-	}
-	values := make(map[string]string)
-	for rest := strings.TrimLeftFunc(s, unicode.IsSpace); rest != ""; rest = strings.TrimLeftFunc(rest, unicode.IsSpace) {
-		name, tail, ok := strings.Cut(rest, "=")
-		if !ok {
-			return nil, fmt.Errorf("parse connection string: no = after %q", strings.TrimSpace(name))
-		}
-		value, after, err := keywordValue(strings.TrimLeftFunc(tail, unicode.IsSpace))
-		if err != nil {
-			return nil, err
-		}
-		values[strings.TrimSpace(name)] = value
-		rest = after
-	}
-	return values, nil
-}
-
-// keywordValue takes one value, quoted or not, from the front of s.
-func keywordValue(s string) (value, rest string, err error) {
-	quoted := strings.HasPrefix(s, "'")
-	if quoted {
-		s = s[1:]
-	}
-	var b strings.Builder
-	for n := 0; n < len(s); n++ {
-		switch c := s[n]; {
-		case c == '\\' && n+1 < len(s):
-			n++
-			b.WriteByte(s[n])
-		case quoted && c == '\'':
-			return b.String(), s[n+1:], nil
-		case !quoted && unicode.IsSpace(rune(c)):
-			return b.String(), s[n:], nil
-		default:
-			b.WriteByte(c)
-		}
-	}
-	if quoted {
-		return "", "", fmt.Errorf("parse connection string: quoted value without an end")
-	}
-	return b.String(), "", nil
-}
-
-func parseURI(s string) (map[string]string, error) {
-	u, err := url.Parse(s)
-	if err != nil {
-		return nil, fmt.Errorf("parse connection URI: it is not valid") // the error of url would quote a password
-	}
-	values := make(map[string]string)
-	for name, v := range u.Query() {
-		values[name] = v[len(v)-1]
-	}
-	if u.User != nil {
-		values["user"] = u.User.Username()
-		if p, ok := u.User.Password(); ok {
-			values["password"] = p
-		}
-	}
-	if h := u.Hostname(); h != "" {
-		values["host"] = h
-	}
-	if p := u.Port(); p != "" {
-		values["port"] = p
-	}
-	if d := strings.TrimPrefix(u.Path, "/"); d != "" {
-		values["dbname"] = d
-	}
-	return values, nil
-}
-
 // upstreamOf reads where a primary_conninfo leads to; the zero upstream if nowhere, or if it can't be read.
 func upstreamOf(conninfo, slot string) cluster.Upstream {
-	values, err := parseConninfo(conninfo)
+	values, err := query.ParseDSN(conninfo)
 	if err != nil || values["host"] == "" {
 		return cluster.Upstream{}
 	}

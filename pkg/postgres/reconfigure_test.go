@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/postgres/query"
 )
 
 // with gives a configuration in which some settings are different.
@@ -184,18 +185,18 @@ func TestConninfo(t *testing.T) {
 			"user": "u", "password": "p@", "host": "h", "port": "5", "dbname": "db", "sslmode": "require",
 		}},
 	} {
-		got, err := parseConninfo(tc.text)
+		got, err := query.ParseDSN(tc.text)
 		if err != nil || !reflect.DeepEqual(got, tc.want) {
 			t.Errorf("%q: %v, %v", tc.text, got, err)
 		}
 	}
 	for _, bad := range []string{"host", "host='a"} {
-		if _, err := parseConninfo(bad); err == nil {
+		if _, err := query.ParseDSN(bad); err == nil {
 			t.Errorf("%q: no error", bad)
 		}
 	}
 	list := []Parameter{{"host", `/a b\c'd`}, {"port", "5"}, {"user", ""}}
-	if got, err := parseConninfo(keywords(list)); err != nil || got["host"] != list[0].Value || len(got) != 2 {
+	if got, err := query.ParseDSN(keywords(list)); err != nil || got["host"] != list[0].Value || len(got) != 2 {
 		t.Errorf("there and back: %v, %v", got, err)
 	}
 	cfg := Config{

@@ -37,26 +37,29 @@ func parseURL(text string) (map[string]string, error) {
 	set("port", u.Port())
 	set("dbname", strings.TrimPrefix(u.Path, "/"))
 	for key, values := range u.Query() {
-		set(key, values[0])
+		set(key, values[len(values)-1]) // as libpq does
 	}
 	return found, nil
 }
+
+// space is what parts keywords and values, as in C.
+const space = " \t\n\v\f\r"
 
 // parseKeywords reads keyword = value pairs; a value may be in single quotes, and a backslash takes the next letter as it
 // is.
 func parseKeywords(text string) (map[string]string, error) {
 	found := map[string]string{}
-	rest := strings.TrimSpace(text)
+	rest := strings.TrimLeft(text, space)
 	for rest != "" {
 		key, after, ok := strings.Cut(rest, "=")
-		if key = strings.TrimSpace(key); !ok || key == "" || strings.ContainsAny(key, " '\\") {
+		if key = strings.Trim(key, space); !ok || key == "" || strings.ContainsAny(key, space+"'\\") {
 			return nil, ErrDSN
 		}
-		value, after, ok := parseValue(strings.TrimLeft(after, " \t\n"))
+		value, after, ok := parseValue(strings.TrimLeft(after, space))
 		if !ok {
 			return nil, ErrDSN
 		}
-		found[key], rest = value, strings.TrimLeft(after, " \t\n")
+		found[key], rest = value, strings.TrimLeft(after, space)
 	}
 	return found, nil
 }
@@ -74,7 +77,7 @@ func parseValue(text string) (value, rest string, ok bool) {
 			b.WriteByte(text[i])
 		case quoted && c == '\'':
 			return b.String(), text[i+1:], true
-		case !quoted && strings.IndexByte(" \t\n", c) >= 0:
+		case !quoted && strings.IndexByte(space, c) >= 0:
 			return b.String(), text[i:], true
 		default:
 			b.WriteByte(c)

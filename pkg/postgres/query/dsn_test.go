@@ -12,6 +12,8 @@ func TestParseDSN(t *testing.T) {
 		`password='it\'s' dbname='a b'`:       "map[dbname:a b password:it's]",
 		`user=a\ b sslmode=require`:           "map[sslmode:require user:a b]",
 		"postgresql://a:p%40@[::1]:6/x?ssl=y": "map[dbname:x host:::1 password:p@ port:6 ssl:y user:a]",
+		"host=a\r\nhost = b":                  "map[host:b]",
+		"postgres://a/?host=b&host=c":         "map[host:c]",
 		"postgres:///x?host=/run":             "map[dbname:x host:/run]",
 	} {
 		got, err := ParseDSN(text)
