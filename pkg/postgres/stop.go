@@ -90,7 +90,9 @@ func (i *Instance) endPostmaster(ctx context.Context, h *process.Handle, mode cl
 		if i.awaitStop(ctx, h) {
 			return nil
 		}
-		i.log.Warn("Timeout during postmaster stop, aborting Postgres.", "pid", h.PID())
+		if ctx.Err() != nil {
+			i.log.Warn("Timeout during postmaster stop, aborting Postgres.", "pid", h.PID())
+		}
 	}
 	if mode != cluster.StopKill {
 		// A frozen process takes no signal but SIGKILL until it goes on.
@@ -109,13 +111,13 @@ func (i *Instance) endPostmaster(ctx context.Context, h *process.Handle, mode cl
 	return i.kill(ctx, h)
 }
 
-// awaitStop waits for the end of a fast stop; false: ctx has ended before. A fast stop ends when every process of the
+// awaitStop waits for the end of a fast stop; false: ctx has ended before, or it has no end. A fast stop ends when every process of the
 // server has, so one that was frozen by a signal would keep it from that for ever, while nobody can write: the
 // handover that the stop is for, or the end of the node, would never come. It goes on and hears the request to end.
 func (i *Instance) awaitStop(ctx context.Context, h *process.Handle) bool {
 	tick := time.NewTicker(stopGrace) // nothing tells that a process is frozen
 	defer tick.Stop()
-	for {
+	for f := (forgotten{}); ; {
 		select {
 		case <-h.Done():
 			return true
@@ -123,6 +125,10 @@ func (i *Instance) awaitStop(ctx context.Context, h *process.Handle) bool {
 			return false
 		case <-tick.C:
 			i.thaw()
+			if f.look(h.PID(), i.leftovers) {
+				i.log.Warn("postgres waits for its checkpointer without having told it to end, stopping it at once", "pid", h.PID())
+				return false
+			}
 		}
 	}
 }

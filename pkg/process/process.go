@@ -130,6 +130,13 @@ func (h *Handle) Frozen() bool {
 	return err == nil && st.ticks == h.ticks && (st.state == 'T' || st.state == 't')
 }
 
+// Asleep reports whether the process waits for something other than a disk, and how many clock ticks it has computed for so
+// far. What is asleep twice with the same ticks has done hardly anything between.
+func (h *Handle) Asleep() (asleep bool, cpu uint64) {
+	st, err := readStat(h.pid)
+	return err == nil && st.ticks == h.ticks && st.state == 'S', st.cpu
+}
+
 // Signal sends a signal to the process; ErrGone if it has ended, os.ErrClosed if the handle was closed.
 func (h *Handle) Signal(sig syscall.Signal) error {
 	conn, err := h.pidfd.SyscallConn()
@@ -180,7 +187,8 @@ func Started(pid int) (time.Time, error) {
 
 type stat struct {
 	state byte
-	ticks uint64
+	ticks uint64 // of its start
+	cpu   uint64 // ticks in user and kernel mode
 }
 
 // readStat reads /proc/<pid>/stat. The name of the program is in parentheses and may hold anything, so the
@@ -198,7 +206,7 @@ func readStat(pid int) (stat, error) {
 		return stat{}, fmt.Errorf("read state of process %d: malformed %q", pid, raw)
 	}
 	fields := bytes.Fields(raw[end+1:])
-	const state, startTime = 0, 19 // fields 3 and 22 of the file
+	const state, user, kernel, startTime = 0, 11, 12, 19 // fields 3, 14, 15 and 22 of the file
 	if len(fields) <= startTime {
 		return stat{}, fmt.Errorf("read state of process %d: malformed %q", pid, raw)
 	}
@@ -206,5 +214,13 @@ func readStat(pid int) (stat, error) {
 	if err != nil {
 		return stat{}, fmt.Errorf("read start time of process %d: %w", pid, err)
 	}
-	return stat{state: fields[state][0], ticks: ticks}, nil
+	var cpu uint64
+	for _, field := range []int{user, kernel} {
+		n, err := strconv.ParseUint(string(fields[field]), 10, 64)
+		if err != nil {
+			return stat{}, fmt.Errorf("read processor time of process %d: %w", pid, err)
+		}
+		cpu += n
+	}
+	return stat{state: fields[state][0], ticks: ticks, cpu: cpu}, nil
 }

@@ -36,10 +36,15 @@ func TestHandleOfAProcess(t *testing.T) {
 	default:
 	}
 
+	eventually(t, "asleep", func() bool { asleep, _ := h.Asleep(); return asleep })
+
 	if err := h.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "frozen", h.Frozen)
+	if asleep, _ := h.Asleep(); asleep {
+		t.Error("a frozen process is taken for one that sleeps")
+	}
 	if !h.Alive() {
 		t.Error("a frozen process is taken for a dead one")
 	}
