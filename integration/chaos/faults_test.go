@@ -22,7 +22,8 @@ type world struct {
 	hosts map[string][]string       // by node, what starts a program on its host
 	// drifts is by how many millionths the clock of a node is too fast for the whole run, by node.
 	drifts map[string]int
-	rand   *rand.Rand // of the present step
+	struck map[string]int // how often, by what was struck; for what a fault may seek in vain
+	rand   *rand.Rand     // of the present step
 	log    func(format string, args ...any)
 }
 
@@ -39,7 +40,7 @@ type fault struct {
 
 // faults are what may happen. Agent and guard of one node are never struck at once: the promise is about any
 // one process.
-var faults = slices.Concat(processFaults, lineFaults, etcdFaults, diskFaults)
+var faults = slices.Concat(processFaults, childFaults(), heldFaults, helperFaults, lineFaults, etcdFaults, diskFaults)
 
 var processFaults = []fault{
 	{"agent killed", func(w *world, n *testcluster.Node) func() {

@@ -207,26 +207,54 @@ func (n *Node) Postmaster() int {
 	return pid
 }
 
-// Backends are the processes of the node's PostgreSQL but for the postmaster.
-func (n *Node) Backends() []int {
-	var pids []int
+// Child is a process of a server other than the postmaster.
+type Child struct {
+	PID int
+	// Title is what it shows of itself behind the name of the cluster, such as "walsender replicator ...".
+	Title string
+}
+
+// Children are the processes of the node's PostgreSQL but for the postmaster.
+func (n *Node) Children() []Child {
+	var children []Child
 	postmaster := n.Postmaster()
 	for _, p := range leftover.Processes() {
-		if p.Cwd == n.Data && p.State != "Z" && p.PID != postmaster && strings.HasPrefix(p.Args[0], "postgres:") {
-			pids = append(pids, p.PID)
+		if title, ok := strings.CutPrefix(p.Args[0], "postgres: "); ok && p.Cwd == n.Data && p.State != "Z" && p.PID != postmaster {
+			children = append(children, Child{p.PID, strings.TrimPrefix(title, n.c.Scope+": ")})
 		}
+	}
+	return children
+}
+
+// Backends are the process ids of the children.
+func (n *Node) Backends() []int {
+	var pids []int
+	for _, c := range n.Children() {
+		pids = append(pids, c.PID)
 	}
 	return pids
 }
 
 // Receiver is the process id of the node's WAL receiver, zero if there is none at this moment.
 func (n *Node) Receiver() int {
-	for _, p := range leftover.Processes() {
-		if p.Cwd == n.Data && p.State != "Z" && strings.Contains(p.Args[0], "walreceiver") {
-			return p.PID
+	for _, c := range n.Children() {
+		if strings.HasPrefix(c.Title, "walreceiver") {
+			return c.PID
 		}
 	}
 	return 0
+}
+
+// Programs are the processes of a program, such as pg_rewind, that work on the node's data.
+func (n *Node) Programs(name string) []int {
+	var pids []int
+	for _, p := range leftover.Processes() {
+		on := func(arg string) bool { return strings.Contains(arg, n.Data) }
+		if filepath.Base(p.Args[0]) == name && p.State != "Z" && slices.ContainsFunc(p.Args, on) {
+			pids = append(pids, p.PID)
+		}
+	}
+	return pids
 }
 
 // FreezeReceiver freezes the node's WAL receiver and gives its process id. There may be none at this moment, or another
