@@ -131,6 +131,7 @@ func (a *Agent) acquire(ctx context.Context, o ha.Observation) {
 		p.until, p.life = min(p.until, now.Expires), min(p.life, now.TTL)
 	}
 	a.setProof(p)
+	a.o.Guard.Extend(a.lockProven) // a primary that retakes the lock is fenced by the time when it last had it
 	a.peers = map[string]ha.Peer{}
 }
 

@@ -32,14 +32,16 @@ func TestShorterLeaseMeanwhile(t *testing.T) {
 	long, short := dcs.NewLease(1, 30*time.Second, now), dcs.NewLease(2, 15*time.Second, now)
 	o := ha.Observation{Now: now, Store: ha.Store{View: &cluster.View{}, LeaseExpires: long.Expires}}
 
-	a.o.Store = swapping{view{v: &cluster.View{}}, &long, short}
+	guard := &extended{}
+	a.o.Store, a.o.Guard = swapping{view{v: &cluster.View{}}, &long, short}, guard
 	a.acquire(t.Context(), o)
 	if a.lockProven() != short.Expires {
 		t.Errorf("proven until %s after now, want %s", a.lockProven().Sub(now), short.Expires.Sub(now))
 	}
+	if guard.until != short.Expires { // a primary that takes the lock again is armed by the time when it had it before
+		t.Errorf("the guard of who has taken the lock counts to %s after now, want %s", guard.until.Sub(now), short.Expires.Sub(now))
+	}
 
-	guard := &extended{}
-	a.o.Guard = guard
 	a.setProof(proof{until: now.Add(30 * time.Second), lease: 1, life: 30 * time.Second})
 	a.capProof(15 * time.Second) // the store has the short lease already
 	if want := now.Add(15 * time.Second); a.lockProven() != want || guard.until != want {

@@ -68,8 +68,8 @@ func (c *checker) healed() {
 	}
 }
 
-// vacated: the leader key is gone, so its holder has lost the lead. That always has a cause; it is used up only if
-// another member takes the lead.
+// vacated: the leader key is gone, so its holder has lost the lead. That always has a cause; it is used up when somebody
+// takes the lead, whoever that is.
 func (c *checker) vacated() {
 	c.lost = &change{at: c.w.now, from: c.lead}
 	if c.lead != nil && !slices.ContainsFunc(c.causes, func(x *cause) bool { return x.explains(c.lost, c.w.grace()) }) {
@@ -81,14 +81,18 @@ func (c *checker) vacated() {
 func (c *checker) led(n *node) {
 	lost, before := c.lost, c.lead
 	c.lost, c.lead = nil, n
-	if before == nil || before == n {
+	if before == nil || before == n && lost == nil {
 		return
 	}
 	if lost == nil {
 		lost = &change{at: c.w.now, from: before} // its name was overwritten
 	}
 	c.all = append(c.all, lost)
-	c.w.mark("the lead changes")
+	if before == n {
+		c.w.mark(leadRetaken)
+	} else {
+		c.w.mark("the lead changes")
+	}
 	if n.patroni != before.patroni {
 		c.w.mark("the lead changes between the two behaviours")
 	}
@@ -96,6 +100,9 @@ func (c *checker) led(n *node) {
 		c.violate("%s takes the lead from %s, one change more than there are causes", n.name, before.name)
 	}
 }
+
+// leadRetaken: who has lost the leader key takes it again before anybody else does. That is a change like any other.
+const leadRetaken = "the lead is lost and retaken"
 
 // explain finds a cause of its own for a change, and other causes for other changes if need be: it is the next step
 // of a largest matching (Kuhn).
