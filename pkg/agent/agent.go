@@ -83,6 +83,7 @@ type Agent struct {
 	published  published
 	// restartLimit is the time limit of the restart that was asked for; zero for the usual one.
 	restartLimit time.Duration
+	restartOf    ha.PlannedRestart // its conditions, and the server that it was asked of
 	began        clock.Instant
 
 	fence fence

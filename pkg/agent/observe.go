@@ -45,6 +45,7 @@ func (a *Agent) observe(ctx context.Context) ha.Observation {
 	}
 	a.remember(&o)
 	a.dueRestart(o)
+	a.lapsedRestart(o)
 	o.Memory = a.memory
 	return o
 }

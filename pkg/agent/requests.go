@@ -55,7 +55,7 @@ func (a *Agent) Restart(ctx context.Context, r api.RestartRequest) error {
 			done <- err
 			return
 		}
-		a.memory.RestartRequested, a.restartLimit = true, r.Timeout
+		a.requestRestart(conditions(r), a.Snapshot().Server.PostmasterStart, r.Timeout)
 		a.mu.Lock()
 		a.waiters = append(a.waiters, done)
 		a.mu.Unlock()
@@ -66,6 +66,37 @@ func (a *Agent) Restart(ctx context.Context, r api.RestartRequest) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+func conditions(r api.RestartRequest) ha.RestartConditions {
+	return ha.RestartConditions{Role: r.Role, OlderThan: r.VersionNum, Pending: r.RestartPending}
+}
+
+// requestRestart has the rules restart the server that started at a time. Of two requests the one without conditions counts.
+func (a *Agent) requestRestart(with ha.RestartConditions, start time.Time, limit time.Duration) {
+	if !a.memory.RestartRequested || with == (ha.RestartConditions{}) {
+		a.restartOf = ha.PlannedRestart{RestartConditions: with, Start: start}
+	}
+	a.memory.RestartRequested, a.restartLimit = true, limit
+}
+
+// lapsedRestart forgets a restart that was asked for when it is not to be done any more: meanwhile the member may have
+// become the primary, say.
+func (a *Agent) lapsedRestart(o ha.Observation) {
+	if !a.memory.RestartRequested {
+		return
+	}
+	fate, line := ha.RestartRequest(o, a.role(o), a.restartOf)
+	if fate == ha.RestartDue {
+		return
+	}
+	a.memory.RestartRequested = false
+	a.o.Log.Info(line)
+	if fate == ha.RestartDone {
+		a.answerWaiters(nil)
+		return
+	}
+	a.answerWaiters(api.ErrConditions)
 }
 
 // joinRestart has a request wait for a restart that nobody asked for. A replica whose primary was restarted with higher
@@ -88,7 +119,7 @@ func (a *Agent) mayRestart(r api.RestartRequest) error {
 	switch {
 	case a.job != nil:
 		return api.BusyError{Job: a.job.String()}
-	case ha.RestartConditions{Role: r.Role, OlderThan: r.VersionNum, Pending: r.RestartPending}.Unmet(s.Role, s.Server) != "":
+	case conditions(r).Unmet(s.Role, s.Server) != "":
 		return api.ErrConditions
 	case a.settings.Pause && s.Server.Process == cluster.ProcessNone && !s.Server.StandbySignal && s.View != nil && s.View.Locked() && s.View.Leader.Name != a.o.Name:
 		return fmt.Errorf("%w: the cluster is paused and %s leads; nothing would demote the second primary that this could make",
@@ -112,16 +143,19 @@ func (a *Agent) restartTimeout() time.Duration {
 
 // answerRestart tells everybody who waits how the restart went.
 func (a *Agent) answerRestart(err error) {
+	if err != nil {
+		err = api.ErrRestartFailed
+	}
+	a.answerWaiters(err)
+}
+
+func (a *Agent) answerWaiters(err error) {
 	a.mu.Lock()
 	waiters := a.waiters
 	a.waiters = nil
 	a.mu.Unlock()
 	for _, w := range waiters {
-		if err != nil {
-			w <- api.ErrRestartFailed
-			continue
-		}
-		w <- nil
+		w <- err
 	}
 }
 
@@ -182,8 +216,7 @@ func (a *Agent) dueRestart(o ha.Observation) {
 	_ = a.CancelScheduledRestart() // it was there a moment ago; gone is as good
 	a.o.Log.Info(line)
 	if fate == ha.RestartDue {
-		a.memory.RestartRequested = true
-		a.restartLimit = time.Duration(p.TimeoutSeconds) * time.Second
+		a.requestRestart(p.RestartConditions, p.Start, time.Duration(p.TimeoutSeconds)*time.Second)
 	}
 }
 

@@ -34,6 +34,52 @@ func TestJoinRestart(t *testing.T) {
 	}
 }
 
+// TestLapsedRestart: a restart that was asked of a replica is not done once it is the primary, unless another one was asked
+// for without conditions; nor is one of a server that was restarted meanwhile.
+func TestLapsedRestart(t *testing.T) {
+	began := time.Date(2027, 2, 1, 0, 0, 0, 0, time.UTC)
+	ofReplica := ha.RestartConditions{Role: "replica"}
+	became := func(s *cluster.Server) { s.InRecovery = false }
+	restarted := func(s *cluster.Server) { s.PostmasterStart = began.Add(time.Minute) }
+	silent := func(s *cluster.Server) { s.Answered, s.InRecovery = false, false }
+	for _, c := range []struct {
+		name   string
+		asked  []ha.RestartConditions
+		change func(*cluster.Server)
+		done   bool
+		told   error
+	}{
+		{"nothing has changed", []ha.RestartConditions{ofReplica}, func(*cluster.Server) {}, false, nil},
+		{"a primary now", []ha.RestartConditions{ofReplica}, became, true, api.ErrConditions},
+		{"a primary now, asked for in any case, too", []ha.RestartConditions{ofReplica, {}}, became, false, nil},
+		{"a primary now, asked for in any case before", []ha.RestartConditions{{}, ofReplica}, became, false, nil},
+		{"restarted meanwhile", []ha.RestartConditions{{}}, restarted, true, nil},
+		{"it does not answer", []ha.RestartConditions{ofReplica}, silent, false, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a, _ := receiver(t)
+			o := ha.Observation{
+				Server: cluster.Server{Data: cluster.DataPresent, Answered: true, InRecovery: true, PostmasterStart: began},
+				Store:  ha.Store{View: &cluster.View{}},
+			}
+			for _, with := range c.asked {
+				a.requestRestart(with, began, 0)
+			}
+			told := make(chan error, 1)
+			a.waiters = append(a.waiters, told)
+			c.change(&o.Server)
+			if a.lapsedRestart(o); a.memory.RestartRequested == c.done || len(told) == 1 != c.done {
+				t.Fatalf("still asked for: %v; %d were told", a.memory.RestartRequested, len(told))
+			}
+			if c.done {
+				if err := <-told; !errors.Is(err, c.told) {
+					t.Errorf("told %v, want %v", err, c.told)
+				}
+			}
+		})
+	}
+}
+
 // TestDueRestart: a restart for later is asked of the rules once, in its time, with the limit that it was given.
 func TestDueRestart(t *testing.T) {
 	a, c := receiver(t)

@@ -31,7 +31,7 @@ func (c RestartConditions) Unmet(role cluster.Role, s cluster.Server) string {
 	return ""
 }
 
-// PlannedRestart is a restart for later.
+// PlannedRestart is a restart for later, or one that was asked for: then its time does not matter.
 type PlannedRestart struct {
 	RestartConditions
 	At time.Time
@@ -47,6 +47,7 @@ const (
 	RestartKept    RestartFate = iota // it stays as it is
 	RestartDropped                    // it is not done any more
 	RestartDue                        // it is done now
+	RestartDone                       // it was done without anybody's asking
 )
 
 // ScheduledRestart judges a restart for later, with the words for the log if it comes to an end. It is looked at while
@@ -67,6 +68,22 @@ func ScheduledRestart(o Observation, role cluster.Role, p PlannedRestart) (Resta
 		return RestartDropped, "not proceeding with the restart: " + why
 	}
 	return RestartDue, "Manual scheduled restart at " + cluster.FormatISO(p.At)
+}
+
+// RestartRequest judges a restart that was asked for and has not begun yet, which etcd, the leader, or something that runs
+// beside the loop may delay: its conditions hold until then, and the server that it was asked of may have been restarted
+// meanwhile. With words for the log if it comes to an end. Patroni judges a request only once.
+func RestartRequest(o Observation, role cluster.Role, p PlannedRestart) (RestartFate, string) {
+	switch {
+	case !o.Server.Answered:
+		return RestartDue, "" // it shows again what it is
+	case !p.Start.IsZero() && !o.Server.PostmasterStart.IsZero() && !p.Start.Equal(o.Server.PostmasterStart):
+		return RestartDone, "not proceeding with the restart: postgres restart has already happened at " + cluster.FormatISO(o.Server.PostmasterStart)
+	}
+	if why := p.Unmet(role, o.Server); why != "" {
+		return RestartDropped, "not proceeding with the restart: " + why
+	}
+	return RestartDue, ""
 }
 
 // stale reports whether the time of what was planned has passed for too long.

@@ -231,7 +231,7 @@ func (c *checker) healthy() string {
 	if missing := c.synchronous(leader); missing != "" {
 		return missing
 	}
-	return c.slots(leader)
+	return cmp.Or(c.plans(), c.slots(leader))
 }
 
 // repeated is what an agent has done within the present second.

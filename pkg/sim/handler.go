@@ -6,11 +6,13 @@ import (
 	"strings"
 )
 
-// handler puts what an agent logs into the trace.
+// handler puts what an agent logs into the trace, and has the checks read it where they look for something.
 type handler struct{ n *node }
 
 // Enabled implements slog.Handler.
-func (h *handler) Enabled(context.Context, slog.Level) bool { return h.n.w.tracing }
+func (h *handler) Enabled(context.Context, slog.Level) bool {
+	return h.n.w.tracing || h.n.w.has(restartsPlanned)
+}
 
 // WithAttrs implements slog.Handler. The agent uses none.
 func (h *handler) WithAttrs([]slog.Attr) slog.Handler { return h }
@@ -27,5 +29,6 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 		return true
 	})
 	h.n.w.tracef(h.n, "log", "%s", b.String())
+	h.n.w.check.fate(h.n, r.Message)
 	return nil
 }

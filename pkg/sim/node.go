@@ -36,6 +36,8 @@ type node struct {
 	attended  time.Duration // from when on its agent is sure to have looked, see unattended
 	storeLost bool          // the last decision of its agent was that etcd can't be reached
 	dog       *device       // its watchdog; nil: it has none
+	planned   plannedRestart
+	urged     int // the life of its server in which a restart was asked for in any case
 	repeated
 }
 

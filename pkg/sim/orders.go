@@ -79,6 +79,7 @@ func (w *world) ask(n *node, what string, request func(context.Context) error) {
 }
 
 func (w *world) restart(n *node) {
+	n.urged = n.server.life
 	w.ask(n, "restart", func(ctx context.Context) error { return n.agent.agent.Restart(ctx, api.RestartRequest{}) })
 }
 

@@ -28,6 +28,7 @@ var clusterHardships = []hardship{
 	{name: unheardHeir, begin: (*world).quorumOrNone, strike: (*world).missTimelines, key: orderUnheard},
 	{name: nameWritten, strike: (*world).writeName},
 	{name: copyNobody, strike: (*world).copyFromNobody},
+	{name: restartsPlanned, strike: (*world).planRestart, decided: restartsFor},
 	{name: startedOld, strike: (*world).startOld},
 	{name: startedBare, begin: (*world).synchronousOnly, strike: (*world).startBare},
 	{name: startedFar, standby: true, strike: (*world).startFar},
