@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/dcs"
 	"github.com/hathi-ha/hathi/pkg/ha"
 )
 
@@ -121,12 +122,15 @@ func (n *node) kind() string {
 
 // assured is until when no other member becomes a primary by what the members have promised to this one.
 func (c *checker) assured(n *node) time.Duration {
-	view := n.store.mirror.view()
-	if view == nil || view.Failsafe[n.name] == "" {
+	listed := dcs.DecodeFailsafe([]byte(c.w.etcd.text(dcs.KeyFailsafe)))
+	if view := n.store.mirror.view(); view != nil { // else the agent has just begun, and its guard counts to what the one before was promised
+		listed = view.Failsafe
+	}
+	if listed[n.name] == "" {
 		return 0
 	}
 	until := c.w.now + time.Hour // for who is alone in the list
-	for name := range view.Failsafe {
+	for name := range listed {
 		if name != n.name { // it may have left since, and keeps what it has promised
 			until = min(until, c.promises[[2]string{n.name, name}])
 		}

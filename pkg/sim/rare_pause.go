@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/dcs"
@@ -30,9 +31,14 @@ func pauseEarly(w *world, kv dcs.KV, deleted bool) {
 	})
 }
 
-// resumeAnyway ends a pause in which nobody may lead.
+// resumeAnyway ends a pause in which nobody may lead. Who does it sees to it first that no primary is without an agent, as
+// docs/safety.md says.
 func (w *world) resumeAnyway() {
-	if w.paused {
+	alone := func(n *node) bool { return n.agent == nil && !n.dead && (n.server.primary || n.server.told) }
+	switch {
+	case w.paused && slices.ContainsFunc(w.nodes, alone):
+		w.after(time.Second, w.resumeAnyway)
+	case w.paused:
 		w.paused = false
 		w.etcd.put(dcs.KeyConfig, w.document(false), 0)
 	}
