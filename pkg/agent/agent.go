@@ -88,24 +88,26 @@ type Agent struct {
 
 	fence fence
 
-	mu       sync.Mutex
-	inbox    []func(*Agent) // what jobs and requests leave for the loop
-	job      *job
-	proof    proof
-	failsafe failsafe
-	turned   clock.Instant // when the last turn ended
-	keptAt   clock.Instant // when the lease was last renewed
-	renewals renewals
-	ttl      cluster.Settings // the settings, for all but the loop
-	refused  refusal
-	givenUp  int64 // the newest lease that the guard has given up
-	snapshot *api.Snapshot
-	updated  chan struct{}
-	stopping bool
-	ended    bool
-	fatal    string
-	planned  *plannedRestart
-	waiters  []chan<- error // of the requested restart
+	mu    sync.Mutex
+	inbox []func(*Agent) // what jobs and requests leave for the loop
+	job   *job
+	proof proof
+	// inherited is the deadline to which the guard counts since the agent before; zero from the first proof on.
+	inherited clock.Instant
+	failsafe  failsafe
+	turned    clock.Instant // when the last turn ended
+	keptAt    clock.Instant // when the lease was last renewed
+	renewals  renewals
+	ttl       cluster.Settings // the settings, for all but the loop
+	refused   refusal
+	givenUp   int64 // the newest lease that the guard has given up
+	snapshot  *api.Snapshot
+	updated   chan struct{}
+	stopping  bool
+	ended     bool
+	fatal     string
+	planned   *plannedRestart
+	waiters   []chan<- error // of the requested restart
 }
 
 // proof is until when the leader key is proven to be ours, and on which lease. Source: design.md, "etcd".
@@ -134,7 +136,7 @@ func New(o Options) *Agent {
 		began: o.Clock.Now(), failsafe: failsafe{primary: true},
 		// Before the first view those that were last known here count: an agent that is started while etcd is away
 		// has to give a primary up in the time that the lease of the agent before it still has.
-		o: o, settings: o.Settings(&cluster.View{}), first: true,
+		o: o, settings: o.Settings(&cluster.View{}), first: true, inherited: o.FencedUntil,
 		peers: map[string]ha.Peer{}, repeats: map[string]int{}, updated: make(chan struct{}),
 	}
 	a.ttl = a.settings
@@ -200,6 +202,9 @@ func (a *Agent) lockProven() clock.Instant { return a.proven().until }
 func (a *Agent) setProof(p proof) {
 	a.mu.Lock()
 	a.proof = p
+	if p.until != 0 {
+		a.inherited = 0
+	}
 	a.mu.Unlock()
 }
 

@@ -58,9 +58,16 @@ func (a *Agent) capProof(ttl time.Duration) {
 	if shorter {
 		a.proof.until, a.proof.life = until, ttl
 	}
+	inherited := a.proof.until == 0 && until < a.inherited // so far by the agent before this one
+	if inherited {
+		a.inherited = until
+	}
 	a.mu.Unlock()
-	if shorter {
+	switch {
+	case shorter:
 		a.o.Guard.Extend(a.lockProven)
+	case inherited:
+		a.o.Guard.Extend(func() clock.Instant { return until })
 	}
 }
 
@@ -89,7 +96,7 @@ func (a *Agent) renew(ctx context.Context, s cluster.Settings) error {
 	case !lead:
 		// Nothing was asked about the key, so nothing is proven that was not.
 	case holds && lease.ID != a.givenUp: // that may have been said since
-		a.proof = proofOf(lease)
+		a.proof, a.inherited = proofOf(lease), 0
 	default:
 		a.proof.until = 0
 	}

@@ -35,14 +35,14 @@ func (a *Agent) observe(ctx context.Context) ha.Observation {
 		},
 		Server: server, Peers: a.peers, Stopping: a.stopping,
 	}
+	if view == nil {
+		o.Store.LockProven, o.Store.LockLife = a.inherited, a.o.FencedFor
+	}
 	if a.job != nil {
 		j := a.job.Job
 		o.Job = &j
 	}
 	a.mu.Unlock()
-	if view == nil {
-		o.Store.LockProven, o.Store.LockLife = a.o.FencedUntil, a.o.FencedFor
-	}
 	a.remember(&o)
 	a.dueRestart(o)
 	a.lapsedRestart(o)

@@ -24,6 +24,29 @@ func (s swapping) AcquireLeader(context.Context, int64) (bool, error) {
 	return true, nil
 }
 
+// TestShorterLeaseThanBefore: an agent that has just begun moves the leader key to a lease with a smaller ttl. From before that
+// its guard, which counts to what the agent before has proven, must not count to more. Found by the simulator.
+func TestShorterLeaseThanBefore(t *testing.T) {
+	a, c := receiver(t)
+	now, guard := c.Now(), &extended{}
+	a.o.Guard, a.inherited = guard, now.Add(50*time.Second)
+	a.capProof(60 * time.Second)
+	if guard.until != 0 {
+		t.Errorf("with a ttl that is no smaller the guard counts until %s after now", guard.until.Sub(now))
+	}
+	a.capProof(30 * time.Second)
+	if want := now.Add(30 * time.Second); guard.until != want {
+		t.Errorf("the guard counts until %s after now, want %s", guard.until.Sub(now), want.Sub(now))
+	}
+	guard.until = 0
+	a.setProof(proof{until: now.Add(20 * time.Second), lease: 1, life: 30 * time.Second})
+	a.setProof(proof{})
+	a.capProof(10 * time.Second)
+	if guard.until != 0 {
+		t.Errorf("after a proof of its own that is over, what the one before had proven counts")
+	}
+}
+
 // TestShorterLeaseMeanwhile: with a smaller ttl there are two leases for a while, and the key hangs on either. The one
 // that ends first counts, from before the key can be moved to it. Found by the simulator.
 func TestShorterLeaseMeanwhile(t *testing.T) {
