@@ -118,7 +118,7 @@ func (i *Instance) unfinished(dir string, kind cluster.DataDir) bool {
 }
 
 // fromControlFile adds what the control file says: all of it when no postmaster runs, and what does not
-// change under a running one.
+// change under a running one. A standby that answers nobody yet is on the timeline on which it was stopped.
 func (i *Instance) fromControlFile(ctx context.Context, cfg Config, s *cluster.Server) {
 	if s.Data != cluster.DataPresent {
 		return
@@ -135,6 +135,8 @@ func (i *Instance) fromControlFile(ctx context.Context, cfg Config, s *cluster.S
 	}
 	if s.Process == cluster.ProcessNone {
 		s.Control = &c.Control
+	}
+	if s.Process == cluster.ProcessNone || s.Rejecting && s.StandbySignal {
 		s.Timeline = max(c.Timeline, c.MinRecoveryTLI)
 	}
 }

@@ -63,7 +63,9 @@ func (p *postgres) observeRunning(o *cluster.Server) {
 		return
 	}
 	if s.phase != phaseServing || s.frozen && p.seen != s.life {
-		o.Rejecting = !s.frozen
+		if o.Rejecting = !s.frozen; o.Rejecting && s.standby {
+			o.Timeline, o.History = s.pos.branch.timeline, s.pos.branch.history() // by its control file
+		}
 		if s.frozen {
 			o.SilentFor = 1
 		}
