@@ -20,12 +20,20 @@ import (
 // endLimit is how long the kernel may take to end processes on a busy machine.
 const endLimit = 20 * time.Second
 
-// Remove ends by force all that works in a directory or has a path in it as an argument, and removes it.
+// Remove ends by force all that works in a directory or has a path in it as an argument, unmounts what is mounted in it,
+// and removes it.
 func Remove(dir string) error {
-	err := End(func(p Process) bool {
+	disks := mounts(dir)
+	thaw(disks)
+	mine := func(p Process) bool {
 		return p.PID != os.Getpid() && (within(p.Cwd, dir) || slices.ContainsFunc(p.Args, func(a string) bool { return within(a, dir) }))
-	})
-	return errors.Join(err, freeMemory(dir), os.RemoveAll(dir))
+	}
+	err := End(mine)
+	if err != nil && len(disks) > 0 { // what lets a disk hang now and then may have been the quicker one
+		thaw(disks)
+		err = End(mine)
+	}
+	return errors.Join(err, freeMemory(dir), unmount(disks), os.RemoveAll(dir))
 }
 
 func within(path, dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hathi-ha/hathi/integration/leftover"
 )
 
 // Disk is a mounted file system. Its methods fail the test when they can't do what they say; call them from the
@@ -37,6 +39,9 @@ func New(t testing.TB, size int64) *Disk {
 	dir, err := os.MkdirTemp("", "hathi-disk-") // others than root have to be able to reach it, unlike t.TempDir
 	if err == nil {
 		err = os.Chmod(dir, 0o755)
+	}
+	if err == nil {
+		err = leftover.Watch(dir)
 	}
 	if err != nil {
 		t.Fatalf("make a directory for a disk: %v", err)
