@@ -35,7 +35,7 @@ func (a *Agent) act(ctx context.Context, o ha.Observation, d ha.Decision) bool {
 	case ha.SyncSlots, ha.SyncLogicalSlots:
 		return a.actSlots(ctx, x)
 	case ha.WriteSync:
-		a.writeSync(ctx, x)
+		a.writeSync(ctx, o, x)
 	case ha.LeaveSync:
 		if a.memory.Sync.LeavingSince == 0 {
 			a.memory.Sync.LeavingSince = o.Now

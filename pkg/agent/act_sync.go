@@ -10,7 +10,7 @@ import (
 // writeSync writes /sync and remembers the revision only if the write was confirmed. Without an answer it
 // may still be on its way; the rules then write again before they build on the key, and as each write
 // compares the revision, only one of the two takes effect.
-func (a *Agent) writeSync(ctx context.Context, x ha.WriteSync) {
+func (a *Agent) writeSync(ctx context.Context, o ha.Observation, x ha.WriteSync) {
 	a.memory.Sync.Written = 0
 	ok, err := a.o.Store.PutSync(ctx, x.State, x.Revision)
 	if err == nil && ok {
@@ -25,7 +25,10 @@ func (a *Agent) writeSync(ctx context.Context, x ha.WriteSync) {
 		a.failed("Updating sync state failed", err)
 		return
 	}
-	a.o.Log.Info("Synchronous replication key updated by someone else")
+	a.o.Log.Info("Synchronous replication key updated by someone else.")
+	if o.Server.InRecovery {
+		a.o.Log.Info("Postponing promotion because synchronous replication state was updated by somebody else")
+	}
 	a.refresh(ctx)
 }
 

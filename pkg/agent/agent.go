@@ -81,6 +81,7 @@ type Agent struct {
 	conflicts  []string         // of the names of slots, as last said
 	copies     int              // of logical slots, in a row, after which one was of no use
 	published  published
+	told       toldLog
 	// restartLimit is the time limit of the restart that was asked for; zero for the usual one.
 	restartLimit time.Duration
 	restartOf    ha.PlannedRestart // its conditions, and the server that it was asked of

@@ -15,6 +15,7 @@ import (
 func (a *Agent) Turn(ctx context.Context) clock.Instant {
 	a.receive()
 	o := a.observe(ctx)
+	a.tell(o)
 	d := a.o.Decide(o)
 	a.report(o, d)
 	again := a.act(ctx, o, d)

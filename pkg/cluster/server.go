@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -185,6 +186,13 @@ type Control struct {
 	DataChecksums    bool
 	WalLogHints      bool
 	BackupStartPoint LSN
+}
+
+// String tells what is known in the words of pg_controldata, in one line.
+func (c *Control) String() string {
+	return fmt.Sprintf("Database cluster state: %s, Latest checkpoint location: %s, Latest checkpoint's TimeLineID: %d, "+
+		"Minimum recovery ending location: %s, Min recovery ending loc's timeline: %d, Backup start location: %s",
+		c.State, c.Checkpoint, c.Timeline, c.MinRecoveryLSN, c.MinRecoveryTLI, c.BackupStartPoint)
 }
 
 // Upstream is a server to follow.

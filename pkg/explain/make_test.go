@@ -140,7 +140,7 @@ func TestMake(t *testing.T) {
 		},
 		{
 			name: "both lag too far", change: func(in *Input) { in.see(farBehind) },
-			stands: "My wal position exceeds", refused: "b: 4193304 bytes behind, maximum_lag_on_failover is 1048576",
+			stands: "My wal position exceeds", refused: "Member b exceeds maximum replication lag: 4193304 bytes behind, maximum_lag_on_failover is 1048576",
 		},
 		{
 			name: "the leader does not answer", change: func(in *Input) { in.silent("a") },

@@ -14,6 +14,7 @@ import (
 // comment says so.
 func Decide(o Observation) Decision {
 	d := decide(o)
+	warnOfIdentity(&o, &d)
 	if d.WakeAt != 0 && d.WakeAt <= o.Now {
 		d.WakeAt = o.Now.Add(time.Second) // a rule is mistaken about what it waits for; nobody may turn without a pause for that
 	}

@@ -86,21 +86,24 @@ func successors(o *Observation, candidate string, without bool) ([]string, *Deci
 func unfit(o *Observation, p Peer) string {
 	switch {
 	case limitation(p) != "":
-		return limitation(p)
+		return is(p.Name, limitation(p))
 	case !p.InRecovery:
-		return "not in recovery"
+		return is(p.Name, "not in recovery")
 	case tooFarBehind(o, there(p)):
-		return fmt.Sprintf("%d bytes behind, maximum_lag_on_failover is %d",
-			known(o, there(p)).Behind(o.Store.View.Status.Optime), o.Settings.MaximumLagOnFailover)
+		return fmt.Sprintf("Member %s exceeds maximum replication lag: %d bytes behind, maximum_lag_on_failover is %d",
+			p.Name, known(o, there(p)).Behind(o.Store.View.Status.Optime), o.Settings.MaximumLagOnFailover)
 	case unlisted(o, p.Name):
-		return "not in /failsafe"
+		return is(p.Name, "not in /failsafe")
 	case mistrusts(o, p) && !ordered(o, p.Name):
-		return "its data were copied and may lack what it has acknowledged before"
+		return is(p.Name, "a copy that may lack what it has acknowledged before")
 	case oldTimeline(o, p.Timeline):
-		return fmt.Sprintf("on timeline %d, the cluster is on %d", p.Timeline, o.Store.View.History.Timeline())
+		return fmt.Sprintf("Timeline %d of member %s is behind the cluster timeline %d", p.Timeline, p.Name, o.Store.View.History.Timeline())
 	}
 	return ""
 }
+
+// is words what keeps a member from the lock.
+func is(member, what string) string { return fmt.Sprintf("Member %s is %s", member, what) }
 
 // turnedDown adds to a refusal why each member that was meant can't take over.
 func (d *Decision) turnedDown(o *Observation, rule, candidate string) *Decision {
@@ -110,15 +113,15 @@ func (d *Decision) turnedDown(o *Observation, rule, candidate string) *Decision 
 		switch {
 		case m.Name == o.Self.Name, candidate != "" && m.Name != candidate:
 		case m.Tags.NoFailover():
-			d.because(rule, "%s: not allowed to promote", m.Name)
+			d.because(rule, "%s", is(m.Name, "not allowed to promote"))
 		case restricted && !o.Store.View.Sync.HasStandby(m.Name):
-			d.because(rule, "%s: not a synchronous standby", m.Name)
+			d.because(rule, "%s", is(m.Name, "not a synchronous standby"))
 		case asked && unfit(o, p) != "":
-			d.because(rule, "%s: %s", m.Name, unfit(o, p))
+			d.because(rule, "%s", unfit(o, p))
 		}
 	}
 	if need := o.Store.View.Sync.Quorum; restricted && candidate == "" && need > 0 {
-		d.because(rule, "more than %d of the synchronous standbys have to be able to take over", need)
+		d.because(rule, "Quorum requirement %d can not be reached: more synchronous standbys than that have to be able to take over", need)
 	}
 	return d
 }

@@ -40,6 +40,11 @@ func (d *Decision) until(at clock.Instant) *Decision {
 	return d
 }
 
+// also adds what users of Patroni look for beside the line of a decision.
+func (d *Decision) also(format string, args ...any) *Decision {
+	return d.because(d.Reasons[0].Rule, format, args...)
+}
+
 // because adds a further reason.
 func (d *Decision) because(rule, format string, args ...any) *Decision {
 	d.Reasons = append(d.Reasons, Reason{Rule: rule, Text: fmt.Sprintf(format, args...)})

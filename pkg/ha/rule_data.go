@@ -155,7 +155,7 @@ func ruleIdentity(o *Observation) *Decision {
 		if o.mine() {
 			return act(ReleaseLeader{}, "identity-release", "released leader key voluntarily due to the system ID mismatch")
 		}
-		return nil
+		return nil // warnOfIdentity tells
 	case known != "" && known != own:
 		text := "system ID mismatch, node " + o.Self.Name + " belongs to a different cluster: " + known + " != " + own
 		return act(Exit{Message: text + " (the cluster's, and that of the data directory): point postgresql.data_dir to data of this cluster, " +
@@ -164,6 +164,15 @@ func ruleIdentity(o *Observation) *Decision {
 		return nil
 	}
 	return unnamed(o)
+}
+
+// warnOfIdentity tells, whatever is decided, that the end of the pause will be the end of this agent.
+func warnOfIdentity(o *Observation, d *Decision) {
+	if o.Store.View == nil || !o.paused() || o.Server.SystemID == "" || identityFits(o) {
+		return
+	}
+	d.also("system ID has changed while in paused mode. Patroni will exit when resuming unless system ID is reset: %s != %s",
+		o.Store.View.Initialize.SystemID(), o.Server.SystemID)
 }
 
 // unnamed: the cluster has no identifier yet, and this member has data. A running primary names the

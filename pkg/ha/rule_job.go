@@ -10,7 +10,11 @@ func ruleJob(o *Observation) *Decision {
 		return nil
 	}
 	if why := forbidden(o); why != "" && !job.Cancelled {
-		return act(CancelJob{}, "job-forbidden", "%s", why)
+		d := act(CancelJob{}, "job-forbidden", "%s", why)
+		if job.Kind == JobStartPrimary || job.Kind == JobRestart {
+			d.also("Demoting primary during %s", job)
+		}
+		return d
 	}
 	if o.Stopping && !job.Cancelled && job.Kind != JobDemote && job.Kind != JobStop && job.Kind != JobKill {
 		return act(CancelJob{}, "job-stopping", "%s cancelled because the agent is stopping", job)

@@ -56,7 +56,8 @@ func leaderPromote(o *Observation) *Decision {
 		return act(ReleaseLeader{}, "leader-paused-release", "removed leader lock because postgres is not running as primary")
 	}
 	if _, refused := promotionRefused(o); refused {
-		return act(ReleaseLeader{}, "leader-pre-promote", "Promotion cancelled because the pre-promote script failed")
+		return act(ReleaseLeader{}, "leader-pre-promote", "Promotion cancelled because the pre-promote script failed").
+			also("Releasing the leader key voluntarily because the pre-promote script failed")
 	}
 	if d := namedByOthers(o); d != nil {
 		return d
@@ -205,7 +206,11 @@ func leaderRequest(o *Observation) *Decision {
 	if d := failsafeBound(o); d != nil {
 		return d
 	}
-	return act(Demote{Mode: DemoteGraceful}, "request-demote", "%s: demoting myself", req.Action())
+	d := act(Demote{Mode: DemoteGraceful}, "request-demote", "%s: demoting myself", req.Action())
+	if !req.ScheduledAt.IsZero() {
+		d.also("Manual scheduled %s at %s", req.Action(), cluster.FormatISO(req.ScheduledAt))
+	}
+	return d
 }
 
 // heirs gives who can take over as a request asks, or what to do first: ask them, or turn down what nobody can follow.

@@ -41,7 +41,7 @@ func race(o *Observation) *Decision {
 	}
 	if until, refused := promotionRefused(o); refused {
 		return wait("race-pre-promote", "following a different leader because i am not the healthiest node").
-			because("race-pre-promote", "the pre-promote script has failed, or the promotion did not end").until(until)
+			because("race-pre-promote", "backoff: skip leader race after pre_promote script failure and releasing the lock voluntarily, or after a promotion that did not end").until(until)
 	}
 	if o.Self.Tags.NoFailover() {
 		return wait("race-nofailover", "following a different leader because I am not allowed to promote")
@@ -142,7 +142,9 @@ func misfit(o *Observation) string {
 func racePrimary(o *Observation) *Decision {
 	known := o.Store.View.History.Timeline()
 	if o.Server.Timeline < known {
-		return act(Demote{Mode: DemoteNoLock}, "race-old-primary", "demoting self because i am not the healthiest node").
+		return act(Demote{Mode: DemoteNoLock}, "race-old-primary", "%s", map[bool]string{
+			false: "demoting self because i am not the healthiest node", true: "demoting self because I am not allowed to become primary",
+		}[o.Self.Tags.NoFailover()]).
 			because("race-old-primary", "My timeline %d is behind last known cluster timeline %d", o.Server.Timeline, known)
 	}
 	if syncActive(o) && !o.Store.View.Sync.LedBy(o.Self.Name) {
@@ -273,7 +275,24 @@ func raceHealthiest(o *Observation, others []cluster.Member) *Decision {
 			return standBack(o, rule, "%s", text)
 		}
 	}
-	return act(AcquireLeader{}, "race-won", "promoted self to leader by acquiring session lock")
+	d := act(AcquireLeader{}, "race-won", "promoted self to leader by acquiring session lock")
+	return heard(o, answers, d)
+}
+
+// heard tells which answers of the others counted for this member.
+func heard(o *Observation, answers []Peer, d *Decision) *Decision {
+	if syncActive(o) && o.Store.View.Sync.Quorum > 0 {
+		for _, name := range votes(o, answers) {
+			d.also("Got quorum vote from %s", name)
+		}
+	}
+	for _, p := range answers {
+		mine, theirs := o.Self.Tags.FailoverPriority(), p.Tags.FailoverPriority()
+		if p.Name == o.Memory.FormerLeader && limitation(p) == "" && theirs > mine && known(o, there(p)) == known(o, here(o)) {
+			d.also("Ignoring former leader %s having priority %d higher than this nodes %d priority", p.Name, theirs, mine)
+		}
+	}
+	return d
 }
 
 // fallsShort keeps a member from the lock that lacks too much of what the last leader had; nothing if it may go for it.
@@ -281,6 +300,8 @@ func fallsShort(o *Observation) *Decision {
 	switch {
 	case tooFarBehind(o, here(o)):
 		return standBack(o, "race-lag", "My wal position exceeds maximum replication lag")
+	case oldTimeline(o, o.Server.Timeline) && o.Server.Timeline == 0:
+		return standBack(o, "race-timeline", "Can not figure out my timeline")
 	case oldTimeline(o, o.Server.Timeline):
 		return standBack(o, "race-timeline", "My timeline %d is behind last known cluster timeline %d",
 			o.Server.Timeline, o.Store.View.History.Timeline())

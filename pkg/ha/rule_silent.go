@@ -29,10 +29,11 @@ func ruleSilent(o *Observation) *Decision {
 	starting := o.Server.State == cluster.StateStarting || o.Server.Rejecting
 	if o.other() && o.MayWrite() && !o.paused() {
 		// It would be a second primary as soon as it can be one, or is one that is too busy to say so.
-		return act(Demote{Mode: DemoteNoLock}, "silent-demote", "%s", map[bool]string{
-			true:  "stopped PostgreSQL while starting up because leader key was lost",
-			false: "demoting self because I do not have the lock and I was a leader",
-		}[starting])
+		if starting {
+			return act(Demote{Mode: DemoteNoLock}, "silent-demote", "stopped PostgreSQL while starting up because leader key was lost").
+				also("Lost lock while starting up. Demoting self.")
+		}
+		return act(Demote{Mode: DemoteNoLock}, "silent-demote", "demoting self because I do not have the lock and I was a leader")
 	}
 	switch {
 	case !o.mine() && starting:

@@ -223,6 +223,9 @@ func keyLine(o *Observation, s cluster.SyncState) string {
 
 func namesLine(o *Observation, n quorum.Names) string {
 	switch {
+	case n.Has(quorum.Nobody) && o.Settings.SynchronousMode == cluster.SyncQuorum:
+		return fmt.Sprintf("Replication factor %d requested, but %d synchronous standbys available. Commits will be delayed.",
+			o.Settings.SynchronousNodeCount, len(n.Standbys)-1)
 	case n.Has(quorum.Nobody):
 		return "No standbys available! Commits wait for one because synchronous_mode_strict is on"
 	case len(n.Standbys) == 0:

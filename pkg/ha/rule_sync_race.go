@@ -90,15 +90,8 @@ func syncFit(o *Observation) (fit Check, question *Decision) {
 	if question != nil {
 		return mayLack("race-sync", "the others were not asked"), question
 	}
-	votes := 0
-	for _, p := range answers {
-		// Who is still replaying its own WAL may have any commit in the rest of it, who was copied had any before.
-		if p.Reachable && p.InRecovery && !p.Replaying && !mistrusts(o, p) && p.Timeline != 0 && o.Server.Timeline != 0 && !ahead(o, p) {
-			votes++
-		}
-	}
-	if votes < need {
-		return mayLack("race-sync", quorumMissed(need, votes)), nil
+	if got := len(votes(o, answers)); got < need {
+		return mayLack("race-sync", quorumMissed(need, got)), nil
 	}
 	return hasAll(), nil
 }
@@ -109,3 +102,14 @@ func hasAll() Check {
 }
 
 func mayLack(rule, why string) Check { return Check{Rule: rule, Text: why} }
+
+// votes names those of the answers that count towards the quorum.
+func votes(o *Observation, answers []Peer) (names []string) {
+	for _, p := range answers {
+		// Who is still replaying its own WAL may have any commit in the rest of it, who was copied had any before.
+		if p.Reachable && p.InRecovery && !p.Replaying && !mistrusts(o, p) && p.Timeline != 0 && o.Server.Timeline != 0 && !ahead(o, p) {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}

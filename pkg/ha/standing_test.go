@@ -84,18 +84,18 @@ func TestRefusalTellsOfEachMember(t *testing.T) {
 	}{
 		"neither": {
 			[]change{answers("b", 1000, unreachable), answers("c", 1000, primary)},
-			[]string{"b: not reachable", "c: not in recovery"},
+			[]string{"Member b is not reachable", "Member c is not in recovery"},
 		},
 		"lag and tag": {
 			[]change{answers("b", 1000), answers("c", 1000), func(o *Observation) {
 				o.Store.View.Status.Optime = 1000 + 2<<20
 				o.Store.View.Members[2].Tags = cluster.Tags{"nofailover": true}
 			}},
-			[]string{"b: 2097152 bytes behind, maximum_lag_on_failover is 1048576", "c: not allowed to promote"},
+			[]string{"Member b exceeds maximum replication lag: 2097152 bytes behind, maximum_lag_on_failover is 1048576", "Member c is not allowed to promote"},
 		},
 		"quorum": {
 			[]change{answers("b", 1000), answers("c", 1000), func(o *Observation) { syncKey(o, cluster.SyncQuorum, 1, "b") }},
-			[]string{"c: not a synchronous standby", "more than 1 of the synchronous standbys have to be able to take over"},
+			[]string{"Member c is not a synchronous standby", "Quorum requirement 1 can not be reached: more synchronous standbys than that have to be able to take over"},
 		},
 	} {
 		o := see(append([]change{request("a", "")}, c.changes...)...)

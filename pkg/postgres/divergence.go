@@ -25,7 +25,7 @@ func (i *Instance) CheckDivergence(ctx context.Context, leader cluster.Upstream)
 	if err != nil {
 		return cluster.Divergence{}, fmt.Errorf("compare history with %s:%s: %w", leader.Host, leader.Port, err)
 	}
-	i.log.Info("Local position", "timeline", own.timeline, "lsn", own.lsn.String())
+	i.log.Info(fmt.Sprintf("Local timeline=%d lsn=%s", own.timeline, own.lsn)) // users grep it
 	d := cluster.Divergence{LocalTimeline: own.timeline, LocalLSN: own.lsn}
 	if err := i.mustBePrimary(ctx, leader); err != nil {
 		return d, err
