@@ -132,7 +132,7 @@ func TestSynchronous(t *testing.T) {
 		{"they are tried again", []change{on(""), func(o *Observation) { o.Memory.Sync.FailedAt = o.Now.Add(-time.Minute) }}, SetSyncNames{Names: "b"}, "b"},
 
 		// Quorum commit.
-		{"quorum: nobody left, strict", []change{byQuorum("ANY 1 (b,c)", 0), gone("b"), gone("c"), strict}, SetSyncNames{Names: blocked}, "No standbys available"},
+		{"quorum: nobody left, strict", []change{byQuorum("ANY 1 (b,c)", 0), gone("b"), gone("c"), strict}, SetSyncNames{Names: blocked}, "Commits will be delayed"},
 		{"quorum: strict turned off", []change{byQuorum(blocked, 0), gone("b"), gone("c")}, SetSyncNames{}, "commits wait for none"},
 		{"quorum: strict turned off, and * as Patroni leaves it", []change{byQuorum("ANY 1 (*)", 0), gone("b"), gone("c")}, SetSyncNames{}, "commits wait for none"},
 		{"quorum: strict turned off while the voters are still listed", []change{byQuorum("ANY 1 (b,c)", 1, "b", "c"), gone("b"), gone("c")}, key("a", 0), "quorum to 0 of 0"},
