@@ -211,9 +211,13 @@ func TestDecide(t *testing.T) {
 		{"busy leader, failover preferred, in pause", []change{silentFor(time.Hour), noStart, paused, answers("b", 1000), answers("c", 1000)}, Wait{}, "Error communicating with PostgreSQL"},
 		{"frozen postmaster is given time", []change{frozen(time.Second)}, Wait{}, "stopped by a signal"},
 		{"frozen postmaster is killed", []change{frozen(10 * time.Second)}, KillServer{}, "killing postgres"},
+		{"frozen primary beside another leader is killed at once", []change{ledBy("b"), frozen(0)}, KillServer{}, "I do not have the lock"},
+		{"frozen replica is given time", []change{replica, frozen(time.Second)}, Wait{}, "stopped by a signal"},
 
 		// etcd does not answer.
 		{"primary waits a retry_timeout", []change{lost(time.Second)}, Wait{}, "DCS is not accessible"},
+		{"primary without the lock gives up at once", []change{ledBy("b"), lost(0)}, Demote{Mode: DemoteOffline}, "demoting self because DCS is not accessible and I was a leader"},
+		{"primary whose lock is gone gives up at once", []change{ledBy(""), lost(0)}, Demote{Mode: DemoteOffline}, "demoting self because DCS is not accessible and I was a leader"},
 		{"primary gives up", []change{lost(10 * time.Second)}, Demote{Mode: DemoteOffline}, "demoting self because DCS is not accessible and I was a leader"},
 		{"primary gives up before the lock ends", []change{lost(time.Second), func(o *Observation) { o.Store.LockProven = o.Now.Add(7 * time.Second) }}, Demote{Mode: DemoteOffline}, "demoting self"},
 		{"a silent primary gives up too", []change{silent, lost(10 * time.Second)}, Demote{Mode: DemoteOffline}, "demoting self"},
@@ -311,6 +315,13 @@ func frozen(d time.Duration) change {
 	return func(o *Observation) {
 		o.Server.Process = cluster.ProcessFrozen
 		o.Memory.FrozenSince = o.Now.Add(-d)
+	}
+}
+
+// ledBy is a primary that has seen the lock go to another member, or to nobody.
+func ledBy(name string) change {
+	return func(o *Observation) {
+		o.Store.View.Leader.Present, o.Store.View.Leader.Name, o.Store.LockProven = name != "", name, 0
 	}
 }
 

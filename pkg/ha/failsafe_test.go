@@ -86,7 +86,7 @@ func TestFailsafeOfThePrimary(t *testing.T) {
 		{"not in the list", see(listing("b", "c"), etcdLost), "store-lost-primary", Wait{}, start.Add(2500 * time.Millisecond)},
 		{"the list is not known to be its own", see(listing("a", "b"), etcdLost, func(o *Observation) { o.Memory.Failsafe.Written = 0 }), "store-lost-primary", Wait{}, start.Add(2500 * time.Millisecond)},
 		{"the proof is over", see(listing("a", "b"), etcdLost, func(o *Observation) { o.Store.LockProven = o.Now }), "store-lost-demote", Demote{Mode: DemoteOffline}, none},
-		{"the key is known to be somebody else's", see(listing("a", "b"), etcdLost, func(o *Observation) { o.Store.View.Leader.Name = "b" }), "store-lost-primary", Wait{}, start.Add(2500 * time.Millisecond)},
+		{"the key is known to be somebody else's", see(listing("a", "b"), etcdLost, func(o *Observation) { o.Store.View.Leader.Name = "b" }), "store-lost-demote", Demote{Mode: DemoteOffline}, none},
 		{"the key is known to have gone: what was promised still holds", see(unlocked, listing("a", "b"), asked(2*time.Second, "b"), func(o *Observation) {
 			o.Store.FailingSince, o.Memory.Failsafe.Round.Agreed = start.Add(-time.Minute), start.Add(-2*time.Second)
 		}), "failsafe-unlocked", Wait{}, start.Add(20500 * time.Millisecond)},

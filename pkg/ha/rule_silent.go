@@ -7,11 +7,14 @@ import (
 )
 
 // ruleFrozen: a postmaster that was stopped by a signal takes no connections, while its children may go on
-// serving. Nothing tells when it will go on, so after a retry_timeout it is killed and started anew.
-// Patroni keeps such a server, and the lock, for ever.
+// serving. Nothing tells when it will go on, so after a retry_timeout it is killed and started anew; at once, if another
+// member leads. Patroni keeps such a server, and the lock, for ever.
 func ruleFrozen(o *Observation) *Decision {
 	if o.Server.Process != cluster.ProcessFrozen || o.paused() || o.Memory.FrozenSince == 0 {
 		return nil
+	}
+	if o.other() && o.MayWrite() {
+		return act(KillServer{}, "frozen-kill", "killing postgres because its postmaster is stopped by a signal, and I do not have the lock")
 	}
 	at := o.Memory.FrozenSince.Add(o.Settings.RetryTimeout)
 	if !o.Now.Before(at) {

@@ -20,15 +20,18 @@ func ruleStoreLost(o *Observation) *Decision {
 		}
 		return wait("store-lost", "DCS is not accessible")
 	}
-	if d := failsafe(o); d != nil {
+	demote := act(Demote{Mode: DemoteOffline}, "store-lost-demote", "demoting self because DCS is not accessible and I was a leader")
+	unlocked := o.Store.View != nil && !o.mine() // after a pause, in which nothing is fenced, others may have promoted one
+	if d := failsafe(o); d != nil && !(unlocked && o.locked()) {
 		return d
 	}
-	at := giveUpAt(o)
-	if o.Now.Before(at) {
+	if unlocked {
+		return demote.because("store-lost-demote", "the leader key was not that of %s any more", o.Self.Name)
+	}
+	if at := giveUpAt(o); o.Now.Before(at) {
 		return wait("store-lost-primary", "DCS is not accessible").until(at)
 	}
-	return act(Demote{Mode: DemoteOffline}, "store-lost-demote",
-		"demoting self because DCS is not accessible and I was a leader")
+	return demote
 }
 
 // readable starts a server that is down in recovery, where nothing can be written, so that it can be read while

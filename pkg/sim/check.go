@@ -40,13 +40,21 @@ func (c *checker) violate(format string, args ...any) {
 	}
 }
 
-// writable: never do two servers accept writes at the same moment.
+// writable: never do two servers accept writes at the same moment, but for one that a pause has left; see unaware.
 func (c *checker) writable() {
 	var names []string
+	beside := false
 	for _, n := range c.w.nodes {
-		if n.server.acking {
+		switch {
+		case !n.server.acking:
+		case n.unaware():
+			beside = true
+		default:
 			names = append(names, n.name)
 		}
+	}
+	if beside && len(names) > 0 {
+		c.w.mark(pauseLeftBeside)
 	}
 	if len(names) > 1 {
 		c.violate("two servers accept writes: %v", names)

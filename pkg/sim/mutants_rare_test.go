@@ -47,6 +47,13 @@ var rareMutants = []rareMutant{
 			}
 		})
 	}, cluster.SyncOff}, founderStruck},
+	{mutant{"a primary whose lock is gone waits for etcd", twoPrimaries, func(o *agent.Options) {
+		decide(o, nil, func(obs ha.Observation, d *ha.Decision) {
+			if rule(d) == "store-lost-demote" && obs.Store.View != nil && obs.Store.LockProven == 0 && obs.Now.Sub(obs.Store.FailingSince) < obs.Settings.RetryTimeout {
+				d.Action = ha.Wait{}
+			}
+		})
+	}, cluster.SyncOff}, pauseFaults},
 	{mutant{"who was asked to go is not asked whether it has gone", twoPrimaries, func(o *agent.Options) {
 		decide(o, func(obs *ha.Observation) {
 			if v := obs.Store.View; v != nil && v.Failover.Pending() && !v.Locked() {

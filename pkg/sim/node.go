@@ -37,7 +37,8 @@ type node struct {
 	storeLost bool          // the last decision of its agent was that etcd can't be reached
 	dog       *device       // its watchdog; nil: it has none
 	planned   plannedRestart
-	urged     int // the life of its server in which a restart was asked for in any case
+	paused
+	urged int // the life of its server in which a restart was asked for in any case
 	repeated
 }
 
@@ -116,6 +117,9 @@ func (n *node) startAgent() {
 	}
 	decide := o.Decide
 	o.Decide = func(obs ha.Observation) ha.Decision {
+		if v := obs.Store.View; v != nil && v.Config.Present {
+			n.goesBy(obs.Settings.Pause)
+		}
 		d := decide(obs)
 		n.w.decided(n, d)
 		return d
@@ -226,7 +230,7 @@ func (n *node) crashAgent() {
 func (n *node) guardStartsAgent() {
 	life, delay := n.life, n.w.between(20*time.Millisecond, 200*time.Millisecond)
 	// In pause no guard is armed; an agent that stayed away until after its end would leave a primary alone.
-	if n.w.chance(20) && !n.w.paused {
+	if n.w.chance(20) && (!n.w.paused || n.w.has(pauseFaults)) {
 		delay = n.w.between(time.Second, 40*time.Second) // it keeps dying
 	}
 	n.w.after(delay, func() {

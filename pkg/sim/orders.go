@@ -55,7 +55,7 @@ func (w *world) command(until time.Duration) {
 // order does one of them. What makes no sense now is left out.
 func (w *world) order() {
 	n := w.nodes[w.orders.IntN(len(w.nodes))]
-	if !w.etcd.up || w.now < w.calm {
+	if !w.etcd.up || w.now < w.calm || w.paused && w.has(pauseFaults) {
 		return
 	}
 	orders := []func(*node){w.restart, w.restart, w.reinitialize, w.schedule, w.schedule, w.appoint, w.configure, w.deleteLeader, w.overwriteLeader, w.removeKey, w.removeKey, w.removeKey}

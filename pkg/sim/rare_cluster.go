@@ -29,6 +29,7 @@ var clusterHardships = []hardship{
 	{name: nameWritten, strike: (*world).writeName},
 	{name: copyNobody, strike: (*world).copyFromNobody},
 	{name: restartsPlanned, strike: (*world).planRestart, decided: restartsFor},
+	{name: pauseFaults, strike: (*world).strikePaused},
 	{name: startedOld, strike: (*world).startOld},
 	{name: startedBare, begin: (*world).synchronousOnly, strike: (*world).startBare},
 	{name: startedFar, standby: true, strike: (*world).startFar},

@@ -36,6 +36,7 @@ func (w *world) pause(*node) {
 	w.tracef(nil, "USER", "pause")
 	w.mark("user: pause")
 	w.paused = true
+	w.pauses++
 	w.etcd.put(dcs.KeyConfig, w.document(true), 0)
 	w.after(w.between(5*time.Second, time.Minute), w.resume)
 }

@@ -94,6 +94,7 @@ type world struct {
 
 	faulty bool // faults may happen
 	paused bool // a user has paused the cluster
+	pauses int  // how often that was done, but for pausedEarly
 	active int  // faults that have not healed
 	strike time.Duration
 	newest cluster.Timeline
