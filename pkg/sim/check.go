@@ -77,7 +77,11 @@ func (c *checker) streams(s, from *server) {
 
 // deadline: what the guard counts to must not lie behind the moment at which etcd may let the lease go.
 func (c *checker) deadline(n *node, deadline clock.Instant) {
-	if n.store == nil || !c.w.etcd.up {
+	if n.store == nil {
+		return
+	}
+	n.assured = max(n.assured, min(c.assured(n), n.clock.when(deadline)))
+	if !c.w.etcd.up {
 		return
 	}
 	id := n.store.lease.ID
@@ -119,6 +123,7 @@ func (c *checker) key(kv dcs.KV, deleted bool) {
 		}
 		if !deleted {
 			c.leased(kv)
+			c.hangs(kv)
 		}
 		if !deleted && kv.CreateRevision == kv.ModRevision {
 			c.acquired(c.w.node(string(kv.Value)))

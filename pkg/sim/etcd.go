@@ -27,6 +27,7 @@ type lease struct {
 	ttl      time.Duration
 	earliest time.Duration // true moment before which it does not end
 	end      *event
+	renewed  time.Duration // when its owner last did that
 }
 
 // put writes a key.

@@ -37,7 +37,7 @@ func (s *store) Renew(ctx context.Context, ttl time.Duration, lead bool) (dcs.Le
 
 func (s *store) renewLease(ctx context.Context, ttl time.Duration) error {
 	if l := s.lease; l.ID != 0 && l.TTL == ttl {
-		a, err := s.call(ctx, "renew lease", func(e *etcd) answer { return answer{ok: e.keep(l.ID), rev: e.rev} })
+		a, err := s.call(ctx, "renew lease", func(e *etcd) answer { return answer{ok: s.keep(e, l.ID), rev: e.rev} })
 		if err != nil {
 			return err
 		}
@@ -51,12 +51,25 @@ func (s *store) renewLease(ctx context.Context, ttl time.Duration) error {
 			s.lease = dcs.Lease{}
 		}
 	}
-	a, err := s.call(ctx, "grant lease", func(e *etcd) answer { return answer{ok: true, id: e.grant(ttl)} })
+	a, err := s.call(ctx, "grant lease", func(e *etcd) answer {
+		id := e.grant(ttl)
+		s.w.check.renewed(s.n, e.leases[id])
+		return answer{ok: true, id: id}
+	})
 	if err != nil {
 		return err
 	}
 	s.lease = dcs.NewLease(a.id, ttl, a.sent)
 	return nil
+}
+
+// keep renews a lease of the member.
+func (s *store) keep(e *etcd, id int64) bool {
+	if !e.keep(id) {
+		return false
+	}
+	s.w.check.renewed(s.n, e.leases[id])
+	return true
 }
 
 func (s *store) leaderKey(id int64) []dcs.KV {

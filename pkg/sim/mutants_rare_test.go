@@ -132,7 +132,7 @@ var rareMutants = []rareMutant{
 			}
 		})
 	}, cluster.SyncOff}, controlUnreadable},
-	{mutant{"a server that was told to become a primary is left alone without the lock", twoPrimaries, func(o *agent.Options) {
+	{mutant{"a server that was told to become a primary is left alone without the lock", mayWrite, func(o *agent.Options) {
 		o.Postgres = untold{o.Postgres}
 	}, cluster.SyncOff}, promotionHangs},
 	{mutant{"a primary takes the lock whatever /sync says", "begins to write, but /sync names", takesAnyway("race-sync-primary"), cluster.SyncOn}, startedBare},

@@ -38,7 +38,9 @@ type node struct {
 	dog       *device       // its watchdog; nil: it has none
 	planned   plannedRestart
 	paused
-	urged int // the life of its server in which a restart was asked for in any case
+	urged     int           // the life of its server in which a restart was asked for in any case
+	permitted time.Duration // until then the lease allows its server to accept writes
+	assured   time.Duration // or what others have promised, as far as its guard was told of it
 	repeated
 }
 

@@ -299,6 +299,7 @@ func (s *server) write() {
 	if !s.canAck() || s.founding {
 		return
 	}
+	s.w.check.permits(s)
 	s.pos.lsn += cluster.LSN(8192 + s.w.rand.IntN(32768))
 	s.pending = append(s.pending, s.pos)
 	s.acknowledge()
