@@ -237,6 +237,10 @@ func (c *checker) healthy() string {
 		case n == leader:
 		case s.phase != phaseServing || s.primary:
 			return n.name + " is no running replica"
+		case n.upstream(leader) == nil:
+			if err := s.behindArchive(leader.server); err != nil {
+				return n.name + " " + err.Error()
+			}
 		case !s.connected || s.source() != n.upstream(leader):
 			return n.name + " does not stream from " + n.upstream(leader).n.name
 		}

@@ -54,6 +54,9 @@ var rareMutants = []rareMutant{
 			}
 		})
 	}, cluster.SyncOff}, pauseFaults},
+	{mutant{"the tag nostream is overlooked", "streams from somebody", func(o *agent.Options) {
+		decide(o, func(obs *ha.Observation) { obs.Self.Tags = nil }, nil)
+	}, cluster.SyncOff}, noStream},
 	{mutant{"who was asked to go is not asked whether it has gone", twoPrimaries, func(o *agent.Options) {
 		decide(o, func(obs *ha.Observation) {
 			if v := obs.Store.View; v != nil && v.Failover.Pending() && !v.Locked() {

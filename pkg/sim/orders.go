@@ -34,8 +34,11 @@ func (w *world) chooseMoreTags(i, count int, tags cluster.Tags) cluster.Tags {
 	return more
 }
 
-// upstream is the server that a replica streams from in a healthy cluster.
+// upstream is the server that a replica streams from in a healthy cluster; nil if it does not stream.
 func (n *node) upstream(leader *node) *server {
+	if n.tags.NoStream() {
+		return nil
+	}
 	if from := n.w.node(n.tags.ReplicateFrom()); from != nil && from != n {
 		return from.server
 	}

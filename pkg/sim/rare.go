@@ -71,8 +71,9 @@ type rarities struct {
 	saved       *backup // of etcd; nil: there is none
 	young       young
 	unheard     unheard
-	disk        copyable // a backup of the data
-	foundings   int      // that something has happened to
+	disk        copyable   // a backup of the data
+	foundings   int        // that something has happened to
+	archive     []position // the end of each timeline in the archive of WAL
 }
 
 // chooseRare finds the hardships of a run by their names.

@@ -29,6 +29,8 @@ var clusterHardships = []hardship{
 	{name: nameWritten, strike: (*world).writeName},
 	{name: copyNobody, strike: (*world).copyFromNobody},
 	{name: restartsPlanned, strike: (*world).planRestart, decided: restartsFor},
+	{name: noStream, begin: (*world).archived, strike: (*world).retagStream},
+	{name: cloneFrom, begin: (*world).offersCopies, strike: (*world).cloneAnew},
 	{name: pauseFaults, strike: (*world).strikePaused},
 	{name: startedOld, strike: (*world).startOld},
 	{name: startedBare, begin: (*world).synchronousOnly, strike: (*world).startBare},

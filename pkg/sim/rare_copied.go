@@ -130,6 +130,9 @@ func (s *server) copyable() copyable {
 // filled puts a copy into the data directory.
 func (s *server) filled(c copyable) {
 	s.data, s.label, s.standby, s.upstream, s.pos = true, true, true, cluster.Upstream{}, c.pos
+	if c.control == "in archive recovery" {
+		s.w.mark("pg: copied from a replica")
+	}
 	s.dataFrom(c.pos.lsn)
 	s.control, s.checkpoint, s.heard = c.control, c.checkpoint, c.pos.branch.timeline
 	s.copied = !s.w.mixed // Patroni marks nothing, and its members lead by what the others must not

@@ -55,6 +55,9 @@ func (s *server) troubled(o *cluster.Server) {
 	}
 	o.RewindCut = s.rewindCut && s.data && !s.acting
 	o.WALGone = s.walGone(o)
+	if s.w.has(noStream) && o.Answered {
+		o.RestoreCommand = "restore"
+	}
 	if s.noControl || s.unreadable {
 		o.SystemID, o.Control, o.CheckpointTimeline, o.RewindPossible, o.History = "", nil, 0, false, nil
 		if !o.Answered {

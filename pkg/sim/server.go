@@ -260,7 +260,7 @@ func (s *server) fastStop() {
 // highest whose history file it has, and so may give one number twice, if a promotion was lost before this server
 // heard of it. Two things are spared: the model of Patroni, which sees no difference, and twins.
 func (s *server) promote() {
-	t := max(s.heard, s.pos.branch.timeline) + 1
+	t := max(s.heard, s.pos.branch.timeline, s.w.newestArchived()) + 1
 	if t <= s.w.newest {
 		s.w.mark("pg: a timeline id is used twice")
 		if s.w.mixed || s.twin(t) {
@@ -318,6 +318,9 @@ func (s *server) source() *server {
 // stream moves WAL once: what the upstream had at the last look has arrived now.
 func (s *server) stream() time.Duration {
 	s.attend()
+	if s.restores() {
+		return s.fromArchive()
+	}
 	u := s.source()
 	fits := u != nil && !s.replaying() && !s.hanging() && s.phase == phaseServing && !s.primary && !s.n.frozen && !u.n.frozen && u.data &&
 		(u.phase == phaseServing || u.phase == phaseStopping && s.connected) &&

@@ -111,7 +111,7 @@ var reachedMarks = []string{
 	"user: switchover in pause",
 	"user: promote-cluster", "user: demote-cluster", "fault: cut off from the server outside", "pg: a slow start", "pg: pre_promote says no",
 	"pg: a failed bootstrap", "fault: node down while it founds the cluster", leadRetaken, "a planned restart is due", "a planned restart is dropped",
-	pauseLeftBeside,
+	"pg: copied from a replica", "pg: WAL is restored from the archive", pauseLeftBeside,
 	"guard: clean stop", "guard: kill", "guard: release", "guard: replaced", "guard: retire agent",
 	"fault: agent crashes", "fault: agent frozen", "fault: postmaster killed", "fault: postmaster frozen",
 	"fault: guard killed", "fault: guard frozen", "fault: node down", "fault: machine replaced", "fault: machine replaced by another name",
