@@ -11,7 +11,8 @@ import (
 type nodeClock struct {
 	s      *sched
 	offset time.Duration
-	skew   int64 // in units of 2^-20, about a millionth
+	skew   int64         // in units of 2^-20, about a millionth
+	off    time.Duration // by how much the wall clock is wrong
 }
 
 // epoch is the wall time at which simulations begin.
@@ -20,8 +21,8 @@ var epoch = time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)
 // Now implements clock.Clock.
 func (c *nodeClock) Now() clock.Instant { return c.of(c.s.now) }
 
-// Wall implements clock.Clock. Wall clocks are kept by NTP; they differ by the skew only.
-func (c *nodeClock) Wall() time.Time { return epoch.Add(time.Duration(c.Now()) - c.offset) }
+// Wall implements clock.Clock. Wall clocks are kept by NTP: where they are not wrong they differ by the skew only.
+func (c *nodeClock) Wall() time.Time { return epoch.Add(time.Duration(c.Now()) - c.offset + c.off) }
 
 // of gives what the clock shows at a true moment. The high and the low part are scaled apart, so that
 // nothing overflows and nothing is rounded twice.

@@ -32,6 +32,8 @@ var clusterHardships = []hardship{
 	{name: noStream, begin: (*world).archived, strike: (*world).retagStream},
 	{name: cloneFrom, begin: (*world).offersCopies, strike: (*world).cloneAnew},
 	{name: pauseFaults, strike: (*world).strikePaused},
+	{name: wallClocks, begin: (*world).setClocks, strike: (*world).stepClock},
+	{name: etcdSlow, strike: (*world).slowEtcd},
 	{name: startedOld, strike: (*world).startOld},
 	{name: startedBare, begin: (*world).synchronousOnly, strike: (*world).startBare},
 	{name: startedFar, standby: true, strike: (*world).startFar},
