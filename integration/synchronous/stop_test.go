@@ -2,6 +2,7 @@ package synchronous
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,8 +30,8 @@ func TestStopTimeout(t *testing.T) {
 		{"a switchover", (*run).abortedSwitchover},
 		{"a failover to who is not listed", (*run).abortedFailover},
 		{"the end of the agent", (*run).abortedEnd},
-		{"no timeout", func(r *run) { r.waitsForSession(`{"primary_stop_timeout": 0}`) }},
-		{"no synchronous mode", func(r *run) { r.waitsForSession(`{"primary_stop_timeout": 3, "synchronous_mode": false}`) }},
+		{"no timeout", func(r *run) { r.waitsForSession(`{"primary_stop_timeout": 0}`, 1) }},
+		{"no synchronous mode", func(r *run) { r.waitsForSession(`{"primary_stop_timeout": 3, "synchronous_mode": false}`, 0) }},
 	} {
 		if !t.Run(step.name, func(t *testing.T) {
 			r.t, r.T = t, t
@@ -88,15 +89,20 @@ func (r *run) abortedEnd() {
 }
 
 // waitsForSession: a switchover is done when the session has ended, and not before.
-func (r *run) waitsForSession(config string) {
+func (r *run) waitsForSession(config string, standbys int) {
 	r.Leader().Configure(config)
 	leader := r.WaitHealthy(enough)
+	r.WaitFor(enough, fmt.Sprintf("%d synchronous standbys", standbys), func() bool { v := r.View(); return v != nil && len(v.Sync.Standbys) == standbys })
+	candidate := r.Replicas(leader)[0]
+	if standbys > 0 {
+		candidate = r.Node(r.View().Sync.Standbys[0])
+	}
 	log := len(leader.Log())
 	r.accounted(func() {
 		end := r.hang(leader)
 		done := make(chan string)
 		go func() {
-			out, _ := r.TryHathi("", "switchover", "--leader", leader.Name, "--candidate", r.Replicas(leader)[0].Name, "--force")
+			out, _ := r.TryHathi("", "switchover", "--leader", leader.Name, "--candidate", candidate.Name, "--force")
 			done <- out
 		}()
 		r.WaitFor(enough, "the stop", func() bool { return strings.Contains(leader.Log()[log:], "Demoting self (graceful)") })
@@ -106,7 +112,7 @@ func (r *run) waitsForSession(config string) {
 		}
 		end()
 		<-done
-		r.WaitFor(enough, "the candidate leading", func() bool { return r.Leader() == r.Replicas(leader)[0] })
+		r.WaitFor(enough, "the candidate leading", func() bool { return r.Leader() == candidate })
 		if strings.Contains(leader.Log()[log:], aborting) {
 			r.t.Error("the stop was aborted")
 		}
