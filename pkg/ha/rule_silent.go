@@ -85,9 +85,13 @@ func startingLeader(o *Observation) *Decision {
 
 // startingReplica: after a rewind, or from a copy, a standby accepts nobody before it has WAL that only a leader can
 // give. If it was started while nobody led it has no upstream, or the one of the reign before, and a server that does not
-// answer does not tell which. So it is told again, once per loop_wait.
+// answer does not tell which. So it is told again, once per loop_wait; at once if it might find its leader on another timeline of its number.
 func startingReplica(o *Observation) *Decision {
 	since := o.Memory.StartingSince
+	if o.other() && !o.paused() && o.Server.StandbySignal && o.Server.Version >= 130000 && strange(o) {
+		return act(Follow{}, "starting-follow", "Still starting up as a standby.").
+			because("starting-follow", "following nobody until it is known that %s is on the same timeline %d", o.leader().Name, o.Server.Timeline)
+	}
 	if !o.other() || o.paused() || !o.Server.StandbySignal || o.Server.Version < 130000 || since == 0 || o.Now.Sub(since) < o.Settings.LoopWait {
 		return wait("starting-replica", "Still starting up as a standby.")
 	}
