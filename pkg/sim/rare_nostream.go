@@ -21,18 +21,30 @@ func (w *world) archived() {
 	w.archives()
 }
 
-// archives has whoever accepts writes archive what it has, again and again. Of two timelines of one number the archive
-// keeps the later one: a person removes the files of the other, upon which archive_command goes on.
+// archives has whoever accepts writes archive what it has, again and again.
 func (w *world) archives() {
 	w.after(between(w.rare, time.Second, 5*time.Second), func() {
 		for _, n := range w.nodes {
-			if s := n.server; s.canAck() && !s.founding && !s.strays {
-				w.archive = slices.DeleteFunc(w.archive, func(p position) bool { return p.branch.timeline == s.pos.branch.timeline })
-				w.archive = append(w.archive, s.pos)
-			}
+			n.server.archives()
 		}
 		w.archives()
 	})
+}
+
+// archives puts into the archive what the server has. Of two timelines of one number that keeps the later one: a person removes
+// the files of the other, upon which archive_command goes on.
+func (s *server) archives() {
+	if s.canAck() && !s.founding && !s.strays {
+		s.w.archive = slices.DeleteFunc(s.w.archive, func(p position) bool { return p.branch.timeline == s.pos.branch.timeline })
+		s.w.archive = append(s.w.archive, s.pos)
+	}
+}
+
+// archivesHistory: PostgreSQL archives the history file of a new timeline before all else.
+func (s *server) archivesHistory() {
+	if s.w.has(noStream) {
+		s.later(between(s.w.rare, 20*time.Millisecond, 200*time.Millisecond), s.archives)
+	}
 }
 
 // newestArchived is the newest timeline in the archive, where every server with a restore_command looks before it takes a

@@ -273,6 +273,7 @@ func (s *server) promote() {
 	s.standby, s.primary, s.connected, s.control, s.told = false, true, false, "in production", false
 	s.promotedAt = s.n.clock.Wall()
 	s.w.check.promotedSlots(s)
+	s.archivesHistory()
 	s.w.tracef(s.n, "pg", "promoted to timeline %d at %s", t, s.pos.branch.fork)
 	s.w.check.writes(s)
 	s.w.check.begins(s)
