@@ -37,12 +37,17 @@ func TestFullEtcd(t *testing.T) {
 		}
 	}
 
-	leader.Destroy()
+	asked := len(leader.Log())
+	testcluster.Kill(leader.Agent()) // the next one has no lease
 	c.WaitFor(enough, "the end of the lease", func() bool { v := c.View(); return v != nil && !v.Locked() })
 	time.Sleep(5 * time.Second) // longer than any rule waits before it acts
 	if !c.ReadOnly() {
 		t.Error("somebody accepts writes without the lock")
 	}
+	if n := strings.Count(leader.Log()[asked:], "could not renew the lease"); n == 0 || n > 60 {
+		t.Errorf("%s has asked for a lease %d times", leader.Name, n)
+	}
+	leader.Destroy()
 	relieve()
 	c.WaitFor(enough, "another leader", func() bool { l := c.Leader(); return l != nil && l != leader })
 	leader.Run()

@@ -2,10 +2,12 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/clock"
 	"github.com/hathi-ha/hathi/pkg/cluster"
+	"github.com/hathi-ha/hathi/pkg/dcs"
 )
 
 // Keep renews the lease if that is due, proves the leader key if we hold it, and gives the instant at which
@@ -84,7 +86,9 @@ func (a *Agent) renew(ctx context.Context, s cluster.Settings) error {
 	lease, holds, err := a.o.Store.Renew(ctx, ttl, lead)
 	if err != nil {
 		a.failed("could not renew the lease", err)
-		a.o.Wake()
+		if !errors.Is(err, dcs.ErrRefused) { // which comes at once; a loop that wakes itself by it would never rest
+			a.o.Wake()
+		}
 		return err
 	}
 	a.mu.Lock()

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -230,4 +231,21 @@ func TestHangingRenewal(t *testing.T) {
 		}
 	}
 	_ = a.renew(t.Context(), a.settings)
+}
+
+// TestRefusedRenewal: a renewal that etcd refuses wakes nobody. The loop itself asks for renewals, and by that it would run
+// without a rest while etcd is full.
+func TestRefusedRenewal(t *testing.T) {
+	a, s, _, _ := keeping(t)
+	woken := 0
+	a.o.Wake = func() { woken++ }
+	for _, c := range []struct {
+		err  error
+		want int
+	}{{fmt.Errorf("full: %w", dcs.ErrRefused), 0}, {fmt.Errorf("lost: %w", dcs.ErrMaybe), 1}} {
+		s.err, woken = c.err, 0
+		if _ = a.renew(t.Context(), a.settings); woken != c.want {
+			t.Errorf("%v: the loop was woken %d times, want %d", c.err, woken, c.want)
+		}
+	}
 }
