@@ -32,7 +32,7 @@ func (l *lease) permits() time.Duration { return l.renewed + l.ttl + l.ttl/500 }
 func (c *checker) permits(s *server) {
 	n := s.n
 	founded := n.permitted == 0 // its server hangs on the empty /initialize, which is checked by itself
-	free := n.patroni || s.bare || founded || c.w.paused || n.paused.number > 0 && (n.paused.within || c.w.now <= n.paused.left+pauseLeft)
+	free := n.patroni || s.bare || founded || c.w.paused || n.paused.number > 0 && (n.paused.within || n.paused.hears || c.w.now <= n.paused.left+pauseLeft)
 	if free || c.w.now <= n.permitted {
 		return
 	}

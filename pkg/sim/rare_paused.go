@@ -14,15 +14,16 @@ const (
 	pauseLeftBeside = "a primary goes on by a pause that is over, beside another one"
 )
 
-// pauseLeft is how long the server of an agent that has heard of the resume may go on beside another primary: the agent
-// stops it at once.
+// pauseLeft is how long the server of an agent that has heard of the resume may go on beside another primary, from the end of
+// the turn in which it heard: in that one it may wait for etcd, to prove the lock or to take it again.
 const pauseLeft = 3 * time.Second
 
 // paused is what the agent of a member knows of pauses.
 type paused struct {
 	number int           // of the pause that it goes by, or went by last; zero: of none yet
 	within bool          // it still does
-	left   time.Duration // when it has heard that that one is over
+	hears  bool          // it is in the turn in which it has heard that that one is over
+	left   time.Duration // when that turn has ended
 }
 
 // strikePaused pauses the cluster, or lets a fault happen in the pause.
@@ -70,10 +71,13 @@ func (w *world) resumeStruck() {
 // goesBy takes down whether an agent acts as in a pause.
 func (n *node) goesBy(pause bool) {
 	p := &n.paused
-	if pause {
+	switch {
+	case pause:
 		*p = paused{number: n.w.pauses, within: true}
-	} else if p.within {
-		p.within, p.left = false, n.w.now
+	case p.within:
+		p.within, p.hears = false, true
+	case p.hears:
+		p.hears, p.left = false, n.w.now
 		n.w.after(pauseLeft+1, n.w.check.writable)
 	}
 }
@@ -83,5 +87,5 @@ func (n *node) goesBy(pause bool) {
 func (n *node) unaware() bool {
 	p, w := &n.paused, n.w
 	over := p.number > 0 && (p.number < w.pauses || !w.paused)
-	return over && (p.within || w.now <= p.left+pauseLeft)
+	return over && (p.within || p.hears || w.now <= p.left+pauseLeft)
 }
