@@ -24,7 +24,7 @@ func (a *Agent) demote(ctx context.Context, o ha.Observation, mode ha.DemoteMode
 		case ha.DemoteGraceful:
 			return a.handOver(ctx, view, settings)
 		case ha.DemoteShutdown:
-			return a.shutDown(ctx, settings)
+			return a.shutDown(ctx, view, settings)
 		case ha.DemoteOffline:
 			return a.goOffline(ctx)
 		case ha.DemoteCluster:
@@ -73,13 +73,18 @@ func (a *Agent) stopped(ctx context.Context, stopErr error, release bool) outcom
 // change: if no successor has it in time, this server starts again as the primary it was. If the stop was aborted there
 // is no such checkpoint, and only one that /sync lists is known to have all that was acknowledged.
 func (a *Agent) handOver(ctx context.Context, view *cluster.View, s cluster.Settings) outcome {
-	lsn, aborted, err := a.stopCleanly(ctx, s)
-	if err != nil {
-		return a.stopped(ctx, err, false)
-	}
 	heirs := a.heirs(view, s.SynchronousMode != cluster.SyncOff)
+	released := false
+	lsn, aborted, err := a.stopCleanly(ctx, s, a.early(ctx, heirs, &released))
 	why := ""
 	switch {
+	case released:
+		return func(a *Agent) {
+			a.memory.Rewind, a.memory.HandedOver = ha.RewindCheck, true
+			a.failed("could not stop PostgreSQL", err)
+		}
+	case err != nil:
+		return a.stopped(ctx, err, false)
 	case aborted && !slices.ContainsFunc(heirs, func(m cluster.Member) bool { return view.Sync.HasStandby(m.Name) }):
 		why = "PostgreSQL did not stop within primary_stop_timeout, and who was asked to take over may lack acknowledged commits"
 	case !aborted && !a.received(ctx, heirs, lsn):
@@ -92,24 +97,43 @@ func (a *Agent) handOver(ctx context.Context, view *cluster.View, s cluster.Sett
 		}
 	}
 	// Written here and not by the loop: the candidate waits for nothing but this.
-	a.setProof(proof{})
-	_, err = a.o.Store.ReleaseLeader(ctx, a.lastStatus(lsn))
+	err = a.releaseAt(ctx, lsn)
 	return func(a *Agent) {
 		a.memory.Rewind, a.memory.HandedOver = ha.RewindCheck, true
-		if err != nil {
-			a.failed("could not release the leader lock", err)
-			return
-		}
+		a.failed("could not release the leader lock", err)
+	}
+}
+
+// releaseAt gives the leader key up with the position of the shutdown checkpoint.
+func (a *Agent) releaseAt(ctx context.Context, lsn cluster.LSN) error {
+	a.setProof(proof{})
+	_, err := a.o.Store.ReleaseLeader(ctx, a.lastStatus(lsn))
+	if err == nil {
 		a.o.Log.Info("Leader key released")
+	}
+	return err
+}
+
+// early gives what releases the lock of a server whose processes stay after its shutdown checkpoint: its archiver works off
+// what has piled up, or a replica does not answer. They write nothing any more, so nobody waits for them if an heir has
+// that checkpoint. Source: ha.md 13, 4; 23, 5.
+func (a *Agent) early(ctx context.Context, heirs []cluster.Member, released *bool) func(cluster.LSN) bool {
+	return func(lsn cluster.LSN) bool {
+		if !a.has(ctx, heirs, lsn) || a.releaseAt(ctx, lsn) != nil {
+			return false
+		}
+		*released = true
+		a.disarm(ctx) // the deadline would end the archiver
+		return true
 	}
 }
 
 // stopCleanly stops the primary fast, after a checkpoint. In synchronous mode with a primary_stop_timeout the stop
 // is aborted when that is over: the synchronous standbys have all that was acknowledged, so the lock can go to
 // one of them. Source: ha.md 13, 5.
-func (a *Agent) stopCleanly(ctx context.Context, s cluster.Settings) (lsn cluster.LSN, aborted bool, err error) {
+func (a *Agent) stopCleanly(ctx context.Context, s cluster.Settings, shutDown func(cluster.LSN) bool) (lsn cluster.LSN, aborted bool, err error) {
 	if s.SynchronousMode == cluster.SyncOff || s.PrimaryStopTimeout == 0 {
-		lsn, err = a.o.Postgres.Stop(ctx, StopFast, true)
+		lsn, err = a.o.Postgres.StopPrimary(ctx, true, shutDown)
 		return lsn, false, err
 	}
 	before, cancelCheckpoint := a.within(ctx, time.Minute) // it only makes the stop shorter, and is not on its time
@@ -117,7 +141,7 @@ func (a *Agent) stopCleanly(ctx context.Context, s cluster.Settings) (lsn cluste
 	a.failed("checkpoint before the stop failed; the stop may take longer", a.o.Postgres.Checkpoint(before))
 	stop, cancel := a.within(ctx, s.PrimaryStopTimeout)
 	defer cancel()
-	lsn, err = a.o.Postgres.Stop(stop, StopFast, false)
+	lsn, err = a.o.Postgres.StopPrimary(stop, false, shutDown)
 	return lsn, err == nil && lsn == 0, err
 }
 
@@ -141,23 +165,36 @@ func (a *Agent) heirs(view *cluster.View, synchronous bool) []cluster.Member {
 	return heirs
 }
 
-// received reports whether one of the heirs has WAL up to lsn.
+// successors gives everybody who may lead next when nobody was asked to.
+func (a *Agent) successors(view *cluster.View, synchronous bool) []cluster.Member {
+	if view == nil {
+		return nil
+	}
+	unasked := *view
+	unasked.Failover = cluster.FailoverRequest{Leader: a.o.Name}
+	return a.heirs(&unasked, synchronous)
+}
+
+// has reports whether one of the heirs has WAL up to lsn by now.
+func (a *Agent) has(ctx context.Context, heirs []cluster.Member, lsn cluster.LSN) bool {
+	return len(heirs) > 0 && slices.ContainsFunc(a.o.Peers.Ask(ctx, heirs), func(s cluster.PeerStatus) bool {
+		return s.Reachable && s.InRecovery && s.Position >= lsn
+	})
+}
+
+// received waits until one of the heirs has WAL up to lsn, as long as receiveTimeout, and reports it.
 func (a *Agent) received(ctx context.Context, heirs []cluster.Member, lsn cluster.LSN) bool {
 	if lsn == 0 {
 		return false
 	}
 	give := a.o.Clock.Now().Add(receiveTimeout)
-	for {
-		for _, s := range a.o.Peers.Ask(ctx, heirs) {
-			if s.Reachable && s.InRecovery && s.Position >= lsn {
-				return true
-			}
-		}
+	for !a.has(ctx, heirs, lsn) {
 		if ctx.Err() != nil || a.o.Clock.Now().After(give) || len(heirs) == 0 {
 			return false
 		}
 		a.pause(ctx, 20*time.Millisecond) // no event tells that another server has received WAL
 	}
+	return true
 }
 
 // pause rests, but not longer than the context lives.
@@ -187,20 +224,19 @@ func (a *Agent) within(ctx context.Context, d time.Duration) (context.Context, c
 }
 
 // shutDown stops the primary because the agent ends, and leaves the lock to the others.
-func (a *Agent) shutDown(ctx context.Context, s cluster.Settings) outcome {
-	lsn, _, err := a.stopCleanly(ctx, s)
-	if err != nil {
+func (a *Agent) shutDown(ctx context.Context, view *cluster.View, s cluster.Settings) outcome {
+	released := false
+	lsn, _, err := a.stopCleanly(ctx, s, a.early(ctx, a.successors(view, s.SynchronousMode != cluster.SyncOff), &released))
+	if err != nil && !released {
 		return func(a *Agent) { a.failed("PostgreSQL shutdown failed, leader key not removed.", err) }
 	}
-	a.setProof(proof{})
-	_, err = a.o.Store.ReleaseLeader(ctx, a.lastStatus(lsn))
+	what := "could not stop PostgreSQL"
+	if !released {
+		what, err = "could not release the leader lock", a.releaseAt(ctx, lsn)
+	}
 	return func(a *Agent) {
 		a.memory.WasPrimary = false
-		if err != nil {
-			a.failed("could not release the leader lock", err)
-			return
-		}
-		a.o.Log.Info("Leader key released")
+		a.failed(what, err)
 	}
 }
 

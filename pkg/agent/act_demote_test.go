@@ -18,13 +18,23 @@ type hanging struct {
 	clock    *clock.Fake
 	hangs    bool
 	lsn      cluster.LSN // of the shutdown checkpoint
+	stays    int         // so often it is asked for that while processes stay
+	early    int         // releases before it had stopped
 	answers  func() []cluster.PeerStatus
 	asked    int
+	guard    told
+	heirs    []string        // who was asked last
 	within   []time.Duration // the limits that were set; the last is that of the stop
 	released []*cluster.Status
 }
 
-func (h *hanging) Stop(ctx context.Context, _ StopMode, _ bool) (cluster.LSN, error) {
+func (h *hanging) StopPrimary(_ context.Context, _ bool, shutDown func(cluster.LSN) bool) (cluster.LSN, error) {
+	for range h.stays {
+		if shutDown(h.lsn) {
+			break
+		}
+	}
+	h.early = len(h.released)
 	if h.hangs {
 		return 0, nil // aborted
 	}
@@ -38,8 +48,12 @@ func (h *hanging) ReleaseLeader(_ context.Context, s *cluster.Status) (bool, err
 	return true, nil
 }
 
-func (h *hanging) Ask(context.Context, []cluster.Member) []cluster.PeerStatus {
+func (h *hanging) Ask(_ context.Context, heirs []cluster.Member) []cluster.PeerStatus {
 	h.asked++
+	h.heirs = nil
+	for _, m := range heirs {
+		h.heirs = append(h.heirs, m.Name)
+	}
 	return h.answers()
 }
 
@@ -61,7 +75,7 @@ func handing(t *testing.T) (*Agent, *hanging, *cluster.View) {
 	t.Helper()
 	a, s, _, c := keeping(t)
 	h := &hanging{leaseStore: s, clock: c, lsn: 1000, answers: func() []cluster.PeerStatus { return nil }}
-	a.o.Postgres, a.o.Store, a.o.Peers, a.o.Runtime = h, h, h, h
+	a.o.Postgres, a.o.Store, a.o.Peers, a.o.Runtime, a.o.Guard = h, h, h, h, &h.guard
 	s.v.Sync = cluster.SyncState{Leader: "a", Standbys: []string{"B"}, Revision: 3} // names are compared without case
 	for _, name := range []string{"a", "b", "c", "d", "e"} {
 		s.v.Members = append(s.v.Members, cluster.Member{Name: name, APIURL: "http://" + name + "/patroni"})
@@ -148,6 +162,17 @@ func TestReceived(t *testing.T) {
 	}
 }
 
+// later gives answers from a question on.
+func later(nth int, answers func() []cluster.PeerStatus) func() []cluster.PeerStatus {
+	asked := 0
+	return func() []cluster.PeerStatus {
+		if asked++; asked < nth {
+			return nil
+		}
+		return answers()
+	}
+}
+
 // TestHandOver: the lock is released with a shutdown checkpoint that a successor has, or after an aborted stop to who has
 // all that was acknowledged; else the change is called off.
 func TestHandOver(t *testing.T) {
@@ -163,6 +188,8 @@ func TestHandOver(t *testing.T) {
 		answers  func() []cluster.PeerStatus
 		within   time.Duration
 		released cluster.LSN // with that position
+		stays    int
+		early    bool
 		off      bool
 	}{
 		{name: "a clean stop", req: cluster.FailoverRequest{Leader: "a"}, answers: has, released: 1000},
@@ -171,13 +198,18 @@ func TestHandOver(t *testing.T) {
 		{name: "zero is no limit", mode: cluster.SyncOn, req: cluster.FailoverRequest{Leader: "a"}, answers: has, released: 1000},
 		{name: "a clean stop within the limit", mode: cluster.SyncOn, timeout: 3 * time.Second, req: cluster.FailoverRequest{Leader: "a"}, answers: has, within: 3 * time.Second, released: 1000},
 		{name: "a stop within the limit that nobody has", mode: cluster.SyncOn, timeout: 3 * time.Second, req: cluster.FailoverRequest{Leader: "a"}, within: 3 * time.Second, off: true},
+		{name: "processes stay after the checkpoint", req: cluster.FailoverRequest{Leader: "a"}, answers: has, stays: 3, released: 1000, early: true},
+		{name: "… and somebody has it later", req: cluster.FailoverRequest{Leader: "a"}, answers: later(3, has), stays: 3, released: 1000, early: true},
+		{name: "… and somebody has it when they have ended", req: cluster.FailoverRequest{Leader: "a"}, answers: later(4, has), stays: 3, released: 1000},
+		{name: "… and nobody has it", req: cluster.FailoverRequest{Leader: "a"}, stays: 3, off: true},
+		{name: "… until the stop is aborted", mode: cluster.SyncOn, timeout: 3 * time.Second, hangs: true, req: cluster.FailoverRequest{Leader: "a"}, answers: has, stays: 3, within: 3 * time.Second, released: 1000, early: true},
 		{name: "aborted", mode: cluster.SyncOn, timeout: 3 * time.Second, hangs: true, req: cluster.FailoverRequest{Leader: "a"}, within: 3 * time.Second},
 		{name: "aborted, quorum", mode: cluster.SyncQuorum, timeout: 3 * time.Second, hangs: true, req: cluster.FailoverRequest{Leader: "a", Candidate: "b"}, within: 3 * time.Second},
 		{name: "aborted, ordered to who is not listed", mode: cluster.SyncOn, timeout: 3 * time.Second, hangs: true, req: cluster.FailoverRequest{Candidate: "c"}, within: 3 * time.Second, off: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a, h, view := handing(t)
-			h.hangs, view.Failover = c.hangs, c.req
+			h.hangs, h.stays, view.Failover = c.hangs, c.stays, c.req
 			view.Failover.Revision = 20
 			if c.answers != nil {
 				h.answers = c.answers
@@ -197,12 +229,48 @@ func TestHandOver(t *testing.T) {
 				}
 				return
 			}
+			if early := h.early > 0; early != c.early || h.guard.disarmed != h.early || len(h.released) != 1 {
+				t.Errorf("released before the stop has ended: %t, want %t; %d times; disarmed %d times", early, c.early, len(h.released), h.guard.disarmed)
+			}
 			var at cluster.LSN
 			if s := h.released[0]; s != nil {
 				at = s.Optime
 			}
 			if at != c.released || !a.memory.HandedOver || a.lockProven() != 0 {
 				t.Errorf("released with position %s, want %s; handed over: %t", at, c.released, a.memory.HandedOver)
+			}
+		})
+	}
+}
+
+// TestShutDown: an agent that ends releases the lock when its server has stopped, or as soon as who may lead next has the
+// shutdown checkpoint.
+func TestShutDown(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		mode  cluster.SynchronousMode
+		stays int
+		has   cluster.LSN
+		heirs []string // who was asked
+		early int
+	}{
+		{name: "at once", has: 1000},
+		{name: "processes stay", stays: 2, has: 1000, heirs: []string{"b", "c"}, early: 1},
+		{name: "processes stay, synchronous", mode: cluster.SyncOn, stays: 2, has: 1000, heirs: []string{"b"}, early: 1},
+		{name: "processes stay, and nobody has it", stays: 2, has: 999, heirs: []string{"b", "c"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a, h, view := handing(t)
+			h.stays = c.stays
+			h.answers = func() []cluster.PeerStatus {
+				return []cluster.PeerStatus{{Reachable: true, InRecovery: true, Position: c.has}}
+			}
+			view.Failover = cluster.FailoverRequest{Candidate: "d"} // nobody waits for that now
+			settings := a.settings
+			settings.SynchronousMode = c.mode
+			a.shutDown(t.Context(), view, settings)(a)
+			if h.early != c.early || len(h.released) != 1 || h.released[0].Optime != 1000 || !slices.Equal(h.heirs, c.heirs) {
+				t.Errorf("released %d times, %d of them early, %v were asked; want %d, %v", len(h.released), h.early, h.heirs, c.early, c.heirs)
 			}
 		})
 	}

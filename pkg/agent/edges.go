@@ -60,6 +60,9 @@ type Postgres interface {
 	// there is none. When ctx ends before the server does, the server is stopped the immediate way, and after
 	// grace its processes are killed; Stop returns only when nothing is left that could write.
 	Stop(ctx context.Context, mode StopMode, checkpoint bool) (cluster.LSN, error)
+	// StopPrimary is a fast Stop of a primary. If processes stay for long after the shutdown checkpoint, which can't write any
+	// more, shutDown is called with its position, again and again until it gives true. It may take seconds.
+	StopPrimary(ctx context.Context, checkpoint bool, shutDown func(cluster.LSN) bool) (cluster.LSN, error)
 	// Restart restarts the server in the role it has. guard is asked as by StartPrimary if that is not a standby.
 	Restart(ctx context.Context, timeout time.Duration, guard GuardServer) error
 	// Promote promotes the server and waits until it is out of recovery. Unheard are lines that follow those of its own

@@ -55,7 +55,7 @@ func (i *Instance) foundByMethod(ctx context.Context, cfg Config, guard GuardSer
 	if err := i.populate(ctx, cfg); err != nil {
 		return err
 	}
-	if _, err := i.stop(ctx, cluster.StopFast, true, cluster.StateBootstrapStarting); err != nil {
+	if _, err := i.stop(ctx, cluster.StopFast, true, cluster.StateBootstrapStarting, nil); err != nil {
 		return err
 	}
 	if err := removeFiles(cfg.DataDir, "recovery.conf", "recovery.signal", "standby.signal"); err != nil {

@@ -42,6 +42,7 @@ type Instance struct {
 	limits   []cluster.PendingRestart
 	pending  []cluster.PendingRestart
 	told     string // identity of the postmaster that was told to become a primary; empty: none
+	over     string // identity of the postmaster that has written its shutdown checkpoint; empty: none
 	// names is synchronous_standby_names as an agent has set it; nil: the user's configuration counts.
 	names *string
 

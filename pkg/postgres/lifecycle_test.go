@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -79,31 +78,6 @@ func TestStopWithAFrozenProcess(t *testing.T) {
 		}
 		closeConn(c)
 		must(t, i, i.StartPrimary(t.Context(), 0, nil))
-	}
-}
-
-// TestStopWhileRestartingAfterACrash: the postmaster that is asked to stop before its recovery has begun forgets about its
-// checkpointer, and waits for it.
-func TestStopWhileRestartingAfterACrash(t *testing.T) {
-	p := primary(t)
-	cfg := newConfig(t, "node2")
-	hang, began := filepath.Join(filepath.Dir(cfg.DataDir), "hang"), filepath.Join(filepath.Dir(cfg.DataDir), "began")
-	cfg.Recovery = []Parameter{{"restore_command", "touch " + began + "; while test -e " + hang + "; do sleep 0.1; done; false"}}
-	i := newInstance(t, cfg)
-	must(t, i, i.Clone(t.Context(), cluster.Copy{From: address(p)}))
-	must(t, i, i.StartReplica(t.Context(), address(p)))
-	eventually(t, i, "streaming", func(s cluster.Server) bool { return s.ReceiverStatus == "streaming" })
-	must(t, i, os.WriteFile(hang, nil, 0o600))
-	must(t, i, os.Remove(began))
-	pids, err := i.leftovers()
-	must(t, i, err)
-	at := slices.IndexFunc(pids, func(pid int) bool { return titled(pid, "walreceiver") })
-	must(t, i, syscall.Kill(pids[at], syscall.SIGKILL))
-	eventually(t, i, "recovery", func(cluster.Server) bool { return exists(began) })
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	if _, err := i.Stop(ctx, cluster.StopFast, false); err != nil || ctx.Err() != nil {
-		t.Errorf("the stop: %v, %v\n%s", err, ctx.Err(), serverLog(i))
 	}
 }
 

@@ -68,7 +68,7 @@ func (i *Instance) Observe(ctx context.Context) cluster.Server {
 	s.Copied = isCopied(cfg.DataDir)
 	s.RewindCut = exists(rewindMark(cfg.DataDir)) && s.Data == cluster.DataPresent && !i.isActing()
 	s.Version = majorVersion(cfg.DataDir)
-	if h := i.postmaster(); h != nil {
+	if h := i.postmaster(); h != nil && !i.isShutDown(h) {
 		s.PostmasterPID, s.PostmasterTicks = h.PID(), h.StartTicks()
 		s.Process, s.Promoting = cluster.ProcessRunning, i.wasTold(h)
 		if h.Frozen() {
@@ -166,6 +166,9 @@ func (i *Instance) finish(s *cluster.Server) {
 		}
 	}
 	s.State = i.state
+	if s.Process == cluster.ProcessNone && i.proc != nil && i.over == identity(i.proc) {
+		s.State = cluster.StateStopped // what is left of it never writes again
+	}
 	if i.progress.What != "" {
 		s.Progress = i.progress
 	}

@@ -18,6 +18,9 @@ const (
 	// stopGrace is how long an immediate stop may take before everything is killed. It also bounds the work
 	// that is left after the caller's context has ended.
 	stopGrace = 2 * time.Second
+	// shutDownPause is the pause between two looks for the shutdown checkpoint of a stop that takes longer. No event tells
+	// that it is on disk, and most stops are over before the first look.
+	shutDownPause = 250 * time.Millisecond
 )
 
 // Stop stops the server and waits until no process of it is left. checkpoint asks for a checkpoint while it
@@ -25,8 +28,20 @@ const (
 // the server does, the server is stopped the immediate way, and after a grace its processes are killed; the
 // error then says so. Stop returns without an error only when nothing is left that could write.
 func (i *Instance) Stop(ctx context.Context, mode cluster.StopMode, checkpoint bool) (cluster.LSN, error) {
+	return i.stopTold(ctx, mode, checkpoint, nil)
+}
+
+// StopPrimary is a fast Stop. A server may stay for long after its shutdown checkpoint: it archives WAL, or waits for a
+// replica that does not answer (wal_sender_timeout). But then it has ended all sessions, admits none, and can't go back: it
+// never writes again. shutDown is called with the position of the checkpoint as soon as it is on disk, again and again until it
+// gives true; Observe shows no server any more. Source: Patroni 4.1, postgresql/__init__.py, _do_stop, on_shutdown.
+func (i *Instance) StopPrimary(ctx context.Context, checkpoint bool, shutDown func(cluster.LSN) bool) (cluster.LSN, error) {
+	return i.stopTold(ctx, cluster.StopFast, checkpoint, shutDown)
+}
+
+func (i *Instance) stopTold(ctx context.Context, mode cluster.StopMode, checkpoint bool, shutDown func(cluster.LSN) bool) (cluster.LSN, error) {
 	ran := i.postmaster() != nil
-	lsn, err := i.stop(ctx, mode, checkpoint, cluster.StateStopping)
+	lsn, err := i.stop(ctx, mode, checkpoint, cluster.StateStopping, shutDown)
 	if err != nil {
 		i.setState(cluster.StateStopFailed)
 		return 0, err
@@ -38,7 +53,7 @@ func (i *Instance) Stop(ctx context.Context, mode cluster.StopMode, checkpoint b
 	return lsn, nil
 }
 
-func (i *Instance) stop(ctx context.Context, mode cluster.StopMode, checkpoint bool, state cluster.State) (cluster.LSN, error) {
+func (i *Instance) stop(ctx context.Context, mode cluster.StopMode, checkpoint bool, state cluster.State, shutDown func(cluster.LSN) bool) (cluster.LSN, error) {
 	defer i.act(state)()
 	h := i.postmaster()
 	if h != nil {
@@ -48,7 +63,7 @@ func (i *Instance) stop(ctx context.Context, mode cluster.StopMode, checkpoint b
 		if mode == cluster.StopFast {
 			i.beforeStop(ctx)
 		}
-		if err := i.endPostmaster(ctx, h, mode); err != nil {
+		if err := i.endPostmaster(ctx, h, mode, shutDown); err != nil {
 			return 0, fmt.Errorf("stop postgres (%s): %w", mode, err)
 		}
 	}
@@ -82,12 +97,12 @@ func (i *Instance) checkpointBeforeStop(ctx context.Context) {
 }
 
 // endPostmaster signals the postmaster and waits for its end, with more force when ctx ends.
-func (i *Instance) endPostmaster(ctx context.Context, h *process.Handle, mode cluster.StopMode) error {
+func (i *Instance) endPostmaster(ctx context.Context, h *process.Handle, mode cluster.StopMode, shutDown func(cluster.LSN) bool) error {
 	if mode == cluster.StopFast {
 		if err := signal(h, syscall.SIGINT); err != nil {
 			return err
 		}
-		if i.awaitStop(ctx, h) {
+		if i.awaitStop(ctx, h, shutDown) {
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -114,15 +129,27 @@ func (i *Instance) endPostmaster(ctx context.Context, h *process.Handle, mode cl
 // awaitStop waits for the end of a fast stop; false: ctx has ended before, or it has no end. A fast stop ends when every process of the
 // server has, so one that was frozen by a signal would keep it from that for ever, while nobody can write: the
 // handover that the stop is for, or the end of the node, would never come. It goes on and hears the request to end.
-func (i *Instance) awaitStop(ctx context.Context, h *process.Handle) bool {
+func (i *Instance) awaitStop(ctx context.Context, h *process.Handle, shutDown func(cluster.LSN) bool) bool {
 	tick := time.NewTicker(stopGrace) // nothing tells that a process is frozen
 	defer tick.Stop()
+	look := time.NewTicker(shutDownPause)
+	defer look.Stop()
+	if shutDown == nil {
+		look.Stop()
+	}
 	for f := (forgotten{}); ; {
 		select {
 		case <-h.Done():
 			return true
 		case <-ctx.Done():
 			return false
+		case <-look.C:
+			if lsn := i.shutdownPosition(ctx); lsn != 0 {
+				i.setShutDown(h)
+				if shutDown(lsn) {
+					look.Stop()
+				}
+			}
 		case <-tick.C:
 			i.thaw()
 			if f.look(h.PID(), i.leftovers) {
@@ -181,6 +208,20 @@ func signal(h *process.Handle, s syscall.Signal) error {
 	return nil
 }
 
+// setShutDown takes down that a postmaster has written its shutdown checkpoint.
+func (i *Instance) setShutDown(h *process.Handle) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.over = identity(h)
+}
+
+// isShutDown reports whether a postmaster has written its shutdown checkpoint, and so never writes again.
+func (i *Instance) isShutDown(h *process.Handle) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.over == identity(h)
+}
+
 // shutdownPosition gives the position of the shutdown checkpoint, zero if the server did not write one.
 func (i *Instance) shutdownPosition(ctx context.Context) cluster.LSN {
 	c, err := i.readControl(ctx)
@@ -201,7 +242,7 @@ func (i *Instance) restart(ctx context.Context, timeout time.Duration, guard Gua
 	if !r.standby {
 		r.guard = guard
 	}
-	if _, err := i.stop(ctx, cluster.StopFast, true, cluster.StateRestarting); err != nil {
+	if _, err := i.stop(ctx, cluster.StopFast, true, cluster.StateRestarting, nil); err != nil {
 		i.setState(cluster.StateRestartFailed)
 		return fmt.Errorf("restart: %w", err)
 	}

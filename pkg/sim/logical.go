@@ -170,7 +170,7 @@ func (p *postgres) CopySlots(ctx context.Context, leader cluster.Upstream, slots
 		return nil, errors.New("copy slots: this is no standby")
 	}
 	upstream := s.upstream
-	p.stop(ctx, cluster.StopFast, true)
+	p.stop(ctx, cluster.StopFast, true, nil)
 	var copied []string
 	for _, f := range files {
 		s.forget(f.name)

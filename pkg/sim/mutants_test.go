@@ -191,9 +191,9 @@ type earlyStop struct {
 	runtime agent.Runtime
 }
 
-func (p *earlyStop) Stop(ctx context.Context, mode agent.StopMode, checkpoint bool) (cluster.LSN, error) {
+func (p *earlyStop) StopPrimary(ctx context.Context, checkpoint bool, _ func(cluster.LSN) bool) (cluster.LSN, error) {
 	server := p.Observe(ctx)
-	p.runtime.Go("stop", func() { _, _ = p.Postgres.Stop(context.WithoutCancel(ctx), mode, checkpoint) })
+	p.runtime.Go("stop", func() { _, _ = p.Postgres.Stop(context.WithoutCancel(ctx), agent.StopFast, checkpoint) })
 	return server.Position(), nil
 }
 

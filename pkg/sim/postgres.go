@@ -16,6 +16,7 @@ type postgres struct {
 	s      *server
 	seen   int  // life of the server that the monitoring connection is to
 	founds bool // this agent is founding the cluster
+	over   int  // life of the server that has written its shutdown checkpoint, as this agent has seen
 }
 
 // Changed implements agent.Postgres. The simulation wakes the loop itself.
@@ -30,7 +31,8 @@ func (p *postgres) Observe(context.Context) cluster.Server {
 	if data {
 		o.Data, o.SystemID, o.CheckpointTimeline, o.RewindPossible = cluster.DataPresent, systemID, s.checkpoint, true
 	}
-	if s.phase != phaseDown {
+	over := s.phase == phaseStopping && p.over == s.life // what is left of it never writes again
+	if s.phase != phaseDown && !over {
 		p.observeRunning(&o)
 	} else if data {
 		o.Timeline, o.History = s.pos.branch.timeline, s.pos.branch.history()
@@ -48,6 +50,9 @@ func (p *postgres) Observe(context.Context) cluster.Server {
 		}
 	}
 	o.State = s.state
+	if over && o.Control != nil {
+		o.State, o.Control.State = cluster.StateStopped, "shut down"
+	}
 	s.troubled(&o)
 	return o
 }
@@ -141,7 +146,7 @@ func (p *postgres) clearFounding(ctx context.Context) error {
 		return nil
 	}
 	p.s.w.mark("pg: the rest of a bootstrap is cleared away")
-	p.stop(ctx, agent.StopImmediate, false)
+	p.stop(ctx, agent.StopImmediate, false, nil)
 	return p.remove()
 }
 
@@ -298,42 +303,9 @@ func (p *postgres) ready(ctx context.Context, timeout time.Duration) error {
 	return errors.New("postgres is still starting")
 }
 
-// Stop implements agent.Postgres.
-func (p *postgres) Stop(ctx context.Context, mode cluster.StopMode, checkpoint bool) (cluster.LSN, error) {
-	defer p.act(cluster.StateStopping)()
-	p.stop(ctx, mode, checkpoint)
-	p.s.state = cluster.StateStopped
-	if p.s.control == "shut down" {
-		return p.s.pos.lsn, nil
-	}
-	return 0, nil
-}
-
-func (p *postgres) stop(ctx context.Context, mode cluster.StopMode, checkpoint bool) {
-	s := p.s
-	life := s.life
-	runs := func() bool { return s.phase != phaseDown && s.life == life }
-	if runs() && mode == cluster.StopFast {
-		if checkpoint && s.phase == phaseServing {
-			s.w.sleep(s.w.between(10*time.Millisecond, 400*time.Millisecond))
-		}
-		for runs() && ctx.Err() == nil {
-			s.fastStop()
-			s.w.sleep(5 * time.Millisecond)
-		}
-	}
-	if runs() {
-		s.w.sleep(s.w.between(5*time.Millisecond, 60*time.Millisecond))
-		if mode != cluster.StopKill && s.w.chance(10) {
-			s.w.sleep(2 * time.Second) // the grace after SIGQUIT
-		}
-	}
-	s.kill()
-}
-
 // Restart implements agent.Postgres.
 func (p *postgres) Restart(ctx context.Context, timeout time.Duration, guard agent.GuardServer) error {
-	p.stop(ctx, cluster.StopFast, true)
+	p.stop(ctx, cluster.StopFast, true, nil)
 	if p.s.standby {
 		guard = nil
 	}

@@ -55,7 +55,7 @@ func (p *postgres) Rewind(ctx context.Context, leader cluster.Upstream) error {
 	if s.foreign != "" {
 		return errors.New("rewind: source and target clusters are from different systems")
 	}
-	p.stop(ctx, cluster.StopFast, false)
+	p.stop(ctx, cluster.StopFast, false, nil)
 	if err := s.beginRewind(); err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func (e *etcd) restore(b *backup, bump bool) {
 		e.rev += 1_000_000_000
 	}
 	for id, ttl := range b.leases {
-		e.leases[id] = &lease{ttl: ttl}
+		e.leases[id] = &lease{ttl: ttl, renewed: e.w.now} // etcd counts all of it anew
 	}
 	e.id++
 	for _, n := range e.w.nodes {

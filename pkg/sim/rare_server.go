@@ -19,5 +19,6 @@ var serverHardships = []hardship{
 	{name: watchdogFails, begin: watchdogs, strike: (*world).failWatchdog},
 	{name: pausedEarly, strike: (*world).orderAway, key: pauseEarly},
 	{name: copiedBehind, runs: 24, begin: (*world).keepBackups, strike: (*world).loseListed},
+	{name: archiverBusy, strike: (*world).pileUp},
 	{name: historyShort, begin: shortHistory, strike: (*world).succeed},
 }

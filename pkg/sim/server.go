@@ -54,6 +54,8 @@ type server struct {
 	refused time.Duration // when pre_promote last said no
 	noStart time.Duration // until then no start works
 	bare    bool          // something else than hathi has started it, and it has not been taken over: it promises nothing
+	written bool          // the shutdown checkpoint, by which it is stopping
+	archive time.Duration // until then its archiver is at work, which its end waits for
 	told    bool          // to become a primary, which it will be some time in this life, whatever its agent wants then
 
 	// What the controlling side makes of it.
@@ -173,7 +175,7 @@ func (s *server) ready() {
 // ended: the postmaster is gone.
 func (s *server) ended(control string) {
 	s.life++
-	s.phase, s.primary, s.frozen, s.connected, s.control, s.told, s.bare = phaseDown, false, false, false, control, false, false
+	s.phase, s.primary, s.frozen, s.connected, s.control, s.told, s.bare, s.written = phaseDown, false, false, false, control, false, false, false
 	s.changed()
 	s.w.guards(s.n)
 	s.n.serverChanged()
@@ -203,6 +205,9 @@ func (s *server) crash() {
 
 // crashed is what the control file of a server says that did not shut down.
 func (s *server) crashed() string {
+	if s.written {
+		return "shut down"
+	}
 	if s.standby && !s.primary {
 		return "in archive recovery"
 	}
@@ -238,6 +243,7 @@ func (s *server) fastStop() {
 	}
 	var try func()
 	try = func() {
+		s.written = s.primary
 		for _, r := range s.w.nodes {
 			if t := r.server; t.connected && t.source() == s && t.pos != s.pos && t.phase == phaseServing {
 				s.later(5*time.Millisecond, try)
@@ -245,6 +251,8 @@ func (s *server) fastStop() {
 			}
 		}
 		switch {
+		case s.primary && s.w.now < s.archive:
+			s.later(glance, try)
 		case s.primary:
 			s.ended("shut down")
 		case serving:
