@@ -29,7 +29,11 @@ func (a *Agent) demote(ctx context.Context, o ha.Observation, mode ha.DemoteMode
 			return a.goOffline(ctx)
 		case ha.DemoteCluster:
 			_, err := a.o.Postgres.Stop(ctx, StopFast, true)
-			return a.stopped(ctx, err, false)
+			stopped := a.stopped(ctx, err, false)
+			return func(a *Agent) {
+				stopped(a)
+				a.memory.DemotedCluster = err == nil
+			}
 		case ha.DemoteImmediate:
 			_, err := a.o.Postgres.Stop(ctx, StopImmediate, false)
 			return a.stopped(ctx, err, true)

@@ -63,7 +63,7 @@ func (a *Agent) remember(o *ha.Observation) {
 		m.Adopted = s.Process != cluster.ProcessNone
 	}
 	if s.Answered && o.Job == nil {
-		m.StartFailures, m.CrashRecoveryTried, m.HandedOver = 0, false, false
+		m.StartFailures, m.CrashRecoveryTried, m.HandedOver, m.DemotedCluster = 0, false, false, false
 		if m.Rewind != ha.RewindNeeded && m.Rewind != ha.RewindFailed {
 			m.CloneFailures = 0 // else it runs only because the copy that is to replace it can't be had
 		}

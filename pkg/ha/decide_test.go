@@ -175,6 +175,7 @@ func TestDecide(t *testing.T) {
 		{"crashed leader, failover preferred, nobody there", []change{down("in production"), noStart, answers("b", 0, unreachable), answers("c", 0, unreachable)}, StartPrimary{Timeout: 300 * time.Second}, "starting primary"},
 		{"leader that was a replica", []change{down("in archive recovery"), func(o *Observation) { o.Server.StandbySignal = true }}, StartReplica{}, "starting as readonly because i had the session lock"},
 		{"dead in pause", []change{down("in production"), paused}, ReleaseLeader{}, "removed leader lock because postgres is not running"},
+		{"stopped for a standby cluster that is none any more, in pause", []change{down("shut down"), paused, func(o *Observation) { o.Memory.DemotedCluster = true }}, StartPrimary{Timeout: 5 * time.Minute}, "starting as the primary again because it was stopped in order"},
 		{"old primary, unclean", []change{replica, oldPrimary, down("in production")}, CrashRecovery{}, "single user mode"},
 		{"old primary, clean, compares", []change{replica, oldPrimary, down("shut down")}, CheckRewind{Leader: upB}, "comparing"},
 		{"old primary waits for the leader's promotion", []change{replica, oldPrimary, down("shut down"), func(o *Observation) { o.Store.View.Members[1].Role = cluster.RolePromoted }}, Wait{}, "waiting for leader b"},

@@ -152,6 +152,8 @@ type Memory struct {
 	PromotionRefusedAt clock.Instant
 	// HandedOver: this agent stopped the server so that another member could lead, and it has not run since.
 	HandedOver bool
+	// DemotedCluster: this agent stopped the server because the cluster became a standby cluster, and it has not run since.
+	DemotedCluster bool
 	// RaceLostAt is when this member last tried for the leader key in vain.
 	RaceLostAt clock.Instant
 	// ReinitializeRequested: a user asked for it over REST.

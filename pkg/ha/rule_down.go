@@ -33,12 +33,12 @@ func ruleDown(o *Observation) *Decision {
 }
 
 // downPaused: in pause a server that has ended stays down, unless the agent itself stopped it for a change of the
-// leader, or a user asks for a restart. Source: Patroni 4.1, ha.py, handle_paused_state and restart.
+// leader or for a standby cluster, or a user asks for a restart. Source: Patroni 4.1, ha.py, handle_paused_state and restart.
 func downPaused(o *Observation) *Decision {
 	switch {
 	case o.Memory.RestartRequested && (o.Server.StandbySignal || !o.other()):
 		return act(Restart{}, "restart", "restart requested") // a primary beside another leader stays down
-	case o.mine() && calledOff(o):
+	case o.mine() && (calledOff(o) || o.Memory.DemotedCluster):
 		return nil // nobody else has what it wrote last, so it starts where it stood
 	case o.mine():
 		return act(ReleaseLeader{}, "down-paused-release", "removed leader lock because postgres is not running")
