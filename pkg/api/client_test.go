@@ -1,10 +1,12 @@
 package api
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -92,7 +94,11 @@ func dripping(t *testing.T, begin string) string {
 			}
 			go func() {
 				defer func() { _ = conn.Close() }()
-				_, err := io.WriteString(conn, begin)
+				// What comes before the request is no answer to it.
+				_, err := http.ReadRequest(bufio.NewReader(conn))
+				if err == nil {
+					_, err = io.WriteString(conn, begin)
+				}
 				for tick := time.NewTicker(time.Second); err == nil; <-tick.C {
 					_, err = io.WriteString(conn, "x")
 				}
