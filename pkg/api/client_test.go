@@ -17,6 +17,15 @@ import (
 // patroni answers every request as Patroni does: HTTP/1.0, no length, connection closed.
 func patroni(t *testing.T, body string) string {
 	t.Helper()
+	return "http://" + answering(t, func(conn net.Conn) {
+		_, _ = io.WriteString(conn, "HTTP/1.0 503 Service Unavailable\r\nContent-Type: application/json\r\n\r\n"+body)
+	}) + "/patroni"
+}
+
+// answering lets each client that has sent a request have an answer, and then closes the connection. What came before the
+// request would be no answer to it.
+func answering(t *testing.T, answer func(net.Conn)) (address string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -28,13 +37,15 @@ func patroni(t *testing.T, body string) string {
 			if err != nil {
 				return
 			}
-			buffer := make([]byte, 4096)
-			_, _ = conn.Read(buffer)
-			_, _ = io.WriteString(conn, "HTTP/1.0 503 Service Unavailable\r\nContent-Type: application/json\r\n\r\n"+body)
-			_ = conn.Close()
+			go func() {
+				defer func() { _ = conn.Close() }()
+				if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+					answer(conn)
+				}
+			}()
 		}
 	}()
-	return "http://" + l.Addr().String() + "/patroni"
+	return l.Addr().String()
 }
 
 func TestAsk(t *testing.T) {
@@ -79,33 +90,14 @@ func TestAsk(t *testing.T) {
 }
 
 // dripping answers a byte per second, for ever: of what a member says, or of the lines before.
-func dripping(t *testing.T, begin string) string {
+func dripping(t *testing.T, begin string) (address string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer func() { _ = conn.Close() }()
-				// What comes before the request is no answer to it.
-				_, err := http.ReadRequest(bufio.NewReader(conn))
-				if err == nil {
-					_, err = io.WriteString(conn, begin)
-				}
-				for tick := time.NewTicker(time.Second); err == nil; <-tick.C {
-					_, err = io.WriteString(conn, "x")
-				}
-			}()
+	return answering(t, func(conn net.Conn) {
+		_, err := io.WriteString(conn, begin)
+		for tick := time.NewTicker(time.Second); err == nil; <-tick.C {
+			_, err = io.WriteString(conn, "x")
 		}
-	}()
-	return l.Addr().String()
+	})
 }
 
 // TestAskIsBounded: however many members are silent, or speak slowly, a round ends in time, and has the answers of the
