@@ -247,7 +247,10 @@ func TestEndAfterReplacement(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.await("another guard", func() bool { return len(n.noted("guards")) == 1 })
-	last := func() int { return n.noted("guards")[len(n.noted("guards"))-1] }
+	last := func() int {
+		guards := n.noted("guards") // read once: another may be noted meanwhile
+		return guards[len(guards)-1]
+	}
 	n.await("the agent has ended", func() bool {
 		_ = syscall.Kill(last(), syscall.SIGTERM) // one that has just begun dies of it, and is replaced
 		return !alive(n.noted("agents")[0])
