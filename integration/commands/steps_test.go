@@ -1,11 +1,22 @@
 package commands
 
 import (
+	"time"
+
 	"github.com/hathi-ha/hathi/integration/testcluster"
 )
 
 // settled waits until everybody has everything: then the lag is zero in each run.
 func settled(c *testcluster.Cluster) { c.T.Helper(); c.WaitSettled(enough) }
+
+// promoted is settled after a standby cluster was promoted. A replica that meets the new timeline before the leader's key
+// tells of it looks well, and then follows nobody for a moment.
+func promoted(c *testcluster.Cluster) {
+	c.T.Helper()
+	c.WaitSettled(enough)
+	time.Sleep(2 * time.Second) // nothing tells that this is not going to happen
+	c.WaitSettled(enough)
+}
 
 // steps are all of them, in their order.
 func steps() []step {
