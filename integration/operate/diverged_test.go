@@ -128,7 +128,7 @@ func lag(t *testing.T, c *testcluster.Cluster, l, lagging *testcluster.Node) {
 	t.Helper()
 	receiver := lagging.FreezeReceiver(enough)
 	must(t, l, "CREATE TABLE IF NOT EXISTS big (text text)")
-	must(t, l, "INSERT INTO big SELECT repeat('x', 1000) FROM generate_series(1, 2000)")
+	must(t, l, "INSERT INTO big SELECT repeat('x', 1000) FROM generate_series(1, 20000)") // more than sockets hold: the receiver reads that before it ends
 	text, err := l.SQL("SELECT pg_current_wal_lsn()")
 	if err != nil {
 		t.Fatal(err)
