@@ -162,13 +162,11 @@ func (a *Agent) release(ctx context.Context, o ha.Observation, optime cluster.LS
 			return
 		}
 	}
-	a.setProof(proof{})
-	if _, err := a.o.Store.ReleaseLeader(ctx, a.lastStatus(optime)); err != nil {
+	if err := a.releaseAt(ctx, optime); err != nil {
 		a.failed("could not release the leader lock", err)
 		return
 	}
 	a.memory.StartFailures = min(a.memory.StartFailures, 1)
-	a.o.Log.Info("Leader key released")
 }
 
 // lastStatus is the status to leave behind: the last known one with a new position; nil without one.

@@ -108,7 +108,8 @@ func (a *Agent) handOver(ctx context.Context, view *cluster.View, s cluster.Sett
 	}
 }
 
-// releaseAt gives the leader key up with the position of the shutdown checkpoint.
+// releaseAt gives the leader key up, with the position of the shutdown checkpoint if there is one. The server must not be
+// able to write any more.
 func (a *Agent) releaseAt(ctx context.Context, lsn cluster.LSN) error {
 	a.setProof(proof{})
 	_, err := a.o.Store.ReleaseLeader(ctx, a.lastStatus(lsn))
