@@ -27,12 +27,7 @@ setup: ## install what the machine lacks
 	scripts/setup
 
 test: setup lint ## everything CI checks, on real etcd and PostgreSQL
-	@# Tests of real processes mostly wait, so three packages run at a time; pkg first, for its longest runs beside many others.
-	go test -race -count=1 -timeout 20m -p 3 $$(go list ./pkg/... | grep -v '/pkg/sim$$') $$(go list ./cmd/... ./integration/...)
-	@# A simulated cluster is one goroutine, which makes races few and the detector makes five times as slow.
-	go test -race -short ./pkg/sim
-	go test ./pkg/sim
-	go test -tags drift ./pkg/clock
+	scripts/run-tests
 
 lint: ## gofumpt, go vet, staticcheck
 	@unformatted=$$($(GOFUMPT) -l cmd pkg integration); if [ -n "$$unformatted" ]; then echo "not gofumpt-clean:"; echo "$$unformatted"; exit 1; fi

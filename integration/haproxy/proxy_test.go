@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hathi-ha/hathi/integration/testcluster"
+	"github.com/hathi-ha/hathi/integration/testport"
 	"github.com/hathi-ha/hathi/pkg/privilege"
 )
 
@@ -73,7 +74,7 @@ func startProxy(t *testing.T, c *testcluster.Cluster) ports {
 	var b strings.Builder
 	b.WriteString("global\n  maxconn 200\ndefaults\n  mode tcp\n  log stderr local0\n  timeout connect 4s\n  timeout client 30m\n  timeout server 30m\n  timeout check 2s\n")
 	for _, k := range checks {
-		p[k.name] = testcluster.FreePort(t)
+		p[k.name] = testport.Take(t)
 		fmt.Fprintf(&b, "listen %s\n  bind 127.0.0.1:%d\n  option httpchk %s\n  http-check expect status 200\n", k.name, p[k.name], k.httpchk)
 		b.WriteString("  default-server inter 200ms fall 2 rise 1 on-marked-down shutdown-sessions\n")
 		for _, n := range c.Nodes {
@@ -87,7 +88,7 @@ func startProxy(t *testing.T, c *testcluster.Cluster) ports {
 // startPool runs pgbouncer in front of the proxy's port of the primary.
 func startPool(t *testing.T, c *testcluster.Cluster, primary int) int {
 	t.Helper()
-	port := testcluster.FreePort(t)
+	port := testport.Take(t)
 	users := put(t, c.Dir, "users.txt", "\"postgres\" \"secret-super\"\n")
 	start(t, c.Dir, "pgbouncer", put(t, c.Dir, "pgbouncer.ini", fmt.Sprintf(`[databases]
 postgres = host=127.0.0.1 port=%d dbname=postgres

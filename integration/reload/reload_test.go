@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hathi-ha/hathi/integration/testcluster"
+	"github.com/hathi-ha/hathi/integration/testport"
 )
 
 // edit changes the file of a node by replacing texts, each of which must be there.
@@ -49,7 +50,7 @@ func TestReload(t *testing.T) {
 	edit(t, node, "use_unix_socket: 7 #", "use_unix_socket")
 
 	// By SIGHUP, to the process that the user has started.
-	moved := testcluster.FreePort(t)
+	moved := testport.Take(t)
 	logs := logDirectory(t, node)
 	edit(
 		t, node, fmt.Sprintf("127.0.0.1:%d\n", node.RESTPort), fmt.Sprintf("127.0.0.1:%d\n", moved),

@@ -13,12 +13,19 @@ import (
 // buildTags are those that the binary is built with, see Main.
 var buildTags string
 
+// ready is a directory that has the binary built; empty: build it.
+func ready() string {
+	if buildTags != "" {
+		return "" // what is there is what ships
+	}
+	return os.Getenv("HATHI_TEST_BIN")
+}
+
 // binary builds hathi once for all tests of a process and gives its path, or that of one that HATHI_TEST_BIN has
-// ready. It is built without the race
-// detector: what is measured is what ships.
+// ready. It is built without the race detector: what is measured is what ships.
 var binary = sync.OnceValues(func() (string, error) {
-	if ready := os.Getenv("HATHI_TEST_BIN"); ready != "" {
-		return filepath.Join(ready, "hathi"), nil
+	if dir := ready(); dir != "" {
+		return filepath.Join(dir, "hathi"), nil
 	}
 	dir, err := os.MkdirTemp("", "hathi-binary-")
 	if err != nil {
@@ -46,7 +53,7 @@ func Main(m *testing.M, tags ...string) {
 
 // Cleanup removes the binary; call it when all tests of the process are over.
 func Cleanup() {
-	if path, err := binary(); err == nil && os.Getenv("HATHI_TEST_BIN") == "" {
+	if path, err := binary(); err == nil && ready() == "" {
 		os.RemoveAll(filepath.Dir(path))
 	}
 }

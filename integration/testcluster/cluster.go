@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/hathi-ha/hathi/integration/leftover"
 	"github.com/hathi-ha/hathi/integration/testetcd"
+	"github.com/hathi-ha/hathi/integration/testport"
 	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/postgres/shmem"
 	"github.com/hathi-ha/hathi/pkg/privilege"
@@ -100,9 +100,8 @@ func Prepare(t testing.TB, o Options) *Cluster {
 	if len(o.EtcdAt) == 0 {
 		c.Etcd = testetcd.Start(t, o.Etcd)
 	}
-	ports := freePorts(t, 2*o.Nodes)
 	for i := range o.Nodes {
-		c.Nodes = append(c.Nodes, c.newNode(i, ports[2*i], ports[2*i+1]))
+		c.Nodes = append(c.Nodes, c.newNode(i, testport.Take(t), testport.Take(t)))
 	}
 	return c
 }
@@ -118,22 +117,6 @@ func defaults(o *Options) {
 	if o.TTL == 0 {
 		o.TTL, o.LoopWait, o.Retry = 30, 10, 10
 	}
-}
-
-// FreePort gives a port of loopback that nobody listens on.
-func FreePort(t testing.TB) int { return freePorts(t, 1)[0] }
-
-func freePorts(t testing.TB, n int) []int {
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatalf("find a free port: %v", err)
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports
 }
 
 // Leader gives the node that holds the leader key and says that it is a running primary; nil if there is none.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hathi-ha/hathi/integration/testport"
 )
 
 // startLimit bounds how long a member may take to serve, on a machine that is busy with other tests.
@@ -78,31 +79,20 @@ func startOn(t testing.TB, hosts []Host) *Cluster {
 func newCluster(t testing.TB, hosts []Host) *Cluster {
 	c := &Cluster{t: t}
 	dir := t.TempDir()
-	addrs := freeAddresses(t, 2*len(hosts))
 	for i, h := range hosts {
 		name := fmt.Sprintf("etcd%d", i)
-		m := &member{wrap: h.Wrap, quota: h.Quota, name: name, dir: filepath.Join(dir, name), clientAddr: addrs[2*i], peerAddr: addrs[2*i+1]}
+		m := &member{wrap: h.Wrap, quota: h.Quota, name: name, dir: filepath.Join(dir, name)}
 		if h.Address != "" {
 			m.clientAddr, m.peerAddr = h.Address+":2379", h.Address+":2380"
+		} else {
+			m.clientAddr, m.peerAddr = loopback(t), loopback(t)
 		}
 		c.members = append(c.members, m)
 	}
 	return c
 }
 
-// freeAddresses asks the kernel for ports; all are held until the last is known, so that they differ.
-func freeAddresses(t testing.TB, n int) []string {
-	var addrs []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatalf("testetcd: find a free port: %v", err)
-		}
-		defer l.Close()
-		addrs = append(addrs, l.Addr().String())
-	}
-	return addrs
-}
+func loopback(t testing.TB) string { return fmt.Sprintf("127.0.0.1:%d", testport.Take(t)) }
 
 // Endpoints gives the client URLs of all members, running or not.
 func (c *Cluster) Endpoints() []string {

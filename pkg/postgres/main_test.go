@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hathi-ha/hathi/integration/leftover"
+	"github.com/hathi-ha/hathi/integration/testport"
 	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/privilege/privtest"
 )
@@ -37,16 +37,6 @@ func binDir(t *testing.T) string {
 	return filepath.Dir(found[len(found)-1])
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // testLog gives a log that shows up when the test fails.
 func testLog(t *testing.T) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -67,7 +57,7 @@ func newConfig(t *testing.T, name string) Config {
 	})
 	return Config{
 		Scope: "test", Name: name, DataDir: data, PassFile: filepath.Join(dir, "pgpass"), BinDir: binDir(t),
-		ListenAddresses: "127.0.0.1", Port: freePort(t), UseUnixSocket: true,
+		ListenAddresses: "127.0.0.1", Port: testport.Take(t), UseUnixSocket: true,
 		Superuser:   Credentials{Username: "postgres", Password: `su:p\er s'ecret`},
 		Replication: Credentials{Username: "replicator", Password: `re:p\l s'ecret`},
 		Rewind:      Credentials{Username: "rewind_user", Password: "rew1nd"},

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hathi-ha/hathi/integration/testport"
 	"github.com/hathi-ha/hathi/pkg/cluster"
 )
 
@@ -61,7 +62,7 @@ func TestCloneAndFollow(t *testing.T) {
 func TestCloneFailureLeavesNothing(t *testing.T) {
 	p := primary(t)
 	r := newInstance(t, newConfig(t, "node2"))
-	if err := r.Clone(t.Context(), cluster.Copy{From: cluster.Upstream{Host: "127.0.0.1", Port: portText(freePort(t))}}); err == nil {
+	if err := r.Clone(t.Context(), cluster.Copy{From: cluster.Upstream{Host: "127.0.0.1", Port: portText(testport.Take(t))}}); err == nil {
 		t.Error("cloned from nobody")
 	}
 	if exists(r.cfg.DataDir) {
