@@ -270,6 +270,20 @@ func (n *Node) FreezeReceiver(limit time.Duration) int {
 	return pid
 }
 
+// FreezeSenders freezes what sends WAL to the given nodes: these get nothing that is committed from now on, not even once
+// the node is destroyed. (A frozen receiver would still read what its socket holds when it ends.)
+func (n *Node) FreezeSenders(to ...*Node) {
+	n.c.T.Helper()
+	for _, r := range to {
+		text, err := n.SQL("SELECT pid FROM pg_stat_replication WHERE state = 'streaming' AND application_name = '" + r.Name + "'")
+		pid, bad := strconv.Atoi(text)
+		if err != nil || bad != nil {
+			n.c.T.Fatalf("find what sends WAL to %s: %q, %v", r.Name, text, err)
+		}
+		Freeze(pid)
+	}
+}
+
 // Terminate ends the node the clean way and waits for it.
 func (n *Node) Terminate(limit time.Duration) {
 	n.c.T.Helper()

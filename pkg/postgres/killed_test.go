@@ -183,6 +183,17 @@ func walk(t *testing.T, op, program string, from cluster.Upstream, prepare func(
 	t.Logf("%s took %s", op, time.Since(begin))
 }
 
+// again lets an agent do something once the children of the one that was killed have gone, as its next turns do.
+func again(t *testing.T, do func() error) error {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) { // nobody waits for a stranger's children
+		err := do()
+		if err == nil || time.Now().After(deadline) || !strings.Contains(err.Error(), "processes of an earlier postgres are still alive") {
+			return err
+		}
+	}
+}
+
 // TestKilledInBootstrap: the next agent begins anew, or takes over what is complete.
 func TestKilledInBootstrap(t *testing.T) {
 	prepare := func(t *testing.T) Config {
@@ -193,7 +204,7 @@ func TestKilledInBootstrap(t *testing.T) {
 	walk(t, "bootstrap", "initdb", cluster.Upstream{}, prepare, func(t *testing.T, cfg Config) {
 		next := newInstance(t, cfg)
 		if next.Observe(t.Context()).Data == cluster.DataEmpty {
-			must(t, next, next.Bootstrap(t.Context(), nil))
+			must(t, next, again(t, func() error { return next.Bootstrap(t.Context(), nil) }))
 		}
 		eventually(t, next, "a primary", func(s cluster.Server) bool { return s.IsPrimary() })
 		if got := sql(t, next, "SELECT count(*) FROM public.made"); got != "0" {
@@ -210,7 +221,7 @@ func TestKilledInClone(t *testing.T) {
 		next := newInstance(t, cfg)
 		s := next.Observe(t.Context())
 		if s.Data == cluster.DataEmpty {
-			must(t, next, next.Clone(t.Context(), cluster.Copy{From: address(p)}))
+			must(t, next, again(t, func() error { return next.Clone(t.Context(), cluster.Copy{From: address(p)}) }))
 		} else if err := next.StartReplica(t.Context(), address(p)); s.Process == cluster.ProcessNone && err != nil {
 			// Only where the copy was complete but for its mark: it says what to do, and loses nothing.
 			if !strings.Contains(err.Error(), "run hathi reinit test node2") {
@@ -276,7 +287,7 @@ func TestKilledInRejoin(t *testing.T) {
 		if s.Data != cluster.DataPresent {
 			t.Fatalf("the data are gone: %+v", s)
 		}
-		err := rejoin(t.Context(), next, address(r))
+		err := again(t, func() error { return rejoin(t.Context(), next, address(r)) })
 		if s.RewindCut {
 			if err == nil || !strings.Contains(err.Error(), "run hathi reinit test node1") || !exists(cfg.DataDir, "global", "pg_control") {
 				t.Fatalf("a rewind that was cut off: %v", err)
