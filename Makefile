@@ -31,8 +31,7 @@ test: setup lint ## everything CI checks, on real etcd and PostgreSQL
 
 lint: ## gofumpt, go vet, staticcheck
 	@unformatted=$$($(GOFUMPT) -l cmd pkg integration); if [ -n "$$unformatted" ]; then echo "not gofumpt-clean:"; echo "$$unformatted"; exit 1; fi
-	go vet ./... && go vet -tags bench ./integration/bench ./pkg/postgres && go vet -tags drift ./pkg/clock
-	go vet -tags patroni ./integration/patroni
+	go vet ./... && go vet -tags bench,drift,patroni ./integration/bench ./integration/patroni ./pkg/clock ./pkg/postgres
 	$(STATICCHECK) ./...
 
 bench: setup ## how long clients wait when something happens (about 11 minutes)

@@ -1,7 +1,9 @@
 package testcluster
 
 import (
+	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/hathi-ha/hathi/integration/leftover"
 )
@@ -26,6 +28,33 @@ func signal(sig syscall.Signal, pids ...int) {
 		if pid > 1 {
 			_ = syscall.Kill(pid, sig)
 		}
+	}
+}
+
+// FreezeReceiver freezes the node's WAL receiver and gives its process id. There may be none at this moment, or another
+// one soon, so it looks until the present one is frozen.
+func (n *Node) FreezeReceiver(limit time.Duration) int {
+	n.c.T.Helper()
+	var pid int
+	n.c.WaitFor(limit, "a WAL receiver on "+n.Name, func() bool {
+		pid = n.Receiver()
+		Freeze(pid)
+		return pid != 0 && n.Receiver() == pid
+	})
+	return pid
+}
+
+// FreezeSenders freezes what sends WAL to the given nodes: these get nothing that is committed from now on, not even once
+// the node is destroyed. (A frozen receiver would still read what its socket holds when it ends.)
+func (n *Node) FreezeSenders(to ...*Node) {
+	n.c.T.Helper()
+	for _, r := range to {
+		text, err := n.SQL("SELECT pid FROM pg_stat_replication WHERE state = 'streaming' AND application_name = '" + r.Name + "'")
+		pid, bad := strconv.Atoi(text)
+		if err != nil || bad != nil {
+			n.c.T.Fatalf("find what sends WAL to %s: %q, %v", r.Name, text, err)
+		}
+		Freeze(pid)
 	}
 }
 

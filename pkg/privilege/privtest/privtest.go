@@ -45,7 +45,7 @@ func again() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	home, err := os.MkdirTemp("/tmp", "hathi-test-")
+	home, err := os.MkdirTemp("", "hathi-test-") // a TMPDIR must let User in, as the default one does
 	if err != nil {
 		return 0, fmt.Errorf("create home directory: %w", err)
 	}
