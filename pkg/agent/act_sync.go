@@ -11,13 +11,14 @@ import (
 // may still be on its way; the rules then write again before they build on the key, and as each write
 // compares the revision, only one of the two takes effect.
 func (a *Agent) writeSync(ctx context.Context, o ha.Observation, x ha.WriteSync) {
-	a.memory.Sync.Written = 0
+	before := x.Before(&o)
+	a.memory.Sync.Written, a.memory.Sync.Before = 0, nil
 	ok, err := a.o.Store.PutSync(ctx, x.State, x.Revision)
 	if err == nil && ok {
 		// Own writes are in the view at once. If somebody else has written since, it is theirs that is there.
 		if view, _ := a.o.Store.Latest(); view != nil && view.Sync.Leader == x.State.Leader &&
 			view.Sync.Quorum == x.State.Quorum && slices.Equal(view.Sync.Standbys, slices.Sorted(slices.Values(x.State.Standbys))) {
-			a.memory.Sync.Written = view.Sync.Revision
+			a.memory.Sync.Written, a.memory.Sync.Before = view.Sync.Revision, before
 		}
 		return
 	}

@@ -101,14 +101,19 @@ func (a *Agent) actJob(ctx context.Context, o ha.Observation, d ha.Decision) boo
 func (a *Agent) promote(ctx context.Context, o ha.Observation, unheard []cluster.HistoryEntry) bool {
 	if err := a.arm(ctx, o.Server.PostmasterPID, o.Server.PostmasterTicks); err != nil {
 		a.failed("not promoting; releasing the leader lock", err)
+		if x, ok := ha.ReturnSync(&o); ok {
+			a.writeSync(ctx, o, x)
+		}
 		a.release(ctx, o, 0)
 		return true
 	}
 	a.warnOfSlots(o)
 	a.memory.CheckpointPending = true
+	before := a.memory.Sync.Before
+	a.memory.Sync.Before = nil // from here on it may have been told
 	return a.start(ctx, ha.Job{Kind: ha.JobPromote}, func(ctx context.Context) outcome {
 		err := a.o.Postgres.Promote(ctx, unheard...)
-		return func(a *Agent) { a.promoted(err) }
+		return func(a *Agent) { a.promoted(err, before) }
 	})
 }
 

@@ -13,7 +13,7 @@ import (
 // Source: the situations are those of Patroni 4.1, ha.py, _run_cycle; where a rule differs on purpose its
 // comment says so.
 func Decide(o Observation) Decision {
-	d := decide(o)
+	d := returnsFirst(&o, decide(o))
 	warnOfIdentity(&o, &d)
 	if d.WakeAt != 0 && d.WakeAt <= o.Now {
 		d.WakeAt = o.Now.Add(time.Second) // a rule is mistaken about what it waits for; nobody may turn without a pause for that

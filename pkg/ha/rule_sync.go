@@ -27,6 +27,9 @@ type SyncMemory struct {
 	Seen, Stale int64
 	// Judged is the revision of /sync by which this member was found fit when it took the lock.
 	Judged int64
+	// Before is what /sync said before this member named itself there, for a promotion that its server was not told of yet;
+	// nil: nothing.
+	Before *cluster.SyncState
 
 	// Names were last seen in force, in the server of that process id, and not otherwise since Since.
 	Names string
