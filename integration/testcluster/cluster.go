@@ -44,13 +44,14 @@ type Options struct {
 
 // Cluster is a cluster of real processes.
 type Cluster struct {
-	T     testing.TB
-	Scope string
-	Etcd  *testetcd.Cluster
-	Nodes []*Node
-	Dir   string
-	o     Options
-	bin   string
+	T      testing.TB
+	Scope  string
+	Etcd   *testetcd.Cluster
+	Nodes  []*Node
+	Dir    string
+	o      Options
+	bin    string
+	viewer viewer
 }
 
 // Start founds a cluster and waits until all its members stream.
@@ -93,6 +94,7 @@ func Prepare(t testing.TB, o Options) *Cluster {
 				t.Error(err)
 			}
 		}
+		c.viewer.close()
 		if err := leftover.Remove(dir); err != nil {
 			t.Error(err)
 		}
@@ -211,11 +213,13 @@ func (c *Cluster) ReadOnly() bool {
 func (c *Cluster) WaitFor(limit time.Duration, what string, holds func() bool) {
 	c.T.Helper()
 	deadline := time.Now().Add(limit)
+	pause := 20 * time.Millisecond
 	for !holds() {
 		if time.Now().After(deadline) {
 			c.T.Fatalf("no %s within %s (%s)", what, limit, c.unhealthy())
 		}
-		time.Sleep(20 * time.Millisecond) // conditions of a test have no event
+		time.Sleep(pause) // conditions of a test have no event
+		pause = min(pause*9/8, 100*time.Millisecond)
 	}
 }
 

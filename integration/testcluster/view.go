@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -19,21 +20,50 @@ func (c *Cluster) etcdClient() (*clientv3.Client, error) {
 	return clientv3.New(clientv3.Config{Endpoints: c.etcdAddresses(), DialTimeout: time.Second, Logger: zap.NewNop()})
 }
 
+// viewer keeps a client for View, as a test looks many times a second; until a request fails, as one that has lost its way to
+// etcd may take long to find it again.
+type viewer struct {
+	mu     sync.Mutex
+	client *clientv3.Client
+}
+
+func (c *Cluster) viewClient() (*clientv3.Client, error) {
+	c.viewer.mu.Lock()
+	defer c.viewer.mu.Unlock()
+	if c.viewer.client == nil {
+		client, err := c.etcdClient()
+		if err != nil {
+			return nil, err
+		}
+		c.viewer.client = client
+	}
+	return c.viewer.client, nil
+}
+
+func (v *viewer) close() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.client != nil {
+		_ = v.client.Close()
+		v.client = nil
+	}
+}
+
 // prefix is that of all keys of the cluster.
 func (c *Cluster) prefix() string { return "/service/" + c.Scope + "/" }
 
 // View reads the cluster's keys from etcd; nil while etcd does not answer.
 func (c *Cluster) View() *cluster.View {
-	client, err := c.etcdClient()
+	client, err := c.viewClient()
 	if err != nil {
 		return nil
 	}
-	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	base := c.prefix()
 	answer, err := client.Get(ctx, base, clientv3.WithPrefix())
 	if err != nil {
+		c.viewer.close()
 		return nil
 	}
 	var kvs []dcs.KV
