@@ -36,8 +36,22 @@ func (i *Instance) SetSynchronousNames(ctx context.Context, names *string) error
 		return fmt.Errorf("set %s: %w", namesParameter, err)
 	}
 	i.fire(onReload)
+	if names != nil && *names != "" {
+		if _, err := i.local("Patroni", statementTimeout).query(ctx, releaseWaiters); err != nil {
+			i.log.Warn("commits that wait already may do so for wal_receiver_status_interval more", "error", err)
+		}
+	}
 	return nil
 }
+
+// releaseWaiters writes a little WAL on a primary, without waiting for a standby. A WAL sender lets waiting commits go only when
+// its standby reports, and a standby that has received all before it was named has nothing to report for up to
+// wal_receiver_status_interval (10 s). The senders were signalled before, so they have read the names when the report on this comes.
+// Source: PostgreSQL 15, syncrep.c, SyncRepReleaseWaiters; walsender.c, WalSndLoop.
+const releaseWaiters = `
+SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN
+  pg_catalog.set_config('synchronous_commit', 'local', true) || pg_catalog.pg_logical_emit_message(true, 'hathi', '')::text
+END`
 
 // ownNames are the settings that only the agent may make now.
 func (i *Instance) ownNames() []string {

@@ -52,7 +52,9 @@ func TestSynchronousNames(t *testing.T) {
 // that replica acknowledges.
 func TestNobodyAcknowledges(t *testing.T) {
 	p := primary(t)
-	replicaOf(t, p, "node2")
+	r := replicaOf(t, p, "node2")
+	_, err := r.Reconfigure(t.Context(), with(r.cfg, Parameter{"wal_receiver_status_interval", "0"})) // it reports only what is new
+	must(t, r, err)
 	eventually(t, p, "streaming", func(s cluster.Server) bool { return len(s.Senders) == 1 && s.Senders[0].State == "streaming" })
 	blocked, named := quorum.Blocked().Text(), quorum.Names{Required: 1, Standbys: []string{"node2"}}.Text()
 	must(t, p, p.SetSynchronousNames(t.Context(), &blocked))
@@ -68,7 +70,22 @@ func TestNobodyAcknowledges(t *testing.T) {
 	if len(s.Senders) != 1 || s.Senders[0].SyncPriority != 0 {
 		t.Errorf("senders: %+v", s.Senders)
 	}
+	// What has waited already is let go, too, although the replica has long had it.
+	waiting := make(chan error, 1)
+	go func() {
+		_, err := p.local("test", 0).query(t.Context(), `CREATE TABLE public.waited (i int)`)
+		waiting <- err
+	}()
+	eventually(t, r, "received", func(cluster.Server) bool {
+		return sql(t, p, `SELECT count(*) FROM pg_stat_activity AS a JOIN pg_stat_replication AS r ON r.flush_lsn = pg_current_wal_lsn() WHERE a.wait_event = 'SyncRep'`) == "1"
+	})
 	must(t, p, p.SetSynchronousNames(t.Context(), &named))
+	select {
+	case err := <-waiting:
+		must(t, p, err)
+	case <-time.After(10 * time.Second): // without help it waits until somebody else writes WAL
+		t.Error("a commit that has waited for nobody is not let go")
+	}
 	sql(t, p, `CREATE TABLE public.done (i int)`)
 	s = eventually(t, p, "priority", func(s cluster.Server) bool { return len(s.Senders) == 1 && s.Senders[0].SyncPriority == 1 })
 	if s.Senders[0].SyncState != "sync" {
