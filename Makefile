@@ -34,7 +34,7 @@ lint: ## gofumpt, go vet, staticcheck
 	go vet ./... && go vet -tags bench,drift,patroni ./integration/bench ./integration/patroni ./pkg/clock ./pkg/postgres
 	$(STATICCHECK) ./...
 
-bench: setup ## how long clients wait when something happens (about 11 minutes)
+bench: setup ## how long clients wait when something happens (about 15 minutes)
 	go test -v -tags bench -count=1 -timeout 90m -run TestBench ./integration/bench
 	go test -v -tags bench -count=1 -run 'TestBench|TestObserveIsCheap' ./pkg/postgres
 
