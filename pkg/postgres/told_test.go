@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -28,8 +29,8 @@ func TestTold(t *testing.T) {
 		must(t, r, os.WriteFile(hang, nil, 0o600))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := r.Promote(ctx); err == nil {
-			t.Fatal("the promotion did not hang")
+		if err := r.Promote(ctx); err == nil || errors.Is(err, cluster.ErrPromotionRefused) {
+			t.Fatalf("the promotion did not hang: %v", err)
 		}
 	}
 	if s := r.Observe(t.Context()); s.Promoting {
@@ -51,9 +52,13 @@ func TestTold(t *testing.T) {
 	r.cfg.PrePromote = "true"
 	tell()
 	r.cfg.PrePromote = "false" // asked once, before the server is told
+	tell()
 	must(t, r, os.Remove(hang))
-	must(t, r, r.Promote(t.Context()))
-	if s := r.Observe(t.Context()); !s.IsPrimary() || s.Promoting || exists(promotingMark(r.cfg.DataDir)) {
+	if err := r.Promote(t.Context()); err != nil && !errors.Is(err, ErrNotInRecovery) { // it may have become a primary at once
+		t.Fatal(err)
+	}
+	eventually(t, r, "a primary", func(s cluster.Server) bool { return s.IsPrimary() })
+	if s := r.Observe(t.Context()); s.Promoting || exists(promotingMark(r.cfg.DataDir)) {
 		t.Errorf("promoted: %+v", s)
 	}
 }
