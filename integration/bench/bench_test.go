@@ -32,10 +32,7 @@ type row struct {
 // to it five times. BENCH_RUNS changes that; BENCH_ONLY chooses events, with commas; BENCH_DCS is further YAML under
 // bootstrap.dcs, such as "synchronous_mode: true".
 func TestBench(t *testing.T) {
-	runs := 5
-	if n, err := strconv.Atoi(os.Getenv("BENCH_RUNS")); err == nil && n > 0 {
-		runs = n
-	}
+	runs := repetitions()
 	c := testcluster.Start(t, testcluster.Options{DCS: os.Getenv("BENCH_DCS")})
 	t.Cleanup(testcluster.Cleanup)
 	var rows []row
@@ -47,12 +44,24 @@ func TestBench(t *testing.T) {
 		for range runs {
 			r.Runs = append(r.Runs, e.run(c))
 		}
-		sorted := slices.Sorted(slices.Values(r.Runs))
-		r.Median = sorted[len(sorted)/2]
+		r.Median = median(r.Runs)
 		rows = append(rows, r)
 		fmt.Printf("%-58s %8.2f %-4s must %-28s Patroni %s   %v\n", r.Event, r.Median, r.Unit, r.Must, r.Patroni, rounded(r.Runs))
 	}
 	report(t, rows)
+}
+
+// repetitions is how often each event happens.
+func repetitions() int {
+	if n, err := strconv.Atoi(os.Getenv("BENCH_RUNS")); err == nil && n > 0 {
+		return n
+	}
+	return 5
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[len(sorted)/2]
 }
 
 func rounded(values []float64) []string {

@@ -4,9 +4,6 @@ package bench
 
 import (
 	"fmt"
-	"os"
-	"slices"
-	"strconv"
 	"testing"
 	"time"
 
@@ -27,10 +24,6 @@ var modes = []struct {
 // TestBenchModes says what synchronous mode adds to the time for which clients wait: one cluster takes the modes in turns,
 // so that a slow machine or disk slows all of them. BENCH_RUNS changes how often (5).
 func TestBenchModes(t *testing.T) {
-	runs := 5
-	if n, err := strconv.Atoi(os.Getenv("BENCH_RUNS")); err == nil && n > 0 {
-		runs = n
-	}
 	c := testcluster.Start(t, testcluster.Options{})
 	t.Cleanup(testcluster.Cleanup)
 	chosen := events[:5]
@@ -38,7 +31,7 @@ func TestBenchModes(t *testing.T) {
 	for i := range modes {
 		gaps[i] = make([][]float64, len(chosen))
 	}
-	for range runs {
+	for range repetitions() {
 		for i, mode := range modes {
 			enter(c, mode.settings)
 			for j, e := range chosen {
@@ -73,7 +66,7 @@ func TestBenchModes(t *testing.T) {
 	}
 }
 
-// enter sets a mode and waits until the agents have it.
+// enter sets a mode; the agents hear of it at once, and ready waits for what they make of it.
 func enter(c *testcluster.Cluster, settings []string) {
 	args := []string{"edit-config", "--force"}
 	for _, s := range settings {
@@ -89,9 +82,4 @@ func ready(c *testcluster.Cluster, synchronous bool) {
 		v := c.View()
 		return v != nil && (len(v.Sync.Standbys) > 0) == synchronous
 	})
-}
-
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[len(sorted)/2]
 }

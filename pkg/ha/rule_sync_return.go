@@ -1,10 +1,6 @@
 package ha
 
-import (
-	"slices"
-
-	"github.com/hathi-ha/hathi/pkg/cluster"
-)
+import "github.com/hathi-ha/hathi/pkg/cluster"
 
 // Before is what a member must remember of /sync when it is about to write it: what the key said before it named this member,
 // which is to be promoted; nil if there is nothing that could be given back. It holds once the write was confirmed.
@@ -31,7 +27,7 @@ func ReturnSync(o *Observation) (x WriteSync, ok bool) {
 		return x, false
 	}
 	key := o.Store.View.Sync
-	if key.Revision != m.Written || key.Leader == m.Before.Leader && key.Quorum == m.Before.Quorum && slices.Equal(key.Standbys, m.Before.Standbys) {
+	if key.Revision != m.Written || key.Leader == m.Before.Leader && quorumKey(key).Equal(quorumKey(*m.Before)) {
 		return x, false
 	}
 	return WriteSync{State: *m.Before, Revision: key.Revision}, true

@@ -57,8 +57,7 @@ func TestTold(t *testing.T) {
 	if err := r.Promote(t.Context()); err != nil && !errors.Is(err, ErrNotInRecovery) { // it may have become a primary at once
 		t.Fatal(err)
 	}
-	eventually(t, r, "a primary", func(s cluster.Server) bool { return s.IsPrimary() })
-	if s := r.Observe(t.Context()); s.Promoting || exists(promotingMark(r.cfg.DataDir)) {
+	if s := eventually(t, r, "a primary", func(s cluster.Server) bool { return s.IsPrimary() }); s.Promoting || exists(promotingMark(r.cfg.DataDir)) {
 		t.Errorf("promoted: %+v", s)
 	}
 }
