@@ -222,7 +222,7 @@ func frozenAgent(c *testcluster.Cluster) float64 {
 func healthy(c *testcluster.Cluster, limit time.Duration) *testcluster.Node {
 	leader := c.WaitHealthy(limit)
 	if strings.Contains(os.Getenv("BENCH_DCS"), "synchronous_mode") {
-		c.WaitFor(limit, "a synchronous standby", func() bool { v := c.View(); return v != nil && len(v.Sync.Standbys) > 0 })
+		c.WaitFor(limit, "a synchronous standby", func() bool { v := c.Look(); return v != nil && len(v.Sync.Standbys) > 0 })
 	}
 	return leader
 }

@@ -79,7 +79,7 @@ func enter(c *testcluster.Cluster, settings []string) {
 func ready(c *testcluster.Cluster, synchronous bool) {
 	c.WaitHealthy(2 * time.Minute)
 	c.WaitFor(2*time.Minute, "what /sync lists to fit the mode", func() bool {
-		v := c.View()
+		v := c.Look()
 		return v != nil && (len(v.Sync.Standbys) > 0) == synchronous
 	})
 }

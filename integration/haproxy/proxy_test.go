@@ -154,7 +154,7 @@ func names(nodes []*testcluster.Node) (list []string) {
 
 // standby gives the member that /sync names.
 func standby(c *testcluster.Cluster) *testcluster.Node {
-	v := c.View()
+	v := c.Look()
 	if v == nil {
 		return nil
 	}

@@ -74,9 +74,9 @@ func TestHooks(t *testing.T) {
 		t.Fatal(err)
 	}
 	next.Destroy()
-	c.WaitFor(enough, "the lock taken", func() bool { v := c.View(); return v != nil && v.Leader.Name == old.Name })
+	c.WaitFor(enough, "the lock taken", func() bool { v := c.Look(); return v != nil && v.Leader.Name == old.Name })
 	for deadline := time.Now().Add(7 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) { // a time in which nothing may happen
-		if v := c.View(); v != nil && v.Leader.Name != old.Name || !c.ReadOnly() {
+		if v := c.Look(); v != nil && v.Leader.Name != old.Name || !c.ReadOnly() {
 			t.Fatalf("the lock was lost, or the server promoted, before pre_promote has ended:\n%s", c.Describe())
 		}
 	}
@@ -90,7 +90,7 @@ func TestHooks(t *testing.T) {
 	}
 	old.Destroy()
 	c.WaitFor(enough, "a refused promotion", func() bool {
-		v := c.View()
+		v := c.Look()
 		return v != nil && !v.Locked() && strings.Contains(next.Log(), "Promotion cancelled because the pre-promote script failed")
 	})
 	if !c.ReadOnly() {

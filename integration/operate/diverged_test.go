@@ -133,6 +133,6 @@ func lag(t *testing.T, c *testcluster.Cluster, l, lagging *testcluster.Node) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.WaitFor(enough, "the position in etcd", func() bool { v := c.View(); return v != nil && v.Status.Optime >= position })
+	c.WaitFor(enough, "the position in etcd", func() bool { v := c.Look(); return v != nil && v.Status.Optime >= position })
 	l.Destroy()
 }

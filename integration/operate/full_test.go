@@ -39,7 +39,7 @@ func TestFullEtcd(t *testing.T) {
 
 	asked := len(leader.Log())
 	testcluster.Kill(leader.Agent()) // the next one has no lease
-	c.WaitFor(enough, "the end of the lease", func() bool { v := c.View(); return v != nil && !v.Locked() })
+	c.WaitFor(enough, "the end of the lease", func() bool { v := c.Look(); return v != nil && !v.Locked() })
 	time.Sleep(5 * time.Second) // longer than any rule waits before it acts
 	if !c.ReadOnly() {
 		t.Error("somebody accepts writes without the lock")

@@ -25,7 +25,7 @@ func TestPromotionThatDoesNotEnd(t *testing.T) {
 	}
 	client := c.StartWriter()
 	c.Put("failover", fmt.Sprintf(`{"leader": %q, "member": %q}`, leader.Name, stuck.Name))
-	c.WaitFor(enough, "lock of the candidate", func() bool { v := c.View(); return v != nil && v.Leader.Name == stuck.Name })
+	c.WaitFor(enough, "lock of the candidate", func() bool { v := c.Look(); return v != nil && v.Leader.Name == stuck.Name })
 	c.WaitFor(3*time.Minute, "other leader", func() bool { l := c.Leader(); return l != nil && l != stuck })
 	c.WaitWrites(client, enough)
 	if err := os.Remove(hang); err != nil {

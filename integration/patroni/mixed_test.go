@@ -83,7 +83,7 @@ func (m *mixed) settled() *testcluster.Node {
 	m.t.Helper()
 	leader := m.WaitHealthy(enough)
 	m.WaitFor(enough, fmt.Sprintf("%d in /sync and on the server", m.listed), func() bool {
-		v := m.View()
+		v := m.Look()
 		if v == nil || !v.Sync.LedBy(leader.Name) || len(v.Sync.Standbys) != m.listed {
 			return false
 		}
@@ -98,7 +98,7 @@ func (m *mixed) settled() *testcluster.Node {
 func (m *mixed) list(n *testcluster.Node) {
 	m.t.Helper()
 	leader := m.settled()
-	named := func() bool { v := m.View(); return v != nil && v.Sync.HasStandby(n.Name) }
+	named := func() bool { v := m.Look(); return v != nil && v.Sync.HasStandby(n.Name) }
 	for _, other := range m.Replicas(leader) {
 		if other != n && !named() {
 			other.Terminate(enough)

@@ -37,7 +37,7 @@ func TestStandbyCluster(t *testing.T) {
 
 	leader.Terminate(enough)
 	other := b.Replicas(leader)[0]
-	b.WaitFor(enough, "the other member leading", func() bool { v := b.View(); return v != nil && v.Leader.Name == other.Name })
+	b.WaitFor(enough, "the other member leading", func() bool { v := b.Look(); return v != nil && v.Leader.Name == other.Name })
 	leader.Run()
 	awaitStandby(b)
 	execute(t, far, "INSERT INTO rows VALUES (2)")
@@ -71,7 +71,7 @@ func TestStandbyCluster(t *testing.T) {
 func awaitStandby(c *testcluster.Cluster) *testcluster.Node {
 	c.T.Helper()
 	c.WaitFor(2*enough, "a standby leader and everybody streaming", func() bool {
-		v := c.View()
+		v := c.Look()
 		if v == nil || len(v.Members) != len(c.Nodes) {
 			return false
 		}

@@ -92,7 +92,7 @@ func (r *run) abortedEnd() {
 func (r *run) waitsForSession(config string, standbys int) {
 	r.Leader().Configure(config)
 	leader := r.WaitHealthy(enough)
-	r.WaitFor(enough, fmt.Sprintf("%d synchronous standbys", standbys), func() bool { v := r.View(); return v != nil && len(v.Sync.Standbys) == standbys })
+	r.WaitFor(enough, fmt.Sprintf("%d synchronous standbys", standbys), func() bool { v := r.Look(); return v != nil && len(v.Sync.Standbys) == standbys })
 	candidate := r.Replicas(leader)[0]
 	if standbys > 0 {
 		candidate = r.Node(r.View().Sync.Standbys[0])

@@ -86,7 +86,7 @@ func (r *run) restart() {
 		if !strings.Contains(standby.Log(), "Waiting for primary to release us from synchronous standby") {
 			r.t.Errorf("%s did not ask to be let go", standby.Name)
 		}
-		r.WaitFor(enough, "the other as standby", func() bool { v := r.View(); return v != nil && !v.Sync.HasStandby(standby.Name) })
+		r.WaitFor(enough, "the other as standby", func() bool { v := r.Look(); return v != nil && !v.Sync.HasStandby(standby.Name) })
 	})
 	if now := r.listed(1, 0); now != leader {
 		r.t.Errorf("%s leads, not %s", now.Name, leader.Name)
@@ -144,7 +144,7 @@ func (r *run) quorum() {
 	r.accounted(func() {
 		leader.Destroy()
 		others[0].Destroy()
-		r.WaitFor(enough, "a leader key that is gone", func() bool { v := r.View(); return v != nil && !v.Locked() })
+		r.WaitFor(enough, "a leader key that is gone", func() bool { v := r.Look(); return v != nil && !v.Locked() })
 		time.Sleep(5 * time.Second) // longer than any rule waits before it acts
 		if l := r.Leader(); l != nil {
 			r.t.Errorf("%s leads although it may lack acknowledged rows", l.Name)
@@ -218,7 +218,7 @@ func (r *run) listed(standbys, q int) *testcluster.Node {
 	r.WaitHealthy(enough)
 	var leader *testcluster.Node
 	r.WaitFor(enough, fmt.Sprintf("%d synchronous standbys, quorum %d", standbys, q), func() bool {
-		v := r.View()
+		v := r.Look()
 		if leader = r.Leader(); v == nil || leader == nil {
 			return false
 		}

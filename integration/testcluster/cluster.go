@@ -123,7 +123,7 @@ func defaults(o *Options) {
 
 // Leader gives the node that holds the leader key and says that it is a running primary; nil if there is none.
 func (c *Cluster) Leader() *Node {
-	v := c.View()
+	v := c.Look()
 	if v == nil {
 		return nil
 	}
@@ -158,13 +158,17 @@ func (c *Cluster) Replicas(n *Node) []*Node {
 // WaitHealthy waits until one member leads, all its timeline, and all others stream from it.
 func (c *Cluster) WaitHealthy(limit time.Duration) *Node {
 	c.T.Helper()
-	c.WaitFor(limit, "a leader and all others streaming", func() bool { return c.unhealthy() == "" })
-	return c.Leader()
+	var leader *Node
+	c.WaitFor(limit, "a leader and all others streaming", func() bool {
+		leader = c.Leader()
+		return leader != nil && c.unhealthy() == ""
+	})
+	return leader
 }
 
 // unhealthy says what is missing to a healthy cluster.
 func (c *Cluster) unhealthy() string {
-	v := c.View()
+	v := c.Look()
 	leader := c.Leader()
 	if v == nil || leader == nil {
 		return "no leader"

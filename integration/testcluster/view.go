@@ -20,7 +20,7 @@ func (c *Cluster) etcdClient() (*clientv3.Client, error) {
 	return clientv3.New(clientv3.Config{Endpoints: c.etcdAddresses(), DialTimeout: time.Second, Logger: zap.NewNop()})
 }
 
-// viewer keeps a client for View, as a test looks many times a second; until a request fails, as one that has lost its way to
+// viewer keeps a client for Look, as a test looks many times a second; until a request fails, as one that has lost its way to
 // etcd may take long to find it again.
 type viewer struct {
 	mu     sync.Mutex
@@ -52,8 +52,25 @@ func (v *viewer) close() {
 // prefix is that of all keys of the cluster.
 func (c *Cluster) prefix() string { return "/service/" + c.Scope + "/" }
 
-// View reads the cluster's keys from etcd; nil while etcd does not answer.
+// View reads the cluster's keys from etcd. It fails the test if etcd does not answer within viewLimit, which may be a moment
+// after etcd has begun to serve: a client that has lost it tries again only once a second.
 func (c *Cluster) View() *cluster.View {
+	c.T.Helper()
+	for deadline := time.Now().Add(viewLimit); time.Now().Before(deadline); {
+		if v := c.Look(); v != nil {
+			return v
+		}
+		time.Sleep(20 * time.Millisecond) // a client that is refused has no event for an etcd that begins to serve
+	}
+	c.T.Fatalf("etcd at %s does not answer within %s", c.etcdAddresses(), viewLimit)
+	return nil
+}
+
+// viewLimit is more than a busy machine needs to answer.
+const viewLimit = 30 * time.Second
+
+// Look is View for a test that has taken etcd away, or that may not fail here: nil if etcd does not answer within a second.
+func (c *Cluster) Look() *cluster.View {
 	client, err := c.viewClient()
 	if err != nil {
 		return nil
@@ -110,7 +127,7 @@ func (c *Cluster) etcd(do func(ctx context.Context, client *clientv3.Client, bas
 func (c *Cluster) LeaseLeft() time.Duration {
 	c.T.Helper()
 	v := c.View()
-	if v == nil || v.Leader.Lease == 0 {
+	if v.Leader.Lease == 0 {
 		c.T.Fatal("no leader lease to look at")
 	}
 	client, err := c.etcdClient()
