@@ -104,6 +104,7 @@ func (a *Agent) acquire(ctx context.Context, o ha.Observation) {
 	if !a.freshLease(ctx, o) {
 		return
 	}
+	defer a.proving()()
 	lease := a.o.Store.Lease()
 	won, err := a.o.Store.AcquireLeader(ctx, o.Store.View.FailsafeRevision)
 	if err != nil {
@@ -130,7 +131,9 @@ func (a *Agent) acquire(ctx context.Context, o ha.Observation) {
 	if now := a.o.Store.Lease(); now.ID != lease.ID {
 		p.until, p.life = min(p.until, now.Expires), min(p.life, now.TTL)
 	}
-	a.setProof(p)
+	a.mu.Lock()
+	a.takeDown(a.bounded(p, nil))
+	a.mu.Unlock()
 	a.o.Guard.Extend(a.lockProven) // a primary that retakes the lock is fenced by the time when it last had it
 	a.peers = map[string]ha.Peer{}
 }

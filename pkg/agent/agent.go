@@ -99,6 +99,7 @@ type Agent struct {
 	turned    clock.Instant // when the last turn ended
 	keptAt    clock.Instant // when the lease was last renewed
 	renewals  renewals
+	requests  requests
 	ttl       cluster.Settings // the settings, for all but the loop
 	refused   refusal
 	givenUp   int64 // the newest lease that the guard has given up
@@ -109,20 +110,6 @@ type Agent struct {
 	fatal     string
 	planned   *plannedRestart
 	waiters   []chan<- error // of the requested restart
-}
-
-// proof is until when the leader key is proven to be ours, and on which lease. Source: design.md, "etcd".
-//
-// A guard is armed on the lease of the proof, not on the one that the store has by now. Otherwise: the guard
-// stops the server and gives the lease up; the store finds that it has none; the key is still ours in an old
-// view, and the proof is not over; the guard knows nothing of a lease zero, and the server starts as a primary
-// beside the next one.
-type proof struct {
-	until clock.Instant
-	lease int64
-	life  time.Duration // how far until was ahead when the proof was asked for
-	// founds: what is proven is that /initialize is ours, see act_found.go.
-	founds bool
 }
 
 // New makes an agent. It does nothing before its first turn.
@@ -183,30 +170,11 @@ func (a *Agent) receive() {
 	}
 }
 
-// proven gives the proof: end and lease belong together.
-func (a *Agent) proven() proof {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.proof
-}
-
 // shared gives the settings to all but the loop.
 func (a *Agent) shared() cluster.Settings {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.ttl
-}
-
-// lockProven gives until when the leader key is proven to be ours; zero if it is not.
-func (a *Agent) lockProven() clock.Instant { return a.proven().until }
-
-func (a *Agent) setProof(p proof) {
-	a.mu.Lock()
-	a.proof = p
-	if p.until != 0 {
-		a.inherited = 0
-	}
-	a.mu.Unlock()
 }
 
 // Run turns the loop and keeps the lease until the agent has ended or ctx does. Changes of etcd, of the

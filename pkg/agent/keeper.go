@@ -49,30 +49,6 @@ func stuckAfter(s cluster.Settings) time.Duration {
 	return max(s.LoopWait+2*s.RetryTimeout, 10*time.Second)
 }
 
-// capProof: a renewal with a smaller TTL moves the leader key to a lease that ends sooner. From before it is
-// sent nothing may be believed for longer than that lease can live, or whoever is frozen in between would go
-// on under the old one.
-func (a *Agent) capProof(ttl time.Duration) {
-	until := a.o.Clock.Now().Add(ttl)
-	a.mu.Lock()
-	// Not the lease that there is tells how long the proof may be: it may be new, and the key not on it yet.
-	shorter := ttl < a.proof.life && until < a.proof.until
-	if shorter {
-		a.proof.until, a.proof.life = until, ttl
-	}
-	inherited := a.proof.until == 0 && until < a.inherited // so far by the agent before this one
-	if inherited {
-		a.inherited = until
-	}
-	a.mu.Unlock()
-	switch {
-	case shorter:
-		a.o.Guard.Extend(a.lockProven)
-	case inherited:
-		a.o.Guard.Extend(func() clock.Instant { return until })
-	}
-}
-
 // renew does one renewal and takes down what it proves.
 func (a *Agent) renew(ctx context.Context, s cluster.Settings) error {
 	view, _ := a.o.Store.Latest()
@@ -81,7 +57,8 @@ func (a *Agent) renew(ctx context.Context, s cluster.Settings) error {
 	if p := a.proven(); p.founds {
 		ttl = p.life // another one would need another lease, and /initialize stays on this one
 	}
-	a.capProof(ttl)
+	defer a.proving()()
+	own := a.capProof(ttl)
 	defer a.renewing()()
 	lease, holds, err := a.o.Store.Renew(ctx, ttl, lead)
 	if err != nil {
@@ -100,7 +77,7 @@ func (a *Agent) renew(ctx context.Context, s cluster.Settings) error {
 	case !lead:
 		// Nothing was asked about the key, so nothing is proven that was not.
 	case holds && lease.ID != a.givenUp: // that may have been said since
-		a.proof, a.inherited = proofOf(lease), 0
+		a.takeDown(a.bounded(proofOf(lease), own))
 	default:
 		a.proof.until = 0
 	}

@@ -23,9 +23,6 @@ type renewals struct {
 	since clock.Instant // when the first of them began
 }
 
-// proofOf is what a lease proves after the leader key was seen to be ours.
-func proofOf(l dcs.Lease) proof { return proof{until: l.Expires, lease: l.ID, life: l.TTL} }
-
 // renewing notes that a renewal begins. The caller defers the result.
 func (a *Agent) renewing() (done func()) {
 	a.mu.Lock()

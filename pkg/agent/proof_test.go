@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -70,4 +71,50 @@ func TestShorterLeaseMeanwhile(t *testing.T) {
 	if want := now.Add(15 * time.Second); a.lockProven() != want || guard.until != want {
 		t.Errorf("before the key moves: proven until %s after now, guard %s", a.lockProven().Sub(now), guard.until.Sub(now))
 	}
+}
+
+// TestShorterLeaseOvertakes: a renewal with a smaller ttl begins, and gets no answer, while another request is under way that
+// proves the key on the lease before. The key may hang on the shorter lease by then. Found by the simulator.
+func TestShorterLeaseOvertakes(t *testing.T) {
+	a, s, g, clk := keeping(t)
+	smaller := a.settings
+	smaller.TTL = 20 * time.Second
+	clk.Advance(2 * time.Second)
+	want := clk.Now().Add(smaller.TTL)
+	overtakes := func() {
+		s.during = nil
+		answered := s.err
+		s.err = errors.New("lost")
+		_ = a.renew(t.Context(), smaller)
+		s.err = answered
+		s.lease = dcs.NewLease(7, 30*time.Second, clk.Now())
+	}
+	s.during = overtakes
+	_ = a.renew(t.Context(), a.settings)
+	if a.lockProven() != want || g.until != want {
+		t.Errorf("after a renewal: proven until %s after the other began, guard %s; want the other's 20s", a.lockProven().Sub(want.Add(-smaller.TTL)), g.until.Sub(want.Add(-smaller.TTL)))
+	}
+
+	a.setProof(proof{})
+	a.o.Store = overtaken{s, overtakes}
+	a.acquire(t.Context(), ha.Observation{Now: clk.Now(), Store: ha.Store{View: &cluster.View{}, LeaseExpires: s.lease.Expires}})
+	if a.lockProven() != want || g.until != want {
+		t.Errorf("after a race: proven until %s after the other began, guard %s; want the other's 20s", a.lockProven().Sub(want.Add(-smaller.TTL)), g.until.Sub(want.Add(-smaller.TTL)))
+	}
+
+	_ = a.renew(t.Context(), a.settings) // which sees in etcd where the key is
+	if a.lockProven() != s.lease.Expires {
+		t.Errorf("proven until %s before the end of the lease by a renewal that was alone", s.lease.Expires.Sub(a.lockProven()))
+	}
+}
+
+// overtaken is a store in which something happens while the leader key is being taken.
+type overtaken struct {
+	*leaseStore
+	overtakes func()
+}
+
+func (s overtaken) AcquireLeader(context.Context, int64) (bool, error) {
+	s.overtakes()
+	return true, nil
 }
