@@ -40,7 +40,10 @@ func TestCopied(t *testing.T) {
 		{"without synchronous replication it leads", []change{orphan, copied, answers("b", 0, unreachable), answers("c", 1000)}, AcquireLeader{}, "promoted self"},
 		{"it has what the leader had", with(had(1000)), TrustCopy{}, "taking the mark away"},
 		{"on another timeline that counts for nothing", with(had(1000), func(o *Observation) { o.Memory.Copy.Timeline = 3 }), Wait{}, "i am not the healthiest node"},
-		{"nor on another one of that number", with(had(1000), func(o *Observation) { o.Server.History = []cluster.HistoryEntry{{Timeline: 1, LSN: 400}} }), Wait{}, "i am not the healthiest node"},
+		{"nor on another one of that number", with(had(1000), func(o *Observation) {
+			o.Server.History = []cluster.HistoryEntry{{Timeline: 1, LSN: 400}}
+			disconnected(o)
+		}), Wait{}, "i am not the healthiest node"},
 		{"what it has only received may not be on its disk", with(had(1000), func(o *Observation) { o.Server.ReplayLSN = 999 }), Wait{}, "i am not the healthiest node"},
 		{"its vote does not count", []change{orphan, byQuorum("", 1, "a", "c"), syncLed("b"), answers("b", 0, unreachable, voted), answers("c", 900, voted, copiedToo)}, Wait{}, "i am not the healthiest node"},
 		{"nor does it keep others from the lock", []change{orphan, on("", "a", "c"), syncLed("b"), answers("b", 0, unreachable, voted), answers("c", 2000, voted, copiedToo)}, AcquireLeader{}, "promoted self"},

@@ -17,10 +17,25 @@ const raceRetry = time.Second
 // Source: Patroni 4.1, ha.py, process_unhealthy_cluster and is_healthiest_node.
 func ruleRace(o *Observation) *Decision {
 	d := race(o)
-	if _, resting := d.Action.(Wait); resting && o.Memory.RestartRequested {
+	if _, resting := d.Action.(Wait); !resting {
+		return d
+	}
+	if strange := raceStrange(o); strange != nil {
+		return strange
+	}
+	if o.Memory.RestartRequested {
 		return ruleRestart(o) // it is asked of this member, whoever leads
 	}
 	return d
+}
+
+// raceStrange disconnects a server on another timeline of the cluster's number: the member that it followed may have come
+// to the cluster's since, and PostgreSQL would stream from one to the other as soon as it finds it again.
+func raceStrange(o *Observation) *Decision {
+	if !namesake(o) || o.Server.PrimaryConninfo.Host == "" {
+		return nil
+	}
+	return act(Follow{}, "replica-strange", "following nobody, as timeline %d of %s is another one than the cluster's", o.Server.Timeline, o.Self.Name)
 }
 
 // race decides for a member whose server answers.

@@ -87,12 +87,18 @@ func startingLeader(o *Observation) *Decision {
 // give. If it was started while nobody led it has no upstream, or the one of the reign before, and a server that does not
 // answer does not tell which. So it is told again, once per loop_wait; at once if it might find its leader on another timeline of its number.
 func startingReplica(o *Observation) *Decision {
+	if !o.Server.StandbySignal && !o.paused() {
+		// Somebody else has started a primary, which nothing fences: the one who may lead with it takes the lock, any other
+		// stops it, but neither before it answers, and no event tells of that. A loop_wait would be long.
+		return wait("starting-stray", "Still starting up as a standby.").until(o.Now.Add(time.Second))
+	}
 	since := o.Memory.StartingSince
-	if o.other() && !o.paused() && o.Server.StandbySignal && o.Server.Version >= 130000 && strange(o) {
+	steers := !o.paused() && o.Server.StandbySignal && o.Server.Version >= 130000
+	if steers && o.other() && strange(o) {
 		return act(Follow{}, "starting-follow", "Still starting up as a standby.").
 			because("starting-follow", "following nobody until it is known that %s is on the same timeline %d", o.leader().Name, o.Server.Timeline)
 	}
-	if !o.other() || o.paused() || !o.Server.StandbySignal || o.Server.Version < 130000 || since == 0 || o.Now.Sub(since) < o.Settings.LoopWait {
+	if !steers || !o.other() || since == 0 || o.Now.Sub(since) < o.Settings.LoopWait {
 		return wait("starting-replica", "Still starting up as a standby.")
 	}
 	to := target(o)

@@ -22,6 +22,7 @@ type checker struct {
 	handed       position      // what the last planned handover must not lose
 	handedAt     time.Duration
 	request      cluster.FailoverRequest
+	calledOff    bool // nobody could take over, and the leader could not go on either
 	requestAt    time.Duration
 	byOrder      *node                       // leads by a manual failover; Patroni takes the order away before it is promoted
 	promises     map[[2]string]time.Duration // failsafe mode: asker and receiver -> until when
@@ -144,7 +145,7 @@ func (c *checker) key(kv dcs.KV, deleted bool) {
 		c.kept(req)
 		c.asked(req)
 		if req.Pending() {
-			c.request, c.requestAt = req, c.w.now
+			c.request, c.requestAt, c.calledOff = req, c.w.now, false
 		}
 	case dcs.KeyStatus:
 		n := c.w.node(c.w.etcd.text(dcs.KeyLeader))
@@ -211,7 +212,7 @@ func (c *checker) released(n *node) {
 		return
 	}
 	planned := !n.leaving && (!n.patroni || c.w.weak(weakHandOver))
-	if s.control == "shut down" && planned && c.request.Leader == n.name && c.w.now-c.requestAt < time.Minute {
+	if s.control == "shut down" && planned && c.request.Leader == n.name && !c.calledOff && c.w.now-c.requestAt < time.Minute {
 		c.handed, c.handedAt = s.pos, c.w.now
 	}
 }

@@ -133,6 +133,9 @@ func (p *postgres) SyncLogicalSlots(ctx context.Context, plan cluster.LogicalSlo
 	return nil, nil
 }
 
+// asksAboutSlot is how often at most; a member asks once in a loop_wait.
+const asksAboutSlot = 3
+
 // prove asks the leader what it keeps for this standby, which it knows a moment after the standby has connected.
 func (p *postgres) prove(ctx context.Context, plan cluster.LogicalSlotPlan) error {
 	u, err := p.reach(ctx, plan.Leader, true)
@@ -141,7 +144,7 @@ func (p *postgres) prove(ctx context.Context, plan cluster.LogicalSlotPlan) erro
 	}
 	for _, name := range plan.Prove {
 		if l := p.s.logicalSlot(name); l != nil && u.logicalSlot(name) != nil && p.s.connected {
-			known := p.s.w.rare.IntN(4) > 0 || l.asked > 1
+			known := p.s.w.rare.IntN(4) > 0 || l.asked+1 >= asksAboutSlot
 			l.proven, l.asked = l.proven || known, l.asked+1
 		}
 	}

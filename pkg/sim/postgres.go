@@ -270,6 +270,7 @@ func (p *postgres) boot(ctx context.Context, timeout time.Duration, guard agent.
 	if s.w.faulty && s.w.chance(2) {
 		s.state = cluster.StateStartFailed
 		s.w.check.moment(s.n)
+		s.w.check.calledOff = s.w.check.calledOff || s.w.check.request.Leader == s.n.name
 		return errors.New("start: it just did not work")
 	}
 	if err := ctx.Err(); err != nil {

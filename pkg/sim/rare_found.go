@@ -29,6 +29,9 @@ func (w *world) comesUpIn() time.Duration {
 	if w.has(founderStruck) {
 		limit += w.base.TTL + mostFoundings*(4*w.base.TTL+longestStrike)
 	}
+	if len(w.base.PermanentSlots) > 0 {
+		limit += asksAboutSlot * w.slowest().LoopWait // the founder may have died once, and what is copied last is the slot
+	}
 	return limit
 }
 

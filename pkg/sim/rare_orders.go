@@ -101,7 +101,7 @@ func endTheAgent(w *world, n *node, d ha.Decision) {
 		return
 	}
 	w.after(between(w.rare, 0, 300*time.Millisecond), func() {
-		if n.guarded() && !n.leaving {
+		if w.faulty && n.guarded() && !n.leaving {
 			w.befalls(n, endInJob)
 			w.stopAgent(n)
 		}

@@ -25,6 +25,7 @@ func pauseEarly(w *world, kv dcs.KV, deleted bool) {
 		}
 		w.befalls(n, pausedEarly)
 		w.check.moment(nil)
+		w.check.moment(nil) // who has raced with it, and has not heard of the pause, takes the lock that it gives back, and does so, too
 		w.paused = true
 		w.etcd.put(dcs.KeyConfig, w.document(true), 0)
 		w.after(between(w.rare, 3*time.Second, 15*time.Second), w.resumeAnyway)

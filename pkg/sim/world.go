@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/agent"
@@ -365,7 +366,7 @@ func (w *world) decided(n *node, d ha.Decision) {
 	if !waiting {
 		w.tracef(n, "decides", "%s: %T: %s", d.Reasons[0].Rule, d.Action, d.Reasons[0].Text)
 	}
-	n.storeLost = d.Reasons[0].Rule == "store-lost"
+	n.storeLost = strings.HasPrefix(d.Reasons[0].Rule, "store-lost")
 	w.reacts(w, n, d)
 }
 
