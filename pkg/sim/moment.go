@@ -85,9 +85,9 @@ func (w *world) retag(n *node) {
 	case 0:
 		tags["failover_priority"] = 2
 	case 1:
-		// A leader that may not lead again would be waited for by who lags, for ever; and so would who has named itself in
-		// /sync and gave the lock back, for nobody else may be listed.
-		leads := w.etcd.text(dcs.KeyLeader) == n.name || dcs.DecodeSync([]byte(w.etcd.text(dcs.KeySync))).LedBy(n.name)
+		// A leader that may not lead again, the last one also, would be waited for by who lags, for ever; and so would who has
+		// named itself in /sync and gave the lock back, for nobody else may be listed.
+		leads := w.check.lead == n || w.etcd.text(dcs.KeyLeader) == n.name || dcs.DecodeSync([]byte(w.etcd.text(dcs.KeySync))).LedBy(n.name)
 		if len(w.nodes) > 2 && !leads && !slices.ContainsFunc(w.nodes, func(n *node) bool { return n.tags.NoFailover() }) {
 			tags["nofailover"] = true
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/agent"
@@ -175,7 +176,7 @@ func (p *postgres) Clone(ctx context.Context, c cluster.Copy) error {
 		if err := s.w.sleepContext(ctx, 200*time.Millisecond); err != nil {
 			return err
 		}
-		if u, err = p.reach(ctx, from, false); err != nil {
+		if u, err = p.hear(ctx, from, false, muteCopy); err != nil {
 			return err
 		}
 	}
@@ -189,28 +190,46 @@ func (p *postgres) Clone(ctx context.Context, c cluster.Copy) error {
 // copyTime is the longest that a base backup takes.
 const copyTime = 6 * time.Second
 
+// How long another server is waited for that says nothing any more, at most. Source: pkg/postgres, connect_timeout and the
+// limit of a query there, and the keepalives of a copy.
+const (
+	muteQuery = 7 * time.Second
+	muteCopy  = 25 * time.Second
+)
+
 // reach finds the server of an address and makes sure that a query to it would be answered.
 func (p *postgres) reach(ctx context.Context, to cluster.Upstream, primary bool) (*server, error) {
-	p.s.w.sleep(p.s.w.between(time.Millisecond, 10*time.Millisecond))
-	for _, n := range p.s.w.servers() {
-		if n.name != to.Host {
-			continue
-		}
-		u := n.server
-		switch {
-		case !p.s.w.net.linked(p.s.n.number, n.number) || n.frozen || u.mute():
-			if err := p.s.w.sleepContext(ctx, 2*time.Second); err != nil {
-				return nil, fmt.Errorf("connect to %s: %w", to.Host, err)
-			}
-			return nil, fmt.Errorf("connect to %s: timeout", to.Host)
-		case u.phase != phaseServing || u.frozen:
-			return nil, fmt.Errorf("connect to %s: refused", to.Host)
-		case primary && !u.primary:
-			return nil, fmt.Errorf("%s is in recovery", to.Host)
-		}
-		return u, nil
+	return p.hear(ctx, to, primary, muteQuery)
+}
+
+// hear is reach for what has that much patience. A connection goes on if the server is back before.
+func (p *postgres) hear(ctx context.Context, to cluster.Upstream, primary bool, patience time.Duration) (*server, error) {
+	w := p.s.w
+	w.sleep(w.between(time.Millisecond, 10*time.Millisecond))
+	i := slices.IndexFunc(w.servers(), func(n *node) bool { return n.name == to.Host })
+	if i < 0 {
+		return nil, fmt.Errorf("connect to %q: no such host", to.Host)
 	}
-	return nil, fmt.Errorf("connect to %q: no such host", to.Host)
+	n := w.servers()[i]
+	u := n.server
+	for end := time.Duration(0); !w.net.linked(p.s.n.number, n.number) || n.frozen || u.mute(); {
+		if end == 0 {
+			end = w.now + w.between(2*time.Second, patience)
+		}
+		if w.now >= end {
+			return nil, fmt.Errorf("connect to %s: timeout", to.Host)
+		}
+		if err := w.sleepContext(ctx, min(time.Second, end-w.now)); err != nil {
+			return nil, fmt.Errorf("connect to %s: %w", to.Host, err)
+		}
+	}
+	switch {
+	case u.phase != phaseServing || u.frozen:
+		return nil, fmt.Errorf("connect to %s: refused", to.Host)
+	case primary && !u.primary:
+		return nil, fmt.Errorf("%s is in recovery", to.Host)
+	}
+	return u, nil
 }
 
 // remove empties the data directory.

@@ -65,7 +65,7 @@ func (p *postgres) Rewind(ctx context.Context, leader cluster.Upstream) error {
 	if err := s.cutRewind(); err != nil {
 		return err
 	}
-	u, err := p.reach(ctx, leader, true)
+	u, err := p.hear(ctx, leader, true, muteCopy)
 	if err != nil {
 		return err
 	}

@@ -20,5 +20,5 @@ var serverHardships = []hardship{
 	{name: pausedEarly, strike: (*world).orderAway, key: pauseEarly},
 	{name: copiedBehind, runs: 24, begin: (*world).keepBackups, strike: (*world).loseListed},
 	{name: archiverBusy, strike: (*world).pileUp},
-	{name: historyShort, begin: shortHistory, strike: (*world).succeed},
+	{name: historyShort, runs: 12, begin: shortHistory, strike: (*world).succeed},
 }

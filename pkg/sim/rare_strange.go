@@ -163,9 +163,9 @@ func (w *world) startLater(old *node, x *cause, name string, d time.Duration) {
 		alone := !slices.ContainsFunc(w.nodes, func(n *node) bool { return n.server.mayWrite() })
 		if alone && (w.doc.Standby || name != startedFar) && w.hearsEtcd(old) && w.faulty && old.dead && s.data && !s.standby && s.phase == phaseDown {
 			w.befalls(old, name)
-			w.rest(10 * time.Second)
 			s.start()
 			s.bare = true
+			w.restUntilLooked(s)
 		}
 		w.after(between(w.rare, 400*time.Millisecond, 2*time.Second), func() {
 			old.bootIfDead()
@@ -173,6 +173,15 @@ func (w *world) startLater(old *node, x *cause, name string, d time.Duration) {
 			w.check.over(x)
 		})
 	})
+}
+
+// restUntilLooked keeps faults away until a member has looked at the server that something else has started on its machine, and has
+// stopped it or taken the lock with it: nothing fences it before.
+func (w *world) restUntilLooked(s *server) {
+	if s.bare {
+		w.rest(10 * time.Second)
+		w.after(time.Second, func() { w.restUntilLooked(s) })
+	}
 }
 
 // mayWrite reports whether a server accepts writes, or will if nothing happens to it.
