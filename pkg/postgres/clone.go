@@ -46,7 +46,7 @@ func (i *Instance) Clone(ctx context.Context, c cluster.Copy) error {
 			}
 			i.log.Info("replica has been created using "+m.Name, "source", source)
 			i.setRedo(false)
-			return errors.Join(clearMark(fillingMark(cfg.DataDir)), clearMark(rewindMark(cfg.DataDir)))
+			return errors.Join(clearMark(fillingMark(cfg.DataDir)), clearRewindMark(cfg.DataDir))
 		}
 		errs = append(errs, fmt.Errorf("clone by %s: %w", m.Name, err))
 		if ctx.Err() != nil {

@@ -66,7 +66,7 @@ func (i *Instance) Observe(ctx context.Context) cluster.Server {
 	s.StandbySignal = hasStandbySignal(cfg.DataDir)
 	s.BackupLabel = exists(cfg.DataDir, "backup_label")
 	s.Copied = isCopied(cfg.DataDir)
-	s.RewindCut = exists(rewindMark(cfg.DataDir)) && s.Data == cluster.DataPresent && !i.isActing()
+	s.RewindCut = rewindCut(cfg.DataDir) && s.Data == cluster.DataPresent && !i.isActing()
 	s.Version = majorVersion(cfg.DataDir)
 	if h := i.postmaster(); h != nil && !i.isShutDown(h) {
 		s.PostmasterPID, s.PostmasterTicks = h.PID(), h.StartTicks()

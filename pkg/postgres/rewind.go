@@ -18,7 +18,7 @@ import (
 // can't be started any more and Start says so. Source: Patroni 4.1, postgresql/rewind.py.
 func (i *Instance) Rewind(ctx context.Context, leader cluster.Upstream) error {
 	cfg := i.config()
-	if exists(rewindMark(cfg.DataDir)) {
+	if rewindCut(cfg.DataDir) {
 		// A second run would judge by WAL that the first one may have replaced, and miss what it must repair.
 		return fmt.Errorf("rewind %s: an earlier pg_rewind did not come to its end; %s", cfg.DataDir, cfg.reinit())
 	}
@@ -80,8 +80,9 @@ func (i *Instance) pgRewind(ctx context.Context, cfg Config, leader cluster.Upst
 	}
 	defer remove()
 	copied := isCopied(cfg.DataDir)
-	if err := setMark(rewindMark(cfg.DataDir)); err != nil {
-		i.log.Warn("an interrupted pg_rewind will not be recognised", "error", err)
+	if err := setRewindMark(cfg.DataDir); err != nil {
+		// What it leaves when it is interrupted would be started.
+		return fmt.Errorf("the data directory is as it was; make its parent directory writable: %w", err)
 	}
 	i.log.Info("running pg_rewind", "from", leader.Host+":"+leader.Port)
 	args, fetch := i.restoring(ctx, cfg)
@@ -93,7 +94,7 @@ func (i *Instance) pgRewind(ctx context.Context, cfg Config, leader cluster.Upst
 			return err
 		}
 	}
-	return clearMark(rewindMark(cfg.DataDir))
+	return clearRewindMark(cfg.DataDir)
 }
 
 // runRewind runs pg_rewind, again and again if fetch is the command that gets what it misses. env has its password.
@@ -121,7 +122,7 @@ func (i *Instance) runRewind(ctx context.Context, cfg Config, args []string, fet
 		return fmt.Errorf("the data directory is unusable now, %s: %w", cfg.reinit(), err)
 	case err != nil:
 		err = fmt.Errorf("the data directory is as it was; to replace it %s: %w", cfg.reinit(), err)
-		return errors.Join(err, clearMark(rewindMark(cfg.DataDir)))
+		return errors.Join(err, clearRewindMark(cfg.DataDir))
 	}
 	// pg_rewind has copied the leader's files, a missing standby.signal included: it is a standby from now on.
 	if err := replace(filepath.Join(cfg.DataDir, "standby.signal"), nil, fileMode(cfg.DataDir)); err != nil {
@@ -215,7 +216,7 @@ func (i *Instance) CrashRecovery(ctx context.Context) error {
 		return errors.New("crash recovery: postgres runs")
 	}
 	cfg := i.config()
-	if exists(rewindMark(cfg.DataDir)) {
+	if rewindCut(cfg.DataDir) {
 		return fmt.Errorf("crash recovery: an earlier pg_rewind of %s did not come to its end; %s", cfg.DataDir, cfg.reinit())
 	}
 	if err := i.killRest(ctx); err != nil {

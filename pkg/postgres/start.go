@@ -109,7 +109,7 @@ func (i *Instance) boot(ctx context.Context, r role, timeout time.Duration, stat
 // prepareStart makes sure that nothing of an earlier server lives, and writes the files.
 func (i *Instance) prepareStart(ctx context.Context, r role) error {
 	cfg := i.config()
-	if exists(rewindMark(cfg.DataDir)) {
+	if rewindCut(cfg.DataDir) {
 		return fmt.Errorf("an earlier pg_rewind of %s did not come to its end and left it unusable: %s", cfg.DataDir, cfg.reinit())
 	}
 	if exists(fillingMark(cfg.DataDir)) {
