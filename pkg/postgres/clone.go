@@ -186,7 +186,7 @@ func (i *Instance) basebackup(ctx context.Context, cfg Config, _ Method, from cl
 		return err
 	}
 	defer remove()
-	dsn := append(cfg.remote(cfg.Replication, from, cfg.Database), Parameter{"application_name", cfg.Name})
+	dsn := append(cfg.bounded(cfg.Replication, from, cfg.Database), Parameter{"application_name", cfg.Name})
 	args := append([]string{"--pgdata=" + cfg.DataDir, "-X", "stream", "--dbname=" + keywords(dsn), "--no-password"}, cfg.BasebackupArgs...)
 	s := &source{cfg: cfg, from: from, roles: []Credentials{cfg.Replication, cfg.Superuser}}
 	if err := setMark(fillingMark(cfg.DataDir), emptyDirs(s.outside(ctx))...); err != nil {

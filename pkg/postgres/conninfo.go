@@ -62,6 +62,15 @@ func (c Config) remote(cred Credentials, to cluster.Upstream, database string) [
 	return list
 }
 
+// bounded is remote for programs that run for long. The kernel takes two hours to notice that the other end has vanished
+// with its machine, and a program that waits for it can't be told from one that works. Now it fails after a minute, as the
+// stream of WAL does by wal_sender_timeout: sooner would only throw away what a short break of the network spares.
+// Source: PostgreSQL 12, 33.1.2.
+func (c Config) bounded(cred Credentials, to cluster.Upstream, database string) []Parameter {
+	return append(c.remote(cred, to, database), Parameter{"keepalives_idle", "30"}, Parameter{"keepalives_interval", "10"},
+		Parameter{"keepalives_count", "3"}, Parameter{"tcp_user_timeout", "60000"})
+}
+
 const sslPassword = "sslpassword"
 
 // keyPassword is the password of the client's key.

@@ -100,7 +100,7 @@ func (i *Instance) pgRewind(ctx context.Context, cfg Config, leader cluster.Upst
 // runRewind runs pg_rewind, again and again if fetch is the command that gets what it misses. env has its password.
 func (i *Instance) runRewind(ctx context.Context, cfg Config, args []string, fetch string, leader cluster.Upstream, env []string) error {
 	args = append(args, "--progress", "-D", cfg.DataDir, "--source-server",
-		keywords(append(cfg.remote(cfg.Rewind, leader, cfg.Database), Parameter{"target_session_attrs", "read-write"})))
+		keywords(append(cfg.bounded(cfg.Rewind, leader, cfg.Database), Parameter{"target_session_attrs", "read-write"})))
 	env = append(append(env, "PGOPTIONS=-c statement_timeout=0"), untranslated...)
 	var progress rewindOutput
 	defer i.progressing(ctx, progress.look)()
