@@ -104,7 +104,29 @@ func (s session) query(ctx context.Context, sql string, args ...string) ([][]str
 		return nil, err
 	}
 	defer closeConn(c)
-	return rows(ctx, c, sql, args...)
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	out, err := rows(ctx, c, sql, args...)
+	return out, s.unanswered(ctx, err)
+}
+
+// bound gives an answer a second more than the server has to find it. The server keeps its own limit, unless it is gone with its
+// machine, or is held up where it can't be interrupted, as by a disk that hangs.
+func (s session) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.limit == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, s.limit+time.Second, errSilent)
+}
+
+var errSilent = errors.New("it does not answer")
+
+// unanswered says who has not answered.
+func (s session) unanswered(ctx context.Context, err error) error {
+	if err != nil && errors.Is(context.Cause(ctx), errSilent) {
+		return fmt.Errorf("ask %s:%s: %w: %w", s.to.Host, s.to.Port, errSilent, err)
+	}
+	return err
 }
 
 // rows runs one statement in one round trip.
@@ -128,9 +150,11 @@ func (s session) replicate(ctx context.Context, sql string) ([][]string, error) 
 		return nil, err
 	}
 	defer closeConn(c)
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
 	r, err := c.Exec(ctx, sql).ReadAll()
 	if err != nil {
-		return nil, err
+		return nil, s.unanswered(ctx, err)
 	}
 	if len(r) == 0 {
 		return nil, fmt.Errorf("%s: no answer", sql)
