@@ -34,7 +34,10 @@ func cloneSource(o ha.Observation, from string) string {
 func (a *Agent) copyOf(o ha.Observation, from string) cluster.Copy {
 	m, _ := o.Store.View.Member(from)
 	host, port := m.Address()
-	return cluster.Copy{From: cluster.Upstream{Member: from, Host: host, Port: port}, Basebackup: a.memory.ReinitializeFromLeader}
+	return cluster.Copy{
+		From: cluster.Upstream{Member: from, Host: host, Port: port}, SystemID: o.Store.View.Initialize.SystemID(),
+		Basebackup: a.memory.ReinitializeFromLeader,
+	}
 }
 
 func (a *Agent) cloned(source string, err error) {

@@ -254,6 +254,8 @@ var ErrPromotionRefused = errors.New("the command says no")
 type Copy struct {
 	// From is the server to copy; a zero host if nobody leads: then it can only come from a backup.
 	From Upstream
+	// SystemID is that of the cluster, which the source must have; empty: not known, or none yet.
+	SystemID string
 	// Replace: what is in the data directory may go, because a user or the configuration has said so.
 	Replace bool
 	// Basebackup: it must be a base backup of that very server, whatever other ways are configured.

@@ -26,8 +26,12 @@ func (i *Instance) Clone(ctx context.Context, c cluster.Copy) error {
 	}
 	if from.Host != "" && (c.Replace || methods[0].Command == "") {
 		source := session{cred: cfg.Replication, to: from, name: cfg.Name, limit: statementTimeout}
-		if _, _, err := identifySystem(ctx, source); err != nil {
+		switch id, _, err := identifySystem(ctx, source); {
+		case err != nil:
 			return fmt.Errorf("clone: %w", err)
+		case c.SystemID != "" && id != c.SystemID:
+			return fmt.Errorf("clone: %s:%s belongs to another cluster: system identifier %s, that of this cluster is %s; "+
+				"correct the address that member %s publishes", from.Host, from.Port, id, c.SystemID, from.Member)
 		}
 	}
 	defer i.act(cluster.StateCreatingReplica)()

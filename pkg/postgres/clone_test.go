@@ -50,6 +50,29 @@ test -f "$PGPASSFILE"; test -z "$PATRONI_SUPERUSER_PASSWORD"
 	}
 }
 
+// TestCloneOfAnotherCluster: the address leads to another cluster. That is seen before the data go, and before any come.
+func TestCloneOfAnotherCluster(t *testing.T) {
+	p := primary(t)
+	ours := p.Observe(t.Context()).SystemID
+	r := replicaOf(t, p, "node2")
+	_, err := r.Stop(t.Context(), cluster.StopFast, false)
+	must(t, r, err)
+	other := newInstance(t, newConfig(t, "node3"))
+	must(t, other, other.Bootstrap(t.Context(), nil))
+	id := other.Observe(t.Context()).SystemID
+	for _, i := range []*Instance{r, newInstance(t, newConfig(t, "node4"))} {
+		before := i.Observe(t.Context()).SystemID
+		err := i.Clone(t.Context(), cluster.Copy{From: address(other), SystemID: ours, Replace: i == r})
+		if err == nil || !strings.Contains(err.Error(), id) || !strings.Contains(err.Error(), ours) || !strings.Contains(err.Error(), "node3") {
+			t.Errorf("got %v", err)
+		}
+		if got := i.Observe(t.Context()).SystemID; got != before {
+			t.Errorf("the data were of %q, and are of %q", before, got)
+		}
+	}
+	must(t, r, r.Clone(t.Context(), cluster.Copy{From: address(p), SystemID: ours, Replace: true}))
+}
+
 // TestCloneKeepsData: a method with keep_data works on what is there, and a failure of it costs nothing.
 func TestCloneKeepsData(t *testing.T) {
 	p := primary(t)
