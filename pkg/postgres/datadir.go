@@ -331,8 +331,12 @@ func marked(path string) []string {
 	return strings.FieldsFunc(string(b), func(r rune) bool { return r == '\n' })
 }
 
+// clearMark removes a mark for good: one that is there again after a power cut would be about data that are in use since.
 func clearMark(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if !exists(path) {
+		return nil // beside a mount point nothing may be writable
+	}
+	if err := errors.Join(os.Remove(path), syncDir(filepath.Dir(path))); err != nil {
 		return fmt.Errorf("clear mark: %w", err)
 	}
 	return nil

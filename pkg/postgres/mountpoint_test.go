@@ -67,3 +67,23 @@ func TestRewindCutInMountPoint(t *testing.T) {
 		t.Errorf("the mark outlived the data: %+v", s)
 	}
 }
+
+// TestMarkIsRemovedForGood: a removal is not over before it is on disk, which shows where the directory can't be opened
+// to be synced.
+func TestMarkIsRemovedForGood(t *testing.T) {
+	dir := t.TempDir()
+	mark := foundingMark(filepath.Join(dir, "data"))
+	if err := setMark(mark); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o300); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.Chmod(dir, 0o700) }()
+	if err := clearMark(mark); err == nil || exists(mark) {
+		t.Errorf("got %v; is the mark there: %v", err, exists(mark))
+	}
+	if err := clearMark(mark); err != nil {
+		t.Errorf("without a mark: %v", err)
+	}
+}

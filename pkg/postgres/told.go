@@ -1,7 +1,9 @@
 package postgres
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/hathi-ha/hathi/pkg/process"
@@ -46,7 +48,7 @@ func (i *Instance) forgetTold() {
 	i.mu.Lock()
 	i.told = ""
 	i.mu.Unlock()
-	if err := clearMark(promotingMark(i.config().DataDir)); err != nil {
+	if err := os.Remove(promotingMark(i.config().DataDir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		// It does no harm: the postmaster that it names is a primary as long as it lives.
 		i.log.Warn("could not remove the mark of a promotion that has ended", "file", promotingMark(i.config().DataDir), "error", err)
 	}
