@@ -93,10 +93,8 @@ func (g *guard) killServer(ctx context.Context, grace time.Duration) error {
 			return err
 		}
 	}
-	if err := g.marks.Kill(ctx); err != nil {
-		return err
-	}
-	if err := g.killRest(ctx); err != nil || h == nil {
+	err := g.marks.Kill(ctx) // whom it could not kill may be found by the directory
+	if err = errors.Join(err, g.killRest(ctx)); err != nil || h == nil {
 		return err
 	}
 	select {

@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"errors"
 	"os"
 	"slices"
 	"strconv"
@@ -65,7 +66,8 @@ func MarksOf(h *Handle, dir string) Marks {
 }
 
 // Kill kills the processes that have these marks, without waiting for any file system, and fails when ctx ends before
-// they have ended. Whether others are left, which spell the directory in another way, only KillDirectory can tell.
+// they have ended, or when it could not take hold of one of them; the others are killed all the same. Whether others are
+// left, which spell the directory in another way, only KillDirectory can tell.
 func (m Marks) Kill(ctx context.Context) error {
 	if m.Place == "" || m.Mounts == "" {
 		return nil
@@ -75,10 +77,7 @@ func (m Marks) Kill(ctx context.Context) error {
 		return err
 	}
 	found, err := hold(pids, m.has)
-	if err != nil {
-		return err
-	}
-	return found.Kill(ctx)
+	return errors.Join(err, found.Kill(ctx)) // without descriptors for all, each try kills some
 }
 
 // has never fails: what can't be read is the matter of KillDirectory.
