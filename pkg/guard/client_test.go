@@ -1,8 +1,10 @@
 package guard
 
 import (
+	"errors"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hathi-ha/hathi/pkg/clock"
+	"github.com/hathi-ha/hathi/pkg/process"
 )
 
 // TestClientReplacesOnce: a guard that is gone is replaced by one other, not by one after the other, although
@@ -49,4 +52,26 @@ func TestClientReplacesOnce(t *testing.T) {
 func count(path string) int {
 	raw, _ := os.ReadFile(path)
 	return len(raw) / len("x\n")
+}
+
+// TestGuardThatCantBeHeld: a guard that was started with the charge, and that nobody can be told of, ends.
+func TestGuardThatCantBeHeld(t *testing.T) {
+	cmd := exec.Command("sleep", "1000")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill() }()
+	h, err := process.Open(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	if _, err := held(cmd, func(int) (*process.Handle, error) { return nil, unix.EMFILE }); !errors.Is(err, unix.EMFILE) {
+		t.Errorf("got %v", err)
+	}
+	select {
+	case <-h.Done():
+	case <-time.After(20 * time.Second):
+		t.Error("it lives on")
+	}
 }

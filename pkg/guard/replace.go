@@ -92,7 +92,16 @@ func (c *Client) start(sock *os.File) (*process.Handle, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start another guard: %w", err)
 	}
-	h, err := process.Open(cmd.Process.Pid)
+	return held(cmd, process.Open)
+}
+
+// held takes hold of a guard that was started. One that can't be held does not live on: it has the charge, and nobody would
+// know of it, so at the deadline that it was started with it would stop a server that is well.
+func held(cmd *exec.Cmd, open func(pid int) (*process.Handle, error)) (*process.Handle, error) {
+	h, err := open(cmd.Process.Pid)
+	if err != nil {
+		_ = cmd.Process.Kill() // gone already is as good
+	}
 	go func() { _ = cmd.Wait() }() // it tells by its socket when it ends
 	if err != nil {
 		return nil, fmt.Errorf("start another guard: %w", err)
