@@ -77,7 +77,7 @@ func (i *Instance) mustBeEmpty(ctx context.Context, dir string) error {
 		return err
 	}
 	kind, why := inspect(dir)
-	rest := kind != cluster.DataEmpty && kind != cluster.DataUnreadable && exists(fillingMark(dir))
+	rest := kind != cluster.DataEmpty && kind != cluster.DataUnreadable && fillingCut(dir)
 	if rest || kind == cluster.DataEmpty && len(marked(fillingMark(dir))) > 0 {
 		i.log.Warn("clearing away the rest of an unfinished copy", "path", dir)
 		return clearCopy(dir, true)

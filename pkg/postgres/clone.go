@@ -37,7 +37,7 @@ func (i *Instance) Clone(ctx context.Context, c cluster.Copy) error {
 	defer i.act(cluster.StateCreatingReplica)()
 	defer i.setState(cluster.StateStopped)
 	i.dropUpstream()
-	if err := i.mark(fillingMark(cfg.DataDir)); err != nil {
+	if err := i.markFilling(cfg.DataDir); err != nil {
 		return fmt.Errorf("clone: %w", err)
 	}
 	var errs []error
@@ -50,7 +50,7 @@ func (i *Instance) Clone(ctx context.Context, c cluster.Copy) error {
 			}
 			i.log.Info("replica has been created using "+m.Name, "source", source)
 			i.setRedo(false)
-			return errors.Join(clearMark(fillingMark(cfg.DataDir)), clearRewindMark(cfg.DataDir))
+			return errors.Join(clearFillingMark(cfg.DataDir), clearRewindMark(cfg.DataDir))
 		}
 		errs = append(errs, fmt.Errorf("clone by %s: %w", m.Name, err))
 		if ctx.Err() != nil {
@@ -89,7 +89,7 @@ func (i *Instance) mayFill(ctx context.Context, dir string, replace bool) error 
 	if err := i.mustBeDown(ctx); err != nil {
 		return err
 	}
-	if kind, why := inspect(dir); kind == cluster.DataUnreadable || kind == cluster.DataForeign && !exists(fillingMark(dir)) {
+	if kind, why := inspect(dir); kind == cluster.DataUnreadable || kind == cluster.DataForeign && !fillingCut(dir) {
 		return fmt.Errorf("keeping the data: %s", why)
 	}
 	return nil
@@ -105,7 +105,9 @@ func (i *Instance) copyBy(ctx context.Context, cfg Config, m Method, from cluste
 	if m.Command == "" {
 		run = i.basebackup
 	}
+	end := i.pipeWhileFilling(cfg.DataDir)
 	err := run(ctx, cfg, m, from)
+	end()
 	if err == nil {
 		err = mustHoldDatabase(cfg.DataDir)
 	}
@@ -155,7 +157,7 @@ func (i *Instance) leaveCopy(dir string) error {
 	if kind != cluster.DataEmpty {
 		return nil
 	}
-	return clearMark(fillingMark(dir))
+	return clearFillingMark(dir)
 }
 
 func (i *Instance) setRedo(redo bool) {
@@ -193,8 +195,9 @@ func (i *Instance) basebackup(ctx context.Context, cfg Config, _ Method, from cl
 	dsn := append(cfg.bounded(cfg.Replication, from, cfg.Database), Parameter{"application_name", cfg.Name})
 	args := append([]string{"--pgdata=" + cfg.DataDir, "-X", "stream", "--dbname=" + keywords(dsn), "--no-password"}, cfg.BasebackupArgs...)
 	s := &source{cfg: cfg, from: from, roles: []Credentials{cfg.Replication, cfg.Superuser}}
-	if err := setMark(fillingMark(cfg.DataDir), emptyDirs(s.outside(ctx))...); err != nil {
-		i.log.Warn("an interrupted attempt will not be recognised", "error", err)
+	outside := emptyDirs(s.outside(ctx))
+	if err := setMark(fillingMark(cfg.DataDir), outside...); err != nil && len(outside) > 0 {
+		i.log.Warn("what an interrupted copy leaves elsewhere will not be recognised", "error", err)
 	}
 	defer i.progressing(ctx, s.progress)()
 	_, err = i.run(ctx, command{

@@ -77,8 +77,8 @@ func hasStandbySignal(dir string) bool {
 }
 
 // emptyDir removes the content of a data directory. pg_control goes last of all, so that what an
-// interrupted removal leaves is still recognised as a database and can be removed again. Dot files are not
-// PostgreSQL's; without dots they stay.
+// interrupted removal leaves is still recognised as a database and can be removed again; after it only what tells that the
+// directory is unfinished. Dot files are not PostgreSQL's; without dots they stay.
 func emptyDir(dir string, dots bool) error {
 	for _, link := range linkedDirs(dir) {
 		if err := removeContent(link); err != nil {
@@ -104,10 +104,13 @@ func emptyDir(dir string, dots bool) error {
 	return syncDir(dir)
 }
 
-// last is the order of removal: 1 for the directory that holds pg_control.
+// last is the order of removal: 1 for the directory that holds pg_control, 2 for what tells that all this is unfinished.
 func last(e fs.DirEntry) int {
-	if e.Name() == "global" {
+	switch e.Name() {
+	case "global":
 		return 1
+	case filepath.Base(fillingPipe("")), filepath.Base(rewindPipe("")):
+		return 2
 	}
 	return 0
 }
@@ -201,7 +204,7 @@ func (i *Instance) MoveDataAside(ctx context.Context) error {
 		return fmt.Errorf("rename data directory: %w", err)
 	}
 	i.setState(cluster.StateStopped)
-	return errors.Join(clearMark(fillingMark(dir)), clearMark(foundingMark(dir)))
+	return errors.Join(clearFillingMark(dir), clearMark(foundingMark(dir)))
 }
 
 // moveDirAside moves the data directory. One that is a symbolic link stays one, to an empty directory: the next

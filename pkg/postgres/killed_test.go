@@ -119,7 +119,7 @@ func TestAgent(t *testing.T) {
 // do runs an agent, and gives how it ended, the lines of its log, and the number of steps that it came to.
 func (e errand) do(t *testing.T) (killed bool, log string, steps int) {
 	t.Helper()
-	path := filepath.Join(filepath.Dir(e.Config.DataDir), "errand")
+	path := filepath.Join(t.TempDir(), "errand")
 	f, err := os.Create(path)
 	if err != nil {
 		t.Fatal(err)

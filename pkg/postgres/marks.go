@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
 )
 
 // A mark is an empty file beside the data directory, because pg_basebackup wants that one empty and
@@ -17,6 +20,78 @@ func foundingMark(dir string) string { return dir + ".hathi-founding" }
 
 // fillingMark: a copy began to fill the directory and has not come to its end.
 func fillingMark(dir string) string { return dir + ".hathi-filling" }
+
+// fillingPipe says the same within the directory, where nothing can be made beside it; see rewindPipe. It comes when the
+// directory is not empty any more, and goes last: see pipeWhileFilling and emptyDir.
+func fillingPipe(dir string) string { return filepath.Join(dir, "hathi.filling") }
+
+// fillingCut reports whether a copy began to fill the directory and has not come to its end.
+func fillingCut(dir string) bool { return exists(fillingMark(dir)) || exists(fillingPipe(dir)) }
+
+// markFilling marks the directory before it is emptied and filled: what is removed or has come only in part must not be
+// started. On a disk that is so full that no mark can be made it goes on without, because a new copy may be what helps.
+func (i *Instance) markFilling(dir string) error {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return err
+	}
+	beside := setMark(fillingMark(dir))
+	if beside == nil {
+		return nil
+	}
+	if err := pipeIfFilled(dir); err != nil {
+		i.log.Warn("an interrupted attempt will not be recognised", "error", errors.Join(beside, err))
+	}
+	return nil
+}
+
+func clearFillingMark(dir string) error {
+	return errors.Join(clearMark(fillingPipe(dir)), clearMark(fillingMark(dir)))
+}
+
+// pipeIfFilled makes fillingPipe if something is in the directory.
+func pipeIfFilled(dir string) error {
+	if kind, _ := inspect(dir); kind == cluster.DataEmpty || kind == cluster.DataUnreadable || exists(fillingPipe(dir)) {
+		return nil
+	}
+	if err := makePipe(fillingPipe(dir)); err != nil {
+		return fmt.Errorf("mark the data directory as unfinished: %w", err)
+	}
+	return nil
+}
+
+func makePipe(path string) error {
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		return fmt.Errorf("make %s: %w", path, err)
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// pipeWhileFilling sees to fillingPipe while a program fills the directory, until end is called. Programs want it empty
+// when they begin, and some remove what they don't know.
+func (i *Instance) pipeWhileFilling(dir string) (end func()) {
+	if exists(fillingMark(dir)) {
+		return func() {}
+	}
+	stop, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for on := true; on; {
+			select {
+			case <-stop:
+				on = false
+			case <-time.After(10 * time.Millisecond): // nobody tells of the first file; a base backup brings pg_control last
+			}
+			if err := pipeIfFilled(dir); err != nil {
+				i.log.Warn("an interrupted attempt will not be recognised", "error", err)
+				return
+			}
+		}
+	}()
+	return func() {
+		close(stop)
+		<-ended
+	}
+}
 
 // rewindMark: pg_rewind began to change the directory and has not come to its end.
 func rewindMark(dir string) string { return dir + ".hathi-rewinding" }
@@ -35,14 +110,11 @@ func setRewindMark(dir string) error {
 	if beside == nil {
 		return nil
 	}
-	inside := syscall.Mkfifo(rewindPipe(dir), 0o600)
-	if inside == nil {
-		inside = syncDir(dir)
-	}
+	inside := makePipe(rewindPipe(dir))
 	if inside == nil {
 		return nil
 	}
-	return errors.Join(beside, fmt.Errorf("make %s instead: %w", rewindPipe(dir), inside), clearRewindMark(dir))
+	return errors.Join(beside, inside, clearRewindMark(dir))
 }
 
 func clearRewindMark(dir string) error {

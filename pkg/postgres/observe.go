@@ -114,7 +114,7 @@ func (i *Instance) unfinished(dir string, kind cluster.DataDir) bool {
 	case exists(foundingMark(dir)):
 		return true
 	}
-	return exists(fillingMark(dir)) && (kind == cluster.DataForeign || redo)
+	return fillingCut(dir) && (kind == cluster.DataForeign || redo)
 }
 
 // fromControlFile adds what the control file says: all of it when no postmaster runs, and what does not

@@ -112,7 +112,7 @@ func (i *Instance) prepareStart(ctx context.Context, r role) error {
 	if rewindCut(cfg.DataDir) {
 		return fmt.Errorf("an earlier pg_rewind of %s did not come to its end and left it unusable: %s", cfg.DataDir, cfg.reinit())
 	}
-	if exists(fillingMark(cfg.DataDir)) {
+	if fillingCut(cfg.DataDir) {
 		return fmt.Errorf("an earlier copy into %s did not come to its end: %s", cfg.DataDir, cfg.reinit())
 	}
 	if exists(foundingMark(cfg.DataDir)) && !i.isFounding() {
