@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -240,8 +241,7 @@ func HoldDirectory(dir string, programs ...string) (Group, error) {
 // fails when ctx ends first. Source: proc(5), environ.
 func KillWithEnv(ctx context.Context, variable string) error {
 	has := func(pid int) (bool, error) {
-		env, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
-		return err == nil && pid != os.Getpid() && slices.Contains(strings.Split(string(env), "\x00"), variable), nil
+		return pid != os.Getpid() && slices.Contains(strings.Split(environ(pid), "\x00"), variable), nil
 	}
 	for {
 		pids, err := all(has)
@@ -257,6 +257,25 @@ func KillWithEnv(ctx context.Context, variable string) error {
 			return err
 		}
 	}
+}
+
+// environ gives with what variables a process was started; none of those of other users. While a program takes the place of
+// another one only some are to be seen for a moment, or none, though it has memory, which threads of the kernel and the dead do
+// not have. Nothing tells when that is over, nor can it be told from a program that was started without any.
+// Source: Linux, fs/proc/base.c, environ_read.
+func environ(pid int) string {
+	proc := "/proc/" + strconv.Itoa(pid)
+	for range 20 {
+		env, err := os.ReadFile(proc + "/environ")
+		if err != nil || strings.HasSuffix(string(env), "\x00") {
+			return string(env)
+		}
+		if size, err := os.ReadFile(proc + "/statm"); err != nil || strings.HasPrefix(string(size), "0 ") {
+			return ""
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return ""
 }
 
 // hold takes hold of those processes that are the right ones also when they are held: the number of one that has ended

@@ -194,7 +194,7 @@ const copyTime = 6 * time.Second
 // limit of a query there, and the keepalives of a copy.
 const (
 	muteQuery = 7 * time.Second
-	muteCopy  = 25 * time.Second
+	muteCopy  = time.Minute
 )
 
 // reach finds the server of an address and makes sure that a query to it would be answered.
