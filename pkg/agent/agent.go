@@ -93,23 +93,24 @@ type Agent struct {
 	inbox []func(*Agent) // what jobs and requests leave for the loop
 	job   *job
 	proof proof
-	// inherited is the deadline to which the guard counts since the agent before; zero from the first proof on.
-	inherited clock.Instant
-	failsafe  failsafe
-	turned    clock.Instant // when the last turn ended
-	keptAt    clock.Instant // when the lease was last renewed
-	renewals  renewals
-	requests  requests
-	ttl       cluster.Settings // the settings, for all but the loop
-	refused   refusal
-	givenUp   int64 // the newest lease that the guard has given up
-	snapshot  *api.Snapshot
-	updated   chan struct{}
-	stopping  bool
-	ended     bool
-	fatal     string
-	planned   *plannedRestart
-	waiters   []chan<- error // of the requested restart
+	// counted is the deadline to which the guard goes on to count while nothing is proven: what was before, by this agent or, at
+	// the beginning, by the one before it. The server may still write, and the key come back to us.
+	counted  clock.Instant
+	failsafe failsafe
+	turned   clock.Instant // when the last turn ended
+	keptAt   clock.Instant // when the lease was last renewed
+	renewals renewals
+	requests requests
+	ttl      cluster.Settings // the settings, for all but the loop
+	refused  refusal
+	givenUp  int64 // the newest lease that the guard has given up
+	snapshot *api.Snapshot
+	updated  chan struct{}
+	stopping bool
+	ended    bool
+	fatal    string
+	planned  *plannedRestart
+	waiters  []chan<- error // of the requested restart
 }
 
 // New makes an agent. It does nothing before its first turn.
@@ -124,7 +125,7 @@ func New(o Options) *Agent {
 		began: o.Clock.Now(), failsafe: failsafe{primary: true},
 		// Before the first view those that were last known here count: an agent that is started while etcd is away
 		// has to give a primary up in the time that the lease of the agent before it still has.
-		o: o, settings: o.Settings(&cluster.View{}), first: true, inherited: o.FencedUntil,
+		o: o, settings: o.Settings(&cluster.View{}), first: true, counted: o.FencedUntil,
 		peers: map[string]ha.Peer{}, repeats: map[string]int{}, updated: make(chan struct{}),
 	}
 	a.ttl = a.settings

@@ -73,13 +73,15 @@ func (a *Agent) renew(ctx context.Context, s cluster.Settings) error {
 	before, proves := a.proof.until, lead || a.proof.founds
 	switch {
 	case a.proof.founds:
-		a.proof = a.stillFounds(lease)
+		a.takeDown(a.stillFounds(lease))
 	case !lead:
 		// Nothing was asked about the key, so nothing is proven that was not.
 	case holds && lease.ID != a.givenUp: // that may have been said since
 		a.takeDown(a.bounded(proofOf(lease), own))
 	default:
-		a.proof.until = 0
+		p := a.proof
+		p.until = 0
+		a.takeDown(p)
 	}
 	until := a.proof.until
 	a.mu.Unlock()

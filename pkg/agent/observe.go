@@ -36,7 +36,7 @@ func (a *Agent) observe(ctx context.Context) ha.Observation {
 		Server: server, Peers: a.peers, Stopping: a.stopping,
 	}
 	if view == nil {
-		o.Store.LockProven, o.Store.LockLife = a.inherited, a.o.FencedFor
+		o.Store.LockProven, o.Store.LockLife = a.counted, a.o.FencedFor
 	}
 	if a.job != nil {
 		j := a.job.Job

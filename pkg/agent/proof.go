@@ -42,10 +42,13 @@ func (a *Agent) setProof(p proof) {
 
 // takeDown believes in a proof; a.mu is held.
 func (a *Agent) takeDown(p proof) {
-	a.proof = p
-	if p.until != 0 {
-		a.inherited = 0
+	switch {
+	case p.until != 0:
+		a.counted = 0
+	case a.proof.until != 0:
+		a.counted = a.proof.until
 	}
+	a.proof = p
 }
 
 // A renewal with a smaller ttl moves the leader key to a lease that ends sooner, and its answer may be lost. So from before
@@ -99,15 +102,15 @@ func (a *Agent) capProof(ttl time.Duration) *bound {
 	if shorter {
 		a.proof.until, a.proof.life = b.until, ttl
 	}
-	inherited := a.proof.until == 0 && b.until < a.inherited // so far by the agent before this one
-	if inherited {
-		a.inherited = b.until
+	counts := a.proof.until == 0 && b.until < a.counted
+	if counts {
+		a.counted = b.until
 	}
 	a.mu.Unlock()
 	switch {
 	case shorter:
 		a.o.Guard.Extend(a.lockProven)
-	case inherited:
+	case counts:
 		a.o.Guard.Extend(func() clock.Instant { return b.until })
 	}
 	return b

@@ -30,7 +30,7 @@ func (s swapping) AcquireLeader(context.Context, int64) (bool, error) {
 func TestShorterLeaseThanBefore(t *testing.T) {
 	a, c := receiver(t)
 	now, guard := c.Now(), &extended{}
-	a.o.Guard, a.inherited = guard, now.Add(50*time.Second)
+	a.o.Guard, a.counted = guard, now.Add(50*time.Second)
 	a.capProof(60 * time.Second)
 	if guard.until != 0 {
 		t.Errorf("with a ttl that is no smaller the guard counts until %s after now", guard.until.Sub(now))
@@ -42,9 +42,13 @@ func TestShorterLeaseThanBefore(t *testing.T) {
 	guard.until = 0
 	a.setProof(proof{until: now.Add(20 * time.Second), lease: 1, life: 30 * time.Second})
 	a.setProof(proof{})
-	a.capProof(10 * time.Second)
+	a.capProof(25 * time.Second)
 	if guard.until != 0 {
-		t.Errorf("after a proof of its own that is over, what the one before had proven counts")
+		t.Errorf("what the agent before had proven counts after a proof of its own")
+	}
+	a.capProof(10 * time.Second) // the server may still write, and the renewal prove that the key is there again
+	if want := now.Add(10 * time.Second); guard.until != want {
+		t.Errorf("after a proof that is over the guard counts until %s after now, want %s", guard.until.Sub(now), want.Sub(now))
 	}
 }
 

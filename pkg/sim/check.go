@@ -103,7 +103,7 @@ func (c *checker) deadline(n *node, deadline clock.Instant) {
 // own, and a rewind that has begun in one goes on when the cluster is promoted meanwhile.
 func (c *checker) removed(s *server) {
 	c.touched(s)
-	if c.standbySince != 0 && c.w.now-c.standbySince < copyTime {
+	if c.standbySince != 0 && c.w.now-c.standbySince < copyTime+muteCopy {
 		return
 	}
 	if s.data && c.w.etcd.text(dcs.KeyLeader) == s.n.name && !c.w.doc.Standby {

@@ -59,6 +59,9 @@ func (w *world) loseHeard(n *node) {
 		if o == far {
 			back += time.Minute
 			w.after(back-time.Second, func() {
+				if !w.faulty {
+					return
+				}
 				w.severs(n, "cut off from "+far.name, time.Minute, time.Minute, [][2]int{{n.number, far.number}, {far.number, n.number}})
 			})
 			w.after(back+3*time.Second, func() {
