@@ -3,7 +3,8 @@ package ha
 import "github.com/hathi-ha/hathi/pkg/cluster"
 
 // Before is what a member must remember of /sync when it is about to write it: what the key said before it named this member,
-// which is to be promoted; nil if there is nothing that could be given back. It holds once the write was confirmed.
+// which is to be promoted; nil if there is nothing that could be given back. Also a key that named nobody is: by that any member
+// could lead, by its own name only this one, and not even it if its data are a copy. It holds once the write was confirmed.
 func (x WriteSync) Before(o *Observation) *cluster.SyncState {
 	key, m := o.Store.View.Sync, &o.Memory.Sync
 	switch {
@@ -11,7 +12,7 @@ func (x WriteSync) Before(o *Observation) *cluster.SyncState {
 		return nil
 	case m.Before != nil && key.Revision == m.Written:
 		return m.Before // it has named itself twice
-	case key.Leader == "" || key.Revision != x.Revision || key.Revision == m.Stale:
+	case key.Revision != x.Revision || key.Revision != 0 && key.Revision == m.Stale:
 		return nil
 	}
 	return &key

@@ -51,12 +51,13 @@ func TestBefore(t *testing.T) {
 		"named for a promotion":              {at(), mine, "b"},
 		"named for it twice":                 {at(twice), mine, "c"},
 		"not the key it has named itself in": {at(twice, func(o *Observation) { o.Memory.Sync.Written = 29 }), mine, "b"},
-		"a key of a backup":                  {at(stale), mine, ""},
+		"a key of a backup":                  {at(stale), mine, "nothing"},
 		"nobody was named":                   {at(syncLed("")), mine, ""},
-		"a primary":                          {at(func(o *Observation) { o.Server.InRecovery = false }), mine, ""},
-		"given back":                         {at(), WriteSync{State: former, Revision: 30}, ""},
+		"there was no key":                   {at(func(o *Observation) { o.Store.View.Sync = cluster.SyncState{} }), WriteSync{State: mine.State}, ""},
+		"a primary":                          {at(func(o *Observation) { o.Server.InRecovery = false }), mine, "nothing"},
+		"given back":                         {at(), WriteSync{State: former, Revision: 30}, "nothing"},
 	} {
-		got := ""
+		got := "nothing"
 		if b := c.write.Before(c.o); b != nil {
 			got = b.Leader
 		}
