@@ -219,6 +219,7 @@ func TestDecide(t *testing.T) {
 		{"primary waits a retry_timeout", []change{lost(time.Second)}, Wait{}, "DCS is not accessible"},
 		{"primary without the lock gives up at once", []change{ledBy("b"), lost(0)}, Demote{Mode: DemoteOffline}, "demoting self because DCS is not accessible and I was a leader"},
 		{"primary whose lock is gone gives up at once", []change{ledBy(""), lost(0)}, Demote{Mode: DemoteOffline}, "demoting self because DCS is not accessible and I was a leader"},
+		{"so does one that has not proven it, as after a pause", []change{lost(0), func(o *Observation) { o.Store.LockProven = 0 }}, Demote{Mode: DemoteOffline}, "demoting self because DCS is not accessible and I was a leader"},
 		{"primary gives up", []change{lost(10 * time.Second)}, Demote{Mode: DemoteOffline}, "demoting self because DCS is not accessible and I was a leader"},
 		{"primary gives up before the lock ends", []change{lost(time.Second), func(o *Observation) { o.Store.LockProven = o.Now.Add(7 * time.Second) }}, Demote{Mode: DemoteOffline}, "demoting self"},
 		{"a silent primary gives up too", []change{silent, lost(10 * time.Second)}, Demote{Mode: DemoteOffline}, "demoting self"},

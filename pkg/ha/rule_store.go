@@ -57,12 +57,17 @@ func readable(o *Observation) *Decision {
 //   - retry_timeout after the failure was first seen, as users of Patroni expect. The settings keep to
 //     loop_wait + 2*retry_timeout <= ttl, so that a renewal before the failure still leaves a
 //     retry_timeout to stop in before another member can take the lock;
+//     Nothing is waited for by who has seen its name in the key and proven nothing: the agent has just begun, or the cluster was
+//     paused, and the lease may have ended long ago;
 //   - a quarter of its life before the proof of the lock ends, whatever the settings: the server needs time
 //     to stop cleanly, and the guard, which counts from the same proof, must not have to do it.
 func giveUpAt(o *Observation) clock.Instant {
 	var at clock.Instant
 	if o.Store.FailingSince != 0 {
 		at = o.Store.FailingSince.Add(o.Settings.RetryTimeout)
+		if o.Store.View != nil && o.Store.LockProven == 0 {
+			at = o.Store.FailingSince
+		}
 	}
 	if o.Store.LockProven != 0 && (at == 0 || stopBy(o) < at) {
 		at = stopBy(o)
