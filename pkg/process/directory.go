@@ -273,7 +273,7 @@ func environ(pid int) string {
 		if size, err := os.ReadFile(proc + "/statm"); err != nil || strings.HasPrefix(string(size), "0 ") {
 			return ""
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) // there is no event for the end of an exec
 	}
 	return ""
 }
