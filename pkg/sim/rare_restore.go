@@ -66,7 +66,9 @@ func (w *world) restoreBackup(*node) bool {
 	}
 	b, bump := w.saved, w.rare.IntN(2) == 0
 	w.saved, w.etcd.up = nil, false
-	w.check.backup.since = w.now
+	if w.check.bound || w.check.backup.since == 0 { // else nobody has written /sync since the restore before
+		w.check.backup.since = w.now
+	}
 	w.befalls(nil, restored)
 	x := w.check.cause(nil)
 	w.after(between(w.rare, 100*time.Millisecond, 5*time.Second), func() {
