@@ -104,7 +104,8 @@ func (a *Agent) acquire(ctx context.Context, o ha.Observation) {
 	if !a.freshLease(ctx, o) {
 		return
 	}
-	defer a.proving()()
+	done, taken := a.proving()
+	defer done()
 	lease := a.o.Store.Lease()
 	won, err := a.o.Store.AcquireLeader(ctx, o.Store.View.FailsafeRevision)
 	if err != nil {
@@ -132,7 +133,9 @@ func (a *Agent) acquire(ctx context.Context, o ha.Observation) {
 		p.until, p.life = min(p.until, now.Expires), min(p.life, now.TTL)
 	}
 	a.mu.Lock()
-	a.takeDown(a.bounded(p, nil))
+	if a.requests.taken == taken {
+		a.takeDown(a.bounded(p, nil))
+	}
 	a.mu.Unlock()
 	a.o.Guard.Extend(a.lockProven) // a primary that retakes the lock is fenced by the time when it last had it
 	a.peers = map[string]ha.Peer{}

@@ -57,7 +57,8 @@ func (a *Agent) renew(ctx context.Context, s cluster.Settings) error {
 	if p := a.proven(); p.founds {
 		ttl = p.life // another one would need another lease, and /initialize stays on this one
 	}
-	defer a.proving()()
+	done, taken := a.proving()
+	defer done()
 	own := a.capProof(ttl)
 	defer a.renewing()()
 	lease, holds, err := a.o.Store.Renew(ctx, ttl, lead)
@@ -76,7 +77,7 @@ func (a *Agent) renew(ctx context.Context, s cluster.Settings) error {
 		a.takeDown(a.stillFounds(lease))
 	case !lead:
 		// Nothing was asked about the key, so nothing is proven that was not.
-	case holds && lease.ID != a.givenUp: // that may have been said since
+	case holds && lease.ID != a.givenUp && a.requests.taken == taken: // both may have changed since
 		a.takeDown(a.bounded(proofOf(lease), own))
 	default:
 		p := a.proof

@@ -38,6 +38,9 @@ func (a *Agent) setProof(p proof) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.takeDown(p)
+	if p.until == 0 {
+		a.requests.taken++
+	}
 }
 
 // takeDown believes in a proof; a.mu is held.
@@ -59,6 +62,9 @@ func (a *Agent) takeDown(p proof) {
 type requests struct {
 	count  int
 	bounds []*bound // of the renewals that began since count was zero
+	// taken counts how often the proof was taken away, say before the key is released. What was under way then may have seen
+	// the key before that.
+	taken int
 }
 
 // bound is how long the key may live on the lease that a renewal has asked for.
@@ -67,18 +73,20 @@ type bound struct {
 	life  time.Duration
 }
 
-// proving notes that something is under way that may prove the key. The caller defers the result.
-func (a *Agent) proving() (done func()) {
+// proving notes that something is under way that may prove the key. The caller defers done. What it finds counts only if
+// requests.taken is the same by then.
+func (a *Agent) proving() (done func(), taken int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.requests.count++
+	taken = a.requests.taken
 	return func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		if a.requests.count--; a.requests.count == 0 {
 			a.requests.bounds = nil // who asks from now on sees in etcd what the others have done
 		}
-	}
+	}, taken
 }
 
 // bounded is a proof as long as all renewals permit that were under way beside the request that has brought it; own is that of

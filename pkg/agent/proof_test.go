@@ -122,3 +122,37 @@ func (s overtaken) AcquireLeader(context.Context, int64) (bool, error) {
 	s.overtakes()
 	return true, nil
 }
+
+// TestReleaseMeanwhile: the key is released, and no answer to that arrives, while a request is under way that has seen it as ours
+// before. The server may be started again beside the next primary if that one's answer proves anything.
+func TestReleaseMeanwhile(t *testing.T) {
+	a, h, _ := handing(t)
+	release := func() { _ = a.releaseAt(t.Context(), 1000) }
+	h.during = release
+	_ = a.renew(t.Context(), a.settings)
+	if len(h.released) != 1 || a.lockProven() != 0 {
+		t.Errorf("after a renewal: released %d times, proven until %d", len(h.released), a.lockProven())
+	}
+
+	h.during = nil
+	a.o.Store = released{h, release}
+	a.acquire(t.Context(), ha.Observation{Now: a.o.Clock.Now(), Store: ha.Store{View: &cluster.View{}, LeaseExpires: h.lease.Expires}})
+	if len(h.released) != 2 || a.lockProven() != 0 {
+		t.Errorf("after a race: released %d times, proven until %d", len(h.released), a.lockProven())
+	}
+	a.o.Store = h
+	if _ = a.renew(t.Context(), a.settings); a.lockProven() != h.lease.Expires {
+		t.Errorf("a renewal that began after it proves until %d, want %d", a.lockProven(), h.lease.Expires)
+	}
+}
+
+// released is a store in which the leader key is released while it is being taken.
+type released struct {
+	*hanging
+	release func()
+}
+
+func (s released) AcquireLeader(context.Context, int64) (bool, error) {
+	s.release()
+	return true, nil
+}
