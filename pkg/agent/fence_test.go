@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -173,6 +174,42 @@ func TestRequiredWatchdog(t *testing.T) {
 		demand.Mode, usable = mode, false
 		if failed() != (mode == watchdog.Required) {
 			t.Errorf("mode %s, not usable: failed %t", mode, failed())
+		}
+	}
+}
+
+// releasing takes down in which order a server is stopped and the lock is released.
+type releasing struct {
+	Postgres
+	*leaseStore
+	did []string
+}
+
+func (r *releasing) Stop(_ context.Context, mode StopMode, _ bool) (cluster.LSN, error) {
+	r.did = append(r.did, "stop "+string(mode))
+	return 0, nil
+}
+
+func (r *releasing) ReleaseLeader(context.Context, *cluster.Status) (bool, error) {
+	r.did = append(r.did, "release")
+	return true, nil
+}
+
+// TestPromoteUnguarded: without a guard nobody is promoted, and the lock is given up; but a server that was told before, and may be
+// a primary any moment, is stopped first.
+func TestPromoteUnguarded(t *testing.T) {
+	for _, c := range []struct {
+		told bool
+		want []string
+	}{{false, []string{"release"}}, {true, []string{"stop immediate", "release"}}} {
+		a, s, _, _ := keeping(t)
+		r := &releasing{leaseStore: s}
+		a.o.Store, a.o.Postgres, a.o.Runtime, a.o.Guard = r, r, atOnce{}, &told{err: guard.ErrWatchdog}
+		o := primaryWith(a, 100)
+		o.Server.InRecovery, o.Server.Promoting = true, c.told
+		a.act(t.Context(), o, ha.Decision{Action: ha.Promote{}})
+		if !slices.Equal(r.did, c.want) || a.lockProven() != 0 {
+			t.Errorf("told before: %t: %v, proven until %d; want %v", c.told, r.did, a.lockProven(), c.want)
 		}
 	}
 }

@@ -101,6 +101,9 @@ func (a *Agent) actJob(ctx context.Context, o ha.Observation, d ha.Decision) boo
 func (a *Agent) promote(ctx context.Context, o ha.Observation, unheard []cluster.HistoryEntry) bool {
 	if err := a.arm(ctx, o.Server.PostmasterPID, o.Server.PostmasterTicks); err != nil {
 		a.failed("not promoting; releasing the leader lock", err)
+		if o.Server.Promoting { // it may be a primary any moment, so it is stopped first
+			return a.demote(ctx, o, ha.DemoteImmediate)
+		}
 		if x, ok := ha.ReturnSync(&o); ok {
 			a.writeSync(ctx, o, x)
 		}
