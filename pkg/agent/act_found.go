@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/dcs"
@@ -49,7 +50,10 @@ func (a *Agent) bootstrap(ctx context.Context, o ha.Observation, x ha.Bootstrap)
 	a.memory.LastClone = a.o.Clock.Now()
 	titles := map[bool]string{true: "bootstrap_standby_leader"}
 	return a.start(ctx, ha.Job{Kind: ha.JobBootstrap, Title: titles[x.Standby]}, func(ctx context.Context) outcome {
-		if err := a.found(ctx, x, init.Revision); err != nil {
+		switch err := a.found(ctx, x, init.Revision); {
+		case errors.Is(err, errUnnamed):
+			return func(a *Agent) { a.failed("bootstrap has not ended", err) }
+		case err != nil:
 			return a.abandon(ctx, err, init.Revision)
 		}
 		return func(a *Agent) { a.o.Log.Info("initialized a new cluster") }
@@ -97,18 +101,57 @@ func (a *Agent) found(ctx context.Context, x ha.Bootstrap, revision int64) error
 	if view.Initialize.Revision != revision {
 		return fmt.Errorf("somebody else has changed the initialize key to %q", view.Initialize.Value)
 	}
-	switch ok, err := a.o.Store.PutInitialize(ctx, server.SystemID, revision); {
-	case err != nil:
-		return fmt.Errorf("write the initialize key: %w", err)
-	case !ok:
-		return errors.New("write the initialize key: somebody else has changed it meanwhile")
+	if err := a.nameCluster(ctx, server.SystemID, revision); err != nil {
+		return err
 	}
 	if !view.Config.Present {
-		if _, err := a.o.Store.PutConfig(ctx, a.o.InitialConfig(), 0); err != nil {
-			return err
-		}
+		_, err := a.o.Store.PutConfig(ctx, a.o.InitialConfig(), 0)
+		a.failed("could not write the configuration of the cluster", err) // a leader writes it, too
+	}
+	if ctx.Err() != nil {
+		a.stopFounded(ctx)
 	}
 	return nil
+}
+
+// nameCluster writes the identifier into /initialize, until it is known whether that holds it. Without the data that the key
+// names nobody could found the cluster, or lead it, any more; and data that it does not name have to go before this member
+// can join. The server runs on meanwhile as long as it is proven that nobody else founds.
+func (a *Agent) nameCluster(ctx context.Context, id string, revision int64) error {
+	for {
+		ok, err := a.o.Store.PutInitialize(ctx, id, revision)
+		if err == nil {
+			if view, _ := a.o.Store.Latest(); !ok && view.Initialize.Value != id { // else an earlier attempt was applied
+				return fmt.Errorf("somebody else has changed the initialize key to %q", view.Initialize.Value)
+			}
+			return nil
+		}
+		a.failed("could not write the initialize key", err)
+		if a.isStopping() {
+			return errUnnamed
+		}
+		if ctx.Err() != nil {
+			a.stopFounded(ctx)
+			ctx = context.WithoutCancel(ctx)
+		}
+		a.pause(ctx, time.Second) // an etcd that refuses does so at once, and nothing tells when it does no more
+	}
+}
+
+// errUnnamed: the agent ends, and it is not known whether /initialize names its data. They are kept.
+var errUnnamed = errors.New("the initialize key may not have been written")
+
+// stopFounded stops the first server of the cluster, which nothing proves any more to be the only one. The guard goes on to count
+// while that fails.
+func (a *Agent) stopFounded(ctx context.Context) {
+	ctx = context.WithoutCancel(ctx)
+	_, err := a.o.Postgres.Stop(ctx, StopImmediate, false)
+	a.setProof(proof{})
+	if err != nil {
+		a.failed("could not stop the first server of the cluster", err)
+		return
+	}
+	a.disarm(ctx)
 }
 
 // fill makes the first database of the cluster: a new one, or for a standby cluster a copy.

@@ -144,6 +144,12 @@ func (a *Agent) Stop() {
 	a.o.Wake()
 }
 
+func (a *Agent) isStopping() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.stopping
+}
+
 // Ended reports whether the agent has nothing left to do, and with which error that a person has to look
 // at, if any.
 func (a *Agent) Ended() (message string, ended bool) {

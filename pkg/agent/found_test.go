@@ -19,6 +19,10 @@ type foundingStore struct {
 	leaseStore
 	asked   []time.Duration // the ttl of renewals
 	removed bool
+	// What becomes of each attempt to write the identifier: it is not applied; it is, but not answered.
+	unwritten, named []error
+	config           error
+	writing          func() // runs while the identifier is written
 }
 
 func (s *foundingStore) Renew(ctx context.Context, ttl time.Duration, lead bool) (dcs.Lease, bool, error) {
@@ -37,11 +41,26 @@ func (s *foundingStore) PutInitialize(_ context.Context, id string, revision int
 	if revision != s.v.Initialize.Revision {
 		return false, nil
 	}
+	if s.writing != nil {
+		s.writing()
+	}
+	if len(s.unwritten) > 0 {
+		err := s.unwritten[0]
+		s.unwritten = s.unwritten[1:]
+		return false, err
+	}
 	s.v = &cluster.View{Initialize: cluster.Initialize{Present: true, Value: id, Revision: 4}}
+	if len(s.named) > 0 {
+		err := s.named[0]
+		s.named = s.named[1:]
+		return false, err
+	}
 	return true, nil
 }
 
-func (s *foundingStore) PutConfig(context.Context, []byte, int64) (bool, error) { return true, nil }
+func (s *foundingStore) PutConfig(context.Context, []byte, int64) (bool, error) {
+	return true, s.config
+}
 
 func (s *foundingStore) DeleteInitialize(context.Context, int64) (bool, error) {
 	s.removed = true
@@ -56,6 +75,7 @@ type foundingServer struct {
 	meanwhile func()
 	err       error
 	stopErr   error
+	stopped   bool
 	moved     bool
 }
 
@@ -76,8 +96,10 @@ func (p *foundingServer) Observe(context.Context) cluster.Server {
 }
 
 func (p *foundingServer) Stop(context.Context, StopMode, bool) (cluster.LSN, error) {
+	p.stopped = true
 	return 0, p.stopErr
 }
+
 func (p *foundingServer) MoveDataAside(context.Context) error { p.moved = true; return nil }
 
 // atOnce runs jobs where they are started.
@@ -199,3 +221,51 @@ func TestFoundingUnguarded(t *testing.T) {
 		t.Errorf("key removed %v, data moved aside %v", s.removed, p.moved)
 	}
 }
+
+// TestNamedData: data that /initialize may name are kept, and the key is written until it is known what it says; the server runs on
+// meanwhile only while it is proven that nobody else founds. What another member's key does not name is moved aside.
+func TestNamedData(t *testing.T) {
+	lost := errors.New("no answer")
+	for _, c := range []struct {
+		name string
+		set  func(a *Agent, s *foundingStore)
+		stop bool
+		gone bool // the data
+	}{
+		{"no answer about the identifier, which is there", func(_ *Agent, s *foundingStore) { s.named = []error{lost} }, false, false},
+		{"no answer, and it is not there", func(_ *Agent, s *foundingStore) { s.unwritten = []error{lost, lost} }, false, false},
+		{"the proof ends meanwhile", func(a *Agent, s *foundingStore) {
+			s.unwritten, s.writing = []error{lost, lost}, a.cancelJob
+		}, true, false},
+		{"another member has founded the cluster meanwhile", func(a *Agent, s *foundingStore) {
+			s.unwritten = []error{lost}
+			s.writing = func() {
+				a.cancelJob()
+				s.v = &cluster.View{Initialize: cluster.Initialize{Present: true, Value: "7000000000000000001", Revision: 9}}
+			}
+		}, true, true},
+		{"the agent ends meanwhile", func(a *Agent, s *foundingStore) { s.unwritten, s.writing = []error{lost, lost}, a.Stop }, false, false},
+		{"the configuration is not written", func(_ *Agent, s *foundingStore) { s.config = lost }, false, false},
+		{"the proof ends while it is written", func(a *Agent, s *foundingStore) { s.config, s.writing = lost, a.cancelJob }, true, false},
+	} {
+		a, s, p, g, clk := foundingAgent(t)
+		a.o.Runtime = &foundingTime{clock: clk}
+		c.set(a, s)
+		foundsNow(a, s)
+		a.receive()
+		if p.moved != c.gone || (a.memory.CloneFailures > 0) != c.gone {
+			t.Errorf("%s: data moved aside: %t, %d failures; want %t", c.name, p.moved, a.memory.CloneFailures, c.gone)
+		}
+		if p.stopped != c.stop || (a.lockProven() == 0) != c.stop || (g.disarmed > 0) != c.stop {
+			t.Errorf("%s: stopped: %t, proven until %d, disarmed %d times; want it stopped: %t", c.name, p.stopped, a.lockProven(), g.disarmed, c.stop)
+		}
+	}
+}
+
+// foundingTime lets time pass at once.
+type foundingTime struct {
+	atOnce
+	clock *clock.Fake
+}
+
+func (f *foundingTime) Pause(_ context.Context, d time.Duration) { f.clock.Advance(d) }

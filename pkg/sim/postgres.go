@@ -30,7 +30,7 @@ func (p *postgres) Observe(context.Context) cluster.Server {
 	o := cluster.Server{Version: s.w.version, StandbySignal: s.standby, BackupLabel: s.label, Copied: s.copied, OwnSynchronousNames: s.configured != nil}
 	data := s.data && (!s.founding || p.founds) // the rest of a bootstrap is as good as nothing
 	if data {
-		o.Data, o.SystemID, o.CheckpointTimeline, o.RewindPossible = cluster.DataPresent, systemID, s.checkpoint, true
+		o.Data, o.SystemID, o.CheckpointTimeline, o.RewindPossible = cluster.DataPresent, s.pos.systemID(), s.checkpoint, true
 	}
 	over := s.phase == phaseStopping && p.over == s.life // what is left of it never writes again
 	if s.phase != phaseDown && !over {
@@ -124,7 +124,7 @@ func (p *postgres) Bootstrap(ctx context.Context, guard agent.GuardServer) error
 	}
 	s.data, s.standby, s.founding = true, false, true
 	s.w.newest = max(s.w.newest, 1)
-	s.pos, s.heard = position{&branch{timeline: 1, owner: s.n.name}, 0x3000000}, 1
+	s.pos, s.heard = position{&branch{timeline: 1, owner: s.n.name, founding: s.w.foundings}, 0x3000000}, 1
 	if guard != nil {
 		if err := s.waitAtGate(ctx, guard); err != nil {
 			return err

@@ -47,7 +47,11 @@ func (s *server) postBootstrap(ctx context.Context) error {
 	w.foundings++
 	w.befalls(s.n, founderStruck)
 	life, lasts := s.life, between(w.rare, 0, 2*w.base.TTL)
-	w.after(between(w.rare, 0, lasts), func() { w.strikeFounder(s.n) })
+	if w.rare.IntN(4) == 0 {
+		w.after(lasts+between(w.rare, 0, 10*time.Millisecond), func() { w.strikeKeys(s.n) })
+	} else {
+		w.after(between(w.rare, 0, lasts), func() { w.strikeFounder(s.n) })
+	}
 	for end := w.now + lasts; w.now < end; {
 		if err := w.sleepContext(ctx, min(100*time.Millisecond, end-w.now)); err != nil {
 			return err
@@ -72,7 +76,7 @@ func (w *world) strikeFounder(n *node) {
 	case 2:
 		w.crashAgent(n)
 	case 3:
-		long("cut off from etcd", w.sever([2]int{n.number, w.etcdHost()}, [2]int{w.etcdHost(), n.number}))
+		w.cutFounder(n)
 	case 4:
 		n.freeze()
 		long("node frozen", n.thaw)
@@ -81,4 +85,17 @@ func (w *world) strikeFounder(n *node) {
 	case 6:
 		w.killGuard(n)
 	}
+}
+
+// strikeKeys cuts a member off from etcd while it writes the keys of the cluster that it has founded. What else could happen to it
+// then is not promised to end well; see docs/safety.md.
+func (w *world) strikeKeys(n *node) {
+	if n.guarded() && w.etcd.up {
+		w.cutFounder(n)
+	}
+}
+
+func (w *world) cutFounder(n *node) {
+	end := w.sever([2]int{n.number, w.etcdHost()}, [2]int{w.etcdHost(), n.number})
+	w.plague(n, "cut off from etcd", time.Second, longestStrike, end)
 }

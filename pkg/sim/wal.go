@@ -1,6 +1,10 @@
 package sim
 
-import "github.com/hathi-ha/hathi/pkg/cluster"
+import (
+	"strconv"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
+)
 
 // branch is the WAL that one server wrote after one promotion. PostgreSQL knows it by its timeline id only;
 // the simulation knows which bytes are really the same.
@@ -9,6 +13,16 @@ type branch struct {
 	parent   *branch
 	fork     cluster.LSN // where it left its parent
 	owner    string      // the only member that ever writes on it
+	founding int         // of the first one: how many bootstraps something had happened to before the one that made it
+}
+
+// systemID is the identifier of the data; all are of one cluster where nothing happens to a bootstrap.
+func (p position) systemID() string {
+	b := p.branch
+	for b.parent != nil {
+		b = b.parent
+	}
+	return systemID[:len(systemID)-1] + strconv.Itoa(b.founding)
 }
 
 // position is a place in the WAL, and with it everything that was written before it.
