@@ -64,12 +64,16 @@ func (a *Agent) renew(ctx context.Context, s cluster.Settings) error {
 	lease, holds, err := a.o.Store.Renew(ctx, ttl, lead)
 	if err != nil {
 		a.failed("could not renew the lease", err)
-		if !errors.Is(err, dcs.ErrRefused) { // which comes at once; a loop that wakes itself by it would never rest
+		if errors.Is(err, dcs.ErrRefused) { // which comes at once; a loop that wakes itself by it would never rest
+			a.noteRefused(err)
+		} else {
 			a.o.Wake()
 		}
 		return err
 	}
 	a.mu.Lock()
+	refused := a.renewals.refused != 0
+	a.renewals.refused, a.renewals.refusal = 0, nil
 	a.keptAt = a.o.Clock.Now()
 	before, proves := a.proof.until, lead || a.proof.founds
 	switch {
@@ -89,7 +93,7 @@ func (a *Agent) renew(ctx context.Context, s cluster.Settings) error {
 	if until != 0 && until != before {
 		a.o.Guard.Extend(a.lockProven)
 	}
-	if proves != (until != 0) || before == 0 && until != 0 {
+	if proves != (until != 0) || before == 0 && until != 0 || refused {
 		a.o.Wake()
 	}
 	return nil

@@ -233,6 +233,49 @@ func TestHangingRenewal(t *testing.T) {
 	_ = a.renew(t.Context(), a.settings)
 }
 
+// TestRefusedRenewals: an etcd that refuses to renew makes the agent stop its primary before the proof ends, without failsafe mode, as
+// one that does not answer does; until a renewal is answered again.
+func TestRefusedRenewals(t *testing.T) {
+	a, s, _, clk := keeping(t)
+	begin, woken := clk.Now(), 0
+	a.o.Wake = func() { woken++ }
+	a.o.Postgres = running{}
+	s.err = fmt.Errorf("the password is wrong: %w", dcs.ErrRefused)
+	for _, c := range []struct {
+		at     time.Duration
+		lost   time.Duration // since when etcd counts as lost; zero: it does not
+		demote bool
+	}{{10 * time.Second, 0, false}, {14 * time.Second, 0, false}, {16 * time.Second, 15 * time.Second, false}, {23 * time.Second, 15 * time.Second, true}, {40 * time.Second, 15 * time.Second, true}} {
+		clk.Advance(begin.Add(c.at).Sub(clk.Now()))
+		_ = a.renew(t.Context(), a.settings)
+		o := a.observe(t.Context())
+		want := clock.Instant(0)
+		if c.lost != 0 {
+			want = begin.Add(c.lost)
+		}
+		if o.Store.FailingSince != want || o.Store.Refuses != (want != 0) {
+			t.Errorf("after %s: lost since %d, want %d; refuses: %t", c.at, o.Store.FailingSince, want, o.Store.Refuses)
+		}
+		d := ha.Decide(o)
+		if _, demote := d.Action.(ha.Demote); demote != c.demote {
+			t.Errorf("after %s: %T, want a demotion: %t", c.at, d.Action, c.demote)
+		}
+	}
+	if s.err, woken = nil, 0; a.renew(t.Context(), a.settings) != nil || woken != 1 {
+		t.Errorf("the loop was woken %d times by the first renewal that was not refused", woken)
+	}
+	if o := a.observe(t.Context()); o.Store.FailingSince != 0 || o.Store.Refuses {
+		t.Errorf("after it: lost since %d, refuses: %t", o.Store.FailingSince, o.Store.Refuses)
+	}
+}
+
+// running is a primary.
+type running struct{ Postgres }
+
+func (running) Observe(context.Context) cluster.Server {
+	return cluster.Server{Process: cluster.ProcessRunning, Answered: true, Data: cluster.DataPresent}
+}
+
 // TestRefusedRenewal: a renewal that etcd refuses wakes nobody. The loop itself asks for renewals, and by that it would run
 // without a rest while etcd is full.
 func TestRefusedRenewal(t *testing.T) {

@@ -30,7 +30,7 @@ func (a *Agent) observe(ctx context.Context) ha.Observation {
 		Self:     ha.Self{Name: a.o.Name, Tags: a.o.Tags, CanBootstrap: a.o.CanBootstrap, WatchdogFailed: failed},
 		Settings: a.settings,
 		Store: ha.Store{
-			View: view, FailingSince: failing,
+			View: view, FailingSince: failing, Refuses: failing != 0 && health.FailingSince == 0 && a.renewals.refused != 0,
 			Lease: lease.ID, LeaseExpires: lease.Expires, LockProven: a.proof.until, LockLife: a.proof.life,
 		},
 		Server: server, Peers: a.peers, Stopping: a.stopping,

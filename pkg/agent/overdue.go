@@ -15,12 +15,15 @@ import (
 //  3. etcd is lost, for a moment; then the next renewal begins, and 1 is there again.
 //
 // The proof of the lock ends in the middle of 2, and nobody has judged by then. So a primary takes etcd for lost,
-// too, while a renewal is under way and half of its proof's life is over.
+// too, while a renewal is under way and half of its proof's life is over; and if etcd refuses renewals, say because its
+// password was changed: each ends at once then, and none proves anything.
 
-// renewals are the renewals that are under way.
+// renewals are the renewals that are under way, and those that etcd has refused since one was last answered well.
 type renewals struct {
-	count int
-	since clock.Instant // when the first of them began
+	count   int
+	since   clock.Instant // when the first of them began
+	refused clock.Instant // the first; zero: none
+	refusal error         // the last
 }
 
 // renewing notes that a renewal begins. The caller defers the result.
@@ -42,14 +45,30 @@ func (a *Agent) renewing() (done func()) {
 // agent goes on.
 func (a *Agent) patience() time.Duration { return a.ttl.RetryTimeout / 4 }
 
+// noteRefused takes down that etcd has refused a renewal.
+func (a *Agent) noteRefused(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.renewals.refusal = err
+	if a.renewals.refused == 0 {
+		a.renewals.refused = a.o.Clock.Now()
+	}
+}
+
 // failingSince gives since when etcd has to be taken for lost; zero while it has not.
 func (a *Agent) failingSince(h dcs.Health, now clock.Instant) clock.Instant {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if h.FailingSince != 0 || a.proof.until == 0 || a.renewals.count == 0 {
+	began := a.renewals.refused
+	switch {
+	case h.FailingSince != 0 || a.proof.until == 0:
 		return h.FailingSince
+	case began == 0 && a.renewals.count == 0:
+		return 0
+	case began == 0:
+		began = a.renewals.since.Add(a.patience())
 	}
-	if at := max(a.halfTime(), a.renewals.since.Add(a.patience())); !now.Before(at) {
+	if at := max(a.halfTime(), began); !now.Before(at) {
 		return at
 	}
 	return 0

@@ -16,7 +16,13 @@ func (a *Agent) tell(o ha.Observation) {
 		o.Server.Data == cluster.DataPresent && o.Server.Process == cluster.ProcessNone}
 	if a.told.lost && !was.lost {
 		_, health := a.o.Store.Latest()
-		a.o.Log.Error("Error communicating with DCS", "error", health.LastError)
+		err := health.LastError
+		if o.Store.Refuses {
+			a.mu.Lock()
+			err = a.renewals.refusal
+			a.mu.Unlock()
+		}
+		a.o.Log.Error("Error communicating with DCS", "error", err)
 	}
 	if a.told.down && !was.down {
 		a.o.Log.Info("Postgresql is not running.")

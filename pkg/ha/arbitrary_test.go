@@ -134,6 +134,7 @@ var settingChanges = []func(*dice, *Observation){
 
 var storeChanges = []func(*dice, *Observation){
 	func(d *dice, o *Observation) { o.Store.FailingSince = max(1, d.begun()) },
+	func(_ *dice, o *Observation) { o.Store.FailingSince, o.Store.Refuses = o.Now, true },
 	func(d *dice, o *Observation) { o.Store.LockProven = d.when() },
 	func(d *dice, o *Observation) { o.Store.LeaseExpires, o.Store.Lease = d.when(), d.revision() },
 	func(d *dice, o *Observation) { o.Store.LockLife = time.Duration(d.IntN(2)) * 30 * time.Second },

@@ -83,6 +83,7 @@ func TestFailsafeOfThePrimary(t *testing.T) {
 		}), "store-lost-demote", Demote{Mode: DemoteOffline}, none},
 		{"alone in the list", see(listing("a"), etcdLost, asked(time.Second)), "failsafe-extend", ExtendProof{Until: start.Add(29 * time.Second)}, none},
 		{"mode off", see(listing("a", "b"), etcdLost, func(o *Observation) { o.Settings.FailsafeMode = false }), "store-lost-primary", Wait{}, start.Add(2500 * time.Millisecond)},
+		{"etcd answers, and refuses", see(listing("a", "b"), etcdLost, func(o *Observation) { o.Store.Refuses = true }), "store-lost-primary", Wait{}, start.Add(2500 * time.Millisecond)},
 		{"not in the list", see(listing("b", "c"), etcdLost), "store-lost-primary", Wait{}, start.Add(2500 * time.Millisecond)},
 		{"the list is not known to be its own", see(listing("a", "b"), etcdLost, func(o *Observation) { o.Memory.Failsafe.Written = 0 }), "store-lost-primary", Wait{}, start.Add(2500 * time.Millisecond)},
 		{"the proof is over", see(listing("a", "b"), etcdLost, func(o *Observation) { o.Store.LockProven = o.Now }), "store-lost-demote", Demote{Mode: DemoteOffline}, none},

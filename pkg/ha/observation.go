@@ -41,6 +41,8 @@ type Store struct {
 	View *cluster.View
 	// FailingSince is when etcd was first found not to answer, zero while it does.
 	FailingSince clock.Instant
+	// Refuses: it does answer, but refuses to renew the lease. That is no reason for failsafe mode. Source: ha.md 17.
+	Refuses bool
 	// Lease is ours, and LeaseExpires the earliest moment at which etcd may let it go; zero: no lease.
 	Lease        int64
 	LeaseExpires clock.Instant

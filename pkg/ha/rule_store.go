@@ -22,7 +22,7 @@ func ruleStoreLost(o *Observation) *Decision {
 	}
 	demote := act(Demote{Mode: DemoteOffline}, "store-lost-demote", "demoting self because DCS is not accessible and I was a leader")
 	unlocked := o.Store.View != nil && !o.mine() // after a pause, in which nothing is fenced, others may have promoted one
-	if d := failsafe(o); d != nil && !(unlocked && o.locked()) {
+	if d := failsafe(o); d != nil && !o.Store.Refuses && !(unlocked && o.locked()) {
 		return d
 	}
 	if unlocked {
