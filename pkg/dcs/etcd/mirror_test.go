@@ -4,7 +4,13 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"github.com/hathi-ha/hathi/pkg/clock"
 	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/dcs"
 )
@@ -113,5 +119,24 @@ func TestOwnWriteWhoseEventComesFirstIsNoNews(t *testing.T) {
 	m.settled(own)
 	if !m.event(kv("leader", "b", 4), false) {
 		t.Error("another's write is no news")
+	}
+}
+
+// TestProgressOvertakesEvents: events that come after a report of progress beyond them count, in however many messages.
+func TestProgressOvertakesEvents(t *testing.T) {
+	s := &Session{base: "/service/demo/", clock: clock.NewFake(0, time.Time{}), changed: make(chan struct{}, 1)}
+	event := func(key, value string, revision int64) *pb.WatchResponse {
+		kv := &mvccpb.KeyValue{Key: []byte(s.base + key), Value: []byte(value), ModRevision: revision, CreateRevision: revision}
+		return &pb.WatchResponse{Header: &pb.ResponseHeader{Revision: 20}, Events: []*mvccpb.Event{{Kv: kv}}}
+	}
+	s.apply(event("config", "{}", 3))
+	s.apply(&pb.WatchResponse{Header: &pb.ResponseHeader{Revision: 20}})
+	s.apply(event("status", "5", 11))
+	s.apply(event("leader", "b", 12))
+	if got, want := text(&s.mirror), "12: config={}@3 leader=b@12 status=5@11"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if s.watch.delivered != 20 {
+		t.Errorf("the watch has come to %d, want 20", s.watch.delivered)
 	}
 }

@@ -179,15 +179,17 @@ func (s *Session) apply(resp *pb.WatchResponse) {
 		s.watch.delivered = max(s.watch.delivered, resp.Header.Revision)
 		return
 	}
-	news := false
+	news, last := false, int64(0)
 	for _, e := range resp.Events {
 		if s.mirror.event(toKV(s.base, e.Kv), e.Type == mvccpb.Event_DELETE) {
 			news = true
 		}
-		// The header's revision may be later than the events that have been sent so far.
-		s.watch.delivered = max(s.watch.delivered, e.Kv.ModRevision)
+		last = max(last, e.Kv.ModRevision)
 	}
-	s.mirror.advance(s.watch.delivered)
+	s.watch.delivered = max(s.watch.delivered, last)
+	// No further: the header's revision may be later than the events that have been sent so far; and a report of progress may have
+	// overtaken events, which would then be taken for old (etcd-io/etcd#15220, before 3.4.25 and 3.5.8).
+	s.mirror.advance(last)
 	s.view = s.mirror.view()
 	if news {
 		s.notify()
