@@ -19,6 +19,7 @@ type published struct {
 	memberAt  clock.Instant
 	statusAt  clock.Instant
 	retained  map[string]clock.Instant // slot name -> when its member was last seen
+	reign     int64                    // the creation of the leader key under which retained was begun
 }
 
 // publish tells the world what this turn has found: the member key, /status if we lead, and the snapshot
@@ -188,13 +189,14 @@ func historyPublished(o ha.Observation) bool {
 }
 
 // retain gives the slots of members, present ones and those that were seen within member_slots_ttl. The
-// clock of a name from /status starts when this leader first sees it. Source: keyspace.md 4.5.
+// clock of a name from /status starts when this member begins to lead: another leader may have seen its member since this one
+// led before. Source: keyspace.md 4.5.
 func (a *Agent) retain(o ha.Observation) []string {
 	if a.settings.MemberSlotsTTL <= 0 {
 		return nil
 	}
-	if a.published.retained == nil {
-		a.published.retained = map[string]clock.Instant{}
+	if reign := o.Store.View.Leader.Created; a.published.retained == nil || a.published.reign != reign {
+		a.published.retained, a.published.reign = map[string]clock.Instant{}, reign
 		for _, name := range o.Store.View.Status.RetainSlots {
 			a.published.retained[name] = o.Now
 		}
