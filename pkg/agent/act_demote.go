@@ -26,7 +26,7 @@ func (a *Agent) demote(ctx context.Context, o ha.Observation, mode ha.DemoteMode
 		case ha.DemoteShutdown:
 			return a.shutDown(ctx, view, settings)
 		case ha.DemoteOffline:
-			return a.goOffline(ctx)
+			return a.goOffline(ctx, view)
 		case ha.DemoteCluster:
 			_, err := a.o.Postgres.Stop(ctx, StopFast, true)
 			stopped := a.stopped(ctx, err, false)
@@ -246,16 +246,17 @@ func (a *Agent) shutDown(ctx context.Context, view *cluster.View, s cluster.Sett
 }
 
 // goOffline stops the primary because etcd can't be reached, and starts it again as a replica of nobody, so
-// that it can be read. It has until the guard would do it.
-func (a *Agent) goOffline(ctx context.Context) outcome {
-	stop := ctx
-	if until := a.lockProven(); until != 0 {
+// that it can be read. It has until the guard would do it; if nothing is proven, there may be another primary already.
+func (a *Agent) goOffline(ctx context.Context, view *cluster.View) outcome {
+	stop, mode := ctx, StopImmediate
+	if until := a.fencedUntil(view); until != 0 {
 		var cancel context.CancelFunc
 		left := max(until.Sub(a.o.Clock.Now()), 0)
 		stop, cancel = a.within(ctx, left-min(forcedStop, left/2))
 		defer cancel()
+		mode = StopFast
 	}
-	if _, err := a.o.Postgres.Stop(stop, StopFast, false); err != nil {
+	if _, err := a.o.Postgres.Stop(stop, mode, false); err != nil {
 		return a.stopped(ctx, err, false)
 	}
 	// The deadline goes on counting although nothing is left that could write; it must not end the replica.

@@ -26,6 +26,7 @@ type hanging struct {
 	heirs    []string        // who was asked last
 	within   []time.Duration // the limits that were set; the last is that of the stop
 	released []*cluster.Status
+	mode     StopMode // of Stop
 }
 
 func (h *hanging) StopPrimary(_ context.Context, _ bool, shutDown func(cluster.LSN) bool) (cluster.LSN, error) {
@@ -273,5 +274,45 @@ func TestShutDown(t *testing.T) {
 				t.Errorf("released %d times, %d of them early, %v were asked; want %d, %v", len(h.released), h.early, h.heirs, c.early, c.heirs)
 			}
 		})
+	}
+}
+
+func (h *hanging) Stop(_ context.Context, mode StopMode, _ bool) (cluster.LSN, error) {
+	h.mode = mode
+	return 0, nil
+}
+
+func (h *hanging) StartReplica(context.Context, cluster.Upstream) error { return nil }
+
+// TestGoOffline: a primary without etcd is stopped cleanly in the time that is proven, also by the agent before; if nothing is, at
+// once.
+func TestGoOffline(t *testing.T) {
+	begin := clock.Instant(time.Hour)
+	for _, c := range []struct {
+		name              string
+		proven, inherited time.Duration
+		view              *cluster.View
+		mode              StopMode
+		within            []time.Duration
+	}{
+		{"proven", 10 * time.Second, 0, &cluster.View{Leader: cluster.Leader{Name: "a"}}, StopFast, []time.Duration{7 * time.Second}},
+		{"by the agent before, and no view yet", 0, 4 * time.Second, nil, StopFast, []time.Duration{2 * time.Second}},
+		{"by the agent before, not anew yet", 0, 4 * time.Second, &cluster.View{Leader: cluster.Leader{Name: "a"}}, StopFast, []time.Duration{2 * time.Second}},
+		{"by the agent before, but another one leads", 0, 4 * time.Second, &cluster.View{Leader: cluster.Leader{Name: "b"}}, StopImmediate, nil},
+		{"by nobody", 0, 0, nil, StopImmediate, nil},
+		{"over", -time.Second, 0, &cluster.View{Leader: cluster.Leader{Name: "a"}}, StopFast, []time.Duration{0}},
+	} {
+		a, h, _ := handing(t)
+		a.setProof(proof{})
+		a.counted = 0
+		if c.proven != 0 {
+			a.setProof(proof{until: begin.Add(c.proven), lease: 7, life: 30 * time.Second})
+		}
+		if c.inherited != 0 {
+			a.counted = begin.Add(c.inherited)
+		}
+		if a.goOffline(t.Context(), c.view)(a); h.mode != c.mode || !slices.Equal(h.within, c.within) {
+			t.Errorf("%s: stop %s within %v, want %s within %v", c.name, h.mode, h.within, c.mode, c.within)
+		}
 	}
 }

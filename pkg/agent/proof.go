@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/hathi-ha/hathi/pkg/clock"
+	"github.com/hathi-ha/hathi/pkg/cluster"
 	"github.com/hathi-ha/hathi/pkg/dcs"
 )
 
@@ -33,6 +34,17 @@ func (a *Agent) proven() proof {
 
 // lockProven gives until when the leader key is proven to be ours; zero if it is not.
 func (a *Agent) lockProven() clock.Instant { return a.proven().until }
+
+// fencedUntil is the same, and while nothing is proven what was, perhaps by the agent before this one, unless the view says that
+// it does not count any more.
+func (a *Agent) fencedUntil(view *cluster.View) clock.Instant {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.proof.until == 0 && (view == nil || view.Leader.Name == a.o.Name) {
+		return a.counted
+	}
+	return a.proof.until
+}
 
 func (a *Agent) setProof(p proof) {
 	a.mu.Lock()
