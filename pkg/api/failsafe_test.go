@@ -35,6 +35,22 @@ func TestFailsafeTellsThePosition(t *testing.T) {
 	}
 }
 
+// TestFailsafeIsAnsweredBesideOthers: requests that wait for etcd keep others from waiting as well, but no primary from its promises.
+func TestFailsafeIsAnsweredBesideOthers(t *testing.T) {
+	w := newWorld()
+	failsafeOn(nil)(w)
+	address, server := w.serve(t, Settings{})
+	for range maxOperations {
+		server.operations <- struct{}{}
+	}
+	if a := send(t, address, "POST", "/reload", ""); a.status != http.StatusServiceUnavailable {
+		t.Errorf("POST /reload: %d, want 503", a.status)
+	}
+	if a := send(t, address, "POST", "/failsafe", failsafeBody); a.status != http.StatusOK || a.body != failsafeAccepted {
+		t.Errorf("POST /failsafe: %d %q", a.status, a.body)
+	}
+}
+
 // TestFailsafeTimeIsRoundedUp: a promise that is too short by a fraction of a millisecond would not do.
 func TestFailsafeTimeIsRoundedUp(t *testing.T) {
 	body := ""
