@@ -79,7 +79,8 @@ func (a *Agent) stopped(ctx context.Context, stopErr error, release bool) outcom
 func (a *Agent) handOver(ctx context.Context, view *cluster.View, s cluster.Settings) outcome {
 	heirs := a.heirs(view, s.SynchronousMode != cluster.SyncOff)
 	released := false
-	lsn, aborted, err := a.stopCleanly(ctx, s, a.early(ctx, heirs, &released))
+	history := historyFor(view, s)
+	lsn, aborted, err := a.stopCleanly(ctx, s, a.early(ctx, heirs, history, &released))
 	why := ""
 	switch {
 	case released:
@@ -91,7 +92,7 @@ func (a *Agent) handOver(ctx context.Context, view *cluster.View, s cluster.Sett
 		return a.stopped(ctx, err, false)
 	case aborted && !slices.ContainsFunc(heirs, func(m cluster.Member) bool { return view.Sync.HasStandby(m.Name) }):
 		why = "PostgreSQL did not stop within primary_stop_timeout, and who was asked to take over may lack acknowledged commits"
-	case !aborted && !a.received(ctx, heirs, lsn):
+	case !aborted && !a.received(ctx, heirs, history, lsn):
 		why = "nobody has received the shutdown checkpoint"
 	}
 	if why != "" {
@@ -122,9 +123,9 @@ func (a *Agent) releaseAt(ctx context.Context, lsn cluster.LSN) error {
 // early gives what releases the lock of a server whose processes stay after its shutdown checkpoint: its archiver works off
 // what has piled up, or a replica does not answer. They write nothing any more, so nobody waits for them if an heir has
 // that checkpoint. Source: ha.md 13, 4; 23, 5.
-func (a *Agent) early(ctx context.Context, heirs []cluster.Member, released *bool) func(cluster.LSN) bool {
+func (a *Agent) early(ctx context.Context, heirs []cluster.Member, history cluster.History, released *bool) func(cluster.LSN) bool {
 	return func(lsn cluster.LSN) bool {
-		if !a.has(ctx, heirs, lsn) || a.releaseAt(ctx, lsn) != nil {
+		if !a.has(ctx, heirs, history, lsn) || a.releaseAt(ctx, lsn) != nil {
 			return false
 		}
 		*released = true
@@ -180,20 +181,29 @@ func (a *Agent) successors(view *cluster.View, synchronous bool) []cluster.Membe
 	return a.heirs(&unasked, synchronous)
 }
 
-// has reports whether one of the heirs has WAL up to lsn by now.
-func (a *Agent) has(ctx context.Context, heirs []cluster.Member, lsn cluster.LSN) bool {
+// historyFor gives the history by which positions of others count: one on a branch that the cluster has left may be ahead of this server,
+// and has nothing of what it wrote. A standby cluster keeps none of its own.
+func historyFor(view *cluster.View, s cluster.Settings) cluster.History {
+	if view == nil || s.StandbyCluster != nil {
+		return cluster.History{}
+	}
+	return view.History
+}
+
+// has reports whether one of the heirs has the cluster's WAL up to lsn by now.
+func (a *Agent) has(ctx context.Context, heirs []cluster.Member, history cluster.History, lsn cluster.LSN) bool {
 	return len(heirs) > 0 && slices.ContainsFunc(a.o.Peers.Ask(ctx, heirs), func(s cluster.PeerStatus) bool {
-		return s.Reachable && s.InRecovery && s.Position >= lsn
+		return s.Reachable && s.InRecovery && history.Counts(s.Position, s.Timeline, s.History) >= lsn
 	})
 }
 
-// received waits until one of the heirs has WAL up to lsn, as long as receiveTimeout, and reports it.
-func (a *Agent) received(ctx context.Context, heirs []cluster.Member, lsn cluster.LSN) bool {
+// received waits until one of the heirs has it, as long as receiveTimeout, and reports it.
+func (a *Agent) received(ctx context.Context, heirs []cluster.Member, history cluster.History, lsn cluster.LSN) bool {
 	if lsn == 0 {
 		return false
 	}
 	give := a.o.Clock.Now().Add(receiveTimeout)
-	for !a.has(ctx, heirs, lsn) {
+	for !a.has(ctx, heirs, history, lsn) {
 		if ctx.Err() != nil || a.o.Clock.Now().After(give) || len(heirs) == 0 {
 			return false
 		}
@@ -231,7 +241,7 @@ func (a *Agent) within(ctx context.Context, d time.Duration) (context.Context, c
 // shutDown stops the primary because the agent ends, and leaves the lock to the others.
 func (a *Agent) shutDown(ctx context.Context, view *cluster.View, s cluster.Settings) outcome {
 	released := false
-	lsn, _, err := a.stopCleanly(ctx, s, a.early(ctx, a.successors(view, s.SynchronousMode != cluster.SyncOff), &released))
+	lsn, _, err := a.stopCleanly(ctx, s, a.early(ctx, a.successors(view, s.SynchronousMode != cluster.SyncOff), historyFor(view, s), &released))
 	if err != nil && !released {
 		return func(a *Agent) { a.failed("PostgreSQL shutdown failed, leader key not removed.", err) }
 	}

@@ -122,8 +122,11 @@ func TestReceived(t *testing.T) {
 	has := func(lsn cluster.LSN) cluster.PeerStatus {
 		return cluster.PeerStatus{Reachable: true, InRecovery: true, Position: lsn}
 	}
-	primary, unreachable := has(1000), has(1000)
+	primary, unreachable, diverged, follows := has(1000), has(1000), has(2000), has(1000)
 	primary.InRecovery, unreachable.Reachable = false, false
+	diverged.Timeline, follows.Timeline = 1, 2
+	history := cluster.History{Present: true, Entries: []cluster.HistoryEntry{{Timeline: 1, LSN: 900}}}
+	follows.History = history.Entries
 	for _, c := range []struct {
 		name    string
 		lsn     cluster.LSN
@@ -136,6 +139,8 @@ func TestReceived(t *testing.T) {
 		{name: "later", lsn: 1000, answers: []cluster.PeerStatus{has(999)}, later: 1001, want: true},
 		{name: "never", lsn: 1000, answers: []cluster.PeerStatus{has(999)}},
 		{name: "a primary", lsn: 1000, answers: []cluster.PeerStatus{primary}},
+		{name: "a former leader, ahead on the timeline that the cluster has left", lsn: 1000, answers: []cluster.PeerStatus{diverged}},
+		{name: "one on the cluster's timeline", lsn: 1000, answers: []cluster.PeerStatus{diverged, follows}, want: true},
 		{name: "no answer", lsn: 1000, answers: []cluster.PeerStatus{unreachable}},
 		{name: "no heirs", lsn: 1000, answers: []cluster.PeerStatus{has(1000)}, nobody: true},
 		{name: "no shutdown checkpoint", lsn: 0, answers: []cluster.PeerStatus{has(1000)}},
@@ -153,7 +158,7 @@ func TestReceived(t *testing.T) {
 				return c.answers
 			}
 			began := h.clock.Now()
-			if got := a.received(t.Context(), heirs, c.lsn); got != c.want {
+			if got := a.received(t.Context(), heirs, history, c.lsn); got != c.want {
 				t.Errorf("received: %t, want %t", got, c.want)
 			}
 			if took := h.clock.Now().Sub(began); took > receiveTimeout+time.Second/10 || !c.want && c.lsn != 0 && !c.nobody && took < receiveTimeout {
