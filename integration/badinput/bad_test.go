@@ -181,7 +181,7 @@ func TestSecondAgentAndPort(t *testing.T) {
 // TestGarbageInKeys: nobody may fall over what stands in etcd.
 func TestGarbageInKeys(t *testing.T) {
 	c := testcluster.Start(t, quick(2))
-	leader := c.Leader()
+	leader := c.Primary()
 	agents := []int{c.Nodes[0].Agent(), c.Nodes[1].Agent()}
 	for _, key := range []string{"config", "failover", "status", "history", "sync", "failsafe", "members/ghost", "members/" + c.Replicas(leader)[0].Name, "nonsense/x"} {
 		c.Put(key, "\xff{garbage")
@@ -227,8 +227,8 @@ func TestDiskFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.WaitFor(enough, "a word about the disk", func() bool { return strings.Contains(full.Log(), "No space left on device") })
-	if now := c.Leader(); now != leader {
-		t.Errorf("the leader has changed")
+	if now := c.View().Leader.Name; now != leader.Name {
+		t.Errorf("the leader has changed: %q", now)
 	}
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)

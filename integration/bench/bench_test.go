@@ -118,11 +118,11 @@ var events = []event{
 	{"frozen", "agent frozen and left so: rows acknowledged by two primaries", "0", "2,600", "rows", "", frozenAgent},
 	{"rss", "agent at rest, resident memory", "≤ 30 MiB", "62 MiB", "MiB", "", func(c *testcluster.Cluster) float64 {
 		time.Sleep(11 * time.Second) // a loop_wait of rest
-		kib, _ := testcluster.ResidentKiB(c.Leader().Agent())
+		kib, _ := testcluster.ResidentKiB(c.Primary().Agent())
 		return float64(kib) / 1024
 	}},
 	{"guard", "guard at rest, private memory", "≤ 10 MiB", "-", "MiB", "", func(c *testcluster.Cluster) float64 {
-		_, kib := testcluster.ResidentKiB(c.Leader().Guard())
+		_, kib := testcluster.ResidentKiB(c.Primary().Guard())
 		return float64(kib) / 1024
 	}},
 	{"etcd", "etcd calls a minute of three nodes at rest", "≤ 36", "36", "/min", "", func(c *testcluster.Cluster) float64 {

@@ -164,7 +164,7 @@ func (w *world) holdToBound(t *testing.T, clients []*testcluster.Writer, lost []
 	if len(all) == 0 {
 		t.Fatal("no leader has ever announced a history")
 	}
-	if m, ok := w.c.View().Member(w.c.Leader().Name); ok {
+	if m, ok := w.c.View().Member(w.c.Primary().Name); ok {
 		all[len(all)-1].tip = m.Timeline
 	}
 	for _, wrong := range tooFar(all) {

@@ -37,7 +37,7 @@ type register struct {
 // record starts the clients; stop ends them.
 func record(t *testing.T, c *testcluster.Cluster) (h *historian, stop func()) {
 	t.Helper()
-	if _, err := c.Leader().SQL(fmt.Sprintf("CREATE TABLE registers AS SELECT key, 0::bigint AS value FROM generate_series(0, %d) AS key", registers-1)); err != nil {
+	if _, err := c.Primary().SQL(fmt.Sprintf("CREATE TABLE registers AS SELECT key, 0::bigint AS value FROM generate_series(0, %d) AS key", registers-1)); err != nil {
 		t.Fatal(err)
 	}
 	h = &historian{begin: time.Now()}

@@ -14,7 +14,7 @@ func TestArticle(t *testing.T) {
 	o := quick
 	o.Nodes = 2
 	c := testcluster.Start(t, o)
-	first := c.Leader()
+	first := c.Primary()
 	second := c.Replicas(first)[0]
 
 	must(t, first, "CREATE TABLE employees (id serial PRIMARY KEY, name text NOT NULL, role text NOT NULL, salary numeric(10,2))")

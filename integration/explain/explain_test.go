@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { testcluster.Main(m) }
 // leader, one whose etcd is away, and one whose leader has died.
 func TestExplain(t *testing.T) {
 	c := testcluster.Start(t, testcluster.Options{TTL: 5, LoopWait: 1, Retry: 2})
-	leader := c.Leader()
+	leader := c.Primary()
 	replicas := c.Replicas(leader)
 
 	var r explain.Report

@@ -23,7 +23,7 @@ func diverge(t *testing.T, c *testcluster.Cluster, row string) (old *testcluster
 	must(t, old, "INSERT INTO told VALUES ('lost "+row+"')")
 	old.Destroy()
 	c.WaitFor(enough, "another leader", func() bool { l := c.Leader(); return l != nil && l != old })
-	must(t, c.Leader(), "INSERT INTO told VALUES ('kept "+row+"')")
+	must(t, c.Primary(), "INSERT INTO told VALUES ('kept "+row+"')")
 	old.Run()
 	return old
 }

@@ -11,7 +11,7 @@ import (
 // TestLimits raises and lowers max_connections, each time in the wrong order.
 func TestLimits(t *testing.T) {
 	c := testcluster.Start(t, testcluster.Options{Nodes: 2, TTL: 6, LoopWait: 1, Retry: 2})
-	primary := c.Leader()
+	primary := c.Primary()
 	replica := c.Replicas(primary)[0]
 	is := func(n *testcluster.Node, want string) func() bool {
 		return func() bool { got, err := n.SQL("SHOW max_connections"); return err == nil && got == want }

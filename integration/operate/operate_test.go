@@ -96,7 +96,7 @@ func failoverByHand(t *testing.T, c *testcluster.Cluster, l *testcluster.Node) {
 	if out, err := c.TryHathi("", "failover", "--candidate", "nobody-we-know", "--force"); err == nil {
 		t.Errorf("a failover to a stranger was not refused: %s", out)
 	}
-	if now := c.Leader(); now != l {
+	if now := c.View().Leader.Name; now != l.Name {
 		t.Errorf("a refused failover has changed the leader")
 	}
 	c.Hathi("failover", "--candidate", heir.Name, "--force")
@@ -175,8 +175,8 @@ func configure(t *testing.T, c *testcluster.Cluster, l *testcluster.Node) {
 	timeline := c.View().History.Timeline()
 	l.Configure(`{"ttl": 30, "loop_wait": 10, "retry_timeout": 10}`)
 	time.Sleep(8 * time.Second) // longer than the old lease
-	if now := c.View().History.Timeline(); now != timeline || c.Leader() != l {
-		t.Errorf("a longer ttl has changed the leader: timeline %d, before %d", now, timeline)
+	if v := c.View(); v.History.Timeline() != timeline || v.Leader.Name != l.Name {
+		t.Errorf("a longer ttl has changed the leader: %q, timeline %d, before %d", v.Leader.Name, v.History.Timeline(), timeline)
 	}
 	l.Configure(`{"ttl": 6, "loop_wait": 2, "retry_timeout": 2}`)
 }

@@ -12,7 +12,7 @@ import (
 // it needs. When the one between is gone, the replica streams from the primary, and turns back when it has returned.
 func TestCascade(t *testing.T) {
 	c := testcluster.Start(t, testcluster.Options{TTL: 5, LoopWait: 1, Retry: 1})
-	primary := c.Leader()
+	primary := c.Primary()
 	between, last := c.Replicas(primary)[0], c.Replicas(primary)[1]
 	run(t, primary, `CREATE TABLE t (n int)`)
 	config, err := os.ReadFile(last.Config)

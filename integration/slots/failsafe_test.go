@@ -15,7 +15,7 @@ func TestSlotsFollowWithoutEtcd(t *testing.T) {
 		DCS: "    wal_level: logical\n    wal_receiver_status_interval: 1s\nfailsafe_mode: true\n" +
 			"slots:\n  app: {type: logical, database: postgres, plugin: test_decoding}\n  other: {type: physical}\n",
 	})
-	primary := c.Leader()
+	primary := c.Primary()
 	replica := c.Replicas(primary)[0]
 	run(t, primary, `CREATE TABLE t (n int)`)
 	c.WaitFor(enough, "all members in /failsafe", func() bool { return len(c.View().Failsafe) == 2 })

@@ -24,7 +24,7 @@ func TestLogicalSlotFailsOver(t *testing.T) {
 			"slots:\n  app: {type: logical, database: postgres, plugin: test_decoding}\n  other: {type: physical}\n" +
 			"ignore_slots:\n- {name: mine}",
 	})
-	old := c.Leader()
+	old := c.Primary()
 	next := c.Replicas(old)[0]
 	run(t, old, `CREATE TABLE t (n int)`)
 	c.WaitFor(enough, "the logical slot on the primary", func() bool { return has(old, "app", "") })

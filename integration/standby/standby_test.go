@@ -22,7 +22,7 @@ func TestStandbyCluster(t *testing.T) {
 	first := timing
 	first.Scope = "alpha"
 	a := testcluster.Start(t, first)
-	far := a.Leader()
+	far := a.Primary()
 	second := timing
 	second.Scope, second.EtcdAt = "beta", a.Etcd.Addresses()
 	second.DCS = fmt.Sprintf("standby_cluster:\n  host: 127.0.0.1\n  port: %d", far.Port)

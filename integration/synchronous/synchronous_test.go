@@ -120,7 +120,7 @@ func (r *run) deaths() {
 
 // twoStandbys: both have everything, so each can take over when the other dies with the leader.
 func (r *run) twoStandbys() {
-	r.Leader().Configure(`{"synchronous_node_count": 2}`)
+	r.Primary().Configure(`{"synchronous_node_count": 2}`)
 	leader := r.listed(2, 0)
 	others := r.Replicas(leader)
 	r.accounted(func() {
@@ -135,7 +135,7 @@ func (r *run) twoStandbys() {
 // quorum: any of the two acknowledges. One that is left alone can't know whether it was the one, and waits
 // for another.
 func (r *run) quorum() {
-	r.Leader().Configure(`{"synchronous_mode": "quorum", "synchronous_node_count": 1}`)
+	r.Primary().Configure(`{"synchronous_mode": "quorum", "synchronous_node_count": 1}`)
 	leader := r.listed(2, 1)
 	if out := r.Hathi("list"); strings.Count(out, "Quorum Standby") != 2 {
 		r.t.Errorf("hathi list shows not two Quorum Standbys:\n%s", out)
@@ -177,7 +177,7 @@ func (r *run) crash() {
 
 // strict: without a standby nothing is acknowledged, and without strictness it is at once.
 func (r *run) strict(mode string, standbys, q int) {
-	r.Leader().Configure(fmt.Sprintf(`{"synchronous_mode": %s, "synchronous_mode_strict": true}`, mode))
+	r.Primary().Configure(fmt.Sprintf(`{"synchronous_mode": %s, "synchronous_mode_strict": true}`, mode))
 	leader := r.listed(standbys, q)
 	r.accounted(func() {
 		others := r.Replicas(leader)
@@ -191,7 +191,7 @@ func (r *run) strict(mode string, standbys, q int) {
 		if n := testcluster.Count(w); n != acknowledged {
 			r.t.Errorf("%d rows were acknowledged without a standby", n-acknowledged)
 		}
-		r.Leader().Configure(`{"synchronous_mode_strict": false}`)
+		r.Primary().Configure(`{"synchronous_mode_strict": false}`)
 		r.WaitFor(10*time.Second, "writes that go on", func() bool { return testcluster.Count(w) > acknowledged })
 		for _, n := range others {
 			n.Run()
@@ -202,7 +202,7 @@ func (r *run) strict(mode string, standbys, q int) {
 
 // off: nothing of it remains.
 func (r *run) off() {
-	r.Leader().Configure(`{"synchronous_mode": false}`)
+	r.Primary().Configure(`{"synchronous_mode": false}`)
 	r.WaitFor(enough, "end of synchronous replication", func() bool {
 		v, l := r.View(), r.Leader()
 		return v != nil && v.Sync.Revision == 0 && l != nil && r.names(l) == ""

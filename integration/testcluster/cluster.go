@@ -134,6 +134,15 @@ func (c *Cluster) Leader() *Node {
 	return c.Node(m.Name)
 }
 
+// Primary waits for a leader and gives it; for a test that has not taken etcd away. Leader gives none, too, when etcd takes
+// more than a second to answer.
+func (c *Cluster) Primary() *Node {
+	c.T.Helper()
+	var leader *Node
+	c.WaitFor(viewLimit, "a leader", func() bool { leader = c.Leader(); return leader != nil })
+	return leader
+}
+
 // Node finds a node by name.
 func (c *Cluster) Node(name string) *Node {
 	for _, n := range c.Nodes {
@@ -155,7 +164,7 @@ func (c *Cluster) Replicas(n *Node) []*Node {
 	return out
 }
 
-// WaitHealthy waits until one member leads, all its timeline, and all others stream from it.
+// WaitHealthy waits until one member leads and accepts writes, and all others stream from it, on its timeline.
 func (c *Cluster) WaitHealthy(limit time.Duration) *Node {
 	c.T.Helper()
 	var leader *Node
@@ -182,6 +191,11 @@ func (c *Cluster) unhealthy() string {
 		case n != leader && (m.ReplicationState != "streaming" || m.Timeline != lead.Timeline):
 			return n.Name + " does not stream"
 		}
+	}
+	// The keys may tell of what was. By its socket, where no test has another password.
+	in, err := ask(fmt.Sprintf("host=%s port=%d user=postgres dbname=postgres", leader.Dir, leader.Port), "SELECT pg_is_in_recovery()")
+	if err != nil || in != "f" {
+		return leader.Name + " accepts no writes"
 	}
 	return ""
 }

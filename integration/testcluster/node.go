@@ -260,9 +260,12 @@ func (n *Node) Programs(name string) []int {
 // Terminate ends the node the clean way and waits for it.
 func (n *Node) Terminate(limit time.Duration) {
 	n.c.T.Helper()
-	signal(syscall.SIGTERM, n.Guard())
 	deadline := time.Now().Add(limit)
-	for n.Guard() != 0 || n.Agent() != 0 || n.Running() {
+	for told := 0; n.Guard() != 0 || n.Agent() != 0 || n.Running(); {
+		if guard := n.Guard(); guard != 0 && guard != told { // another one may take the place of the first just now
+			signal(syscall.SIGTERM, guard)
+			told = guard
+		}
 		if time.Now().After(deadline) {
 			n.c.T.Fatalf("%s did not end within %s after SIGTERM", n.Name, limit)
 		}
@@ -335,10 +338,12 @@ func (n *Node) URL() string {
 }
 
 // SQL runs a statement on the node and gives the first column of its first row as text.
-func (n *Node) SQL(query string) (string, error) {
+func (n *Node) SQL(query string) (string, error) { return ask(n.URL(), query) }
+
+func ask(where, query string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, n.URL())
+	conn, err := pgx.Connect(ctx, where)
 	if err != nil {
 		return "", err
 	}

@@ -49,12 +49,12 @@ func (n *Node) FreezeReceiver(limit time.Duration) int {
 func (n *Node) FreezeSenders(to ...*Node) {
 	n.c.T.Helper()
 	for _, r := range to {
-		text, err := n.SQL("SELECT pid FROM pg_stat_replication WHERE state = 'streaming' AND application_name = '" + r.Name + "'")
-		pid, bad := strconv.Atoi(text)
-		if err != nil || bad != nil {
-			n.c.T.Fatalf("find what sends WAL to %s: %q, %v", r.Name, text, err)
-		}
-		Freeze(pid)
+		n.c.WaitFor(30*time.Second, "what streams WAL to "+r.Name, func() bool {
+			text, _ := n.SQL("SELECT pid FROM pg_stat_replication WHERE state = 'streaming' AND application_name = '" + r.Name + "'")
+			pid, err := strconv.Atoi(text)
+			Freeze(pid)
+			return err == nil
+		})
 	}
 }
 

@@ -76,11 +76,7 @@ func (c *Cluster) StartProbes() []*Writer {
 
 func (c *Cluster) prepareTable() {
 	c.T.Helper()
-	leader := c.Leader()
-	if leader == nil {
-		c.T.Fatal("no leader to make the table on")
-	}
-	if _, err := leader.SQL("CREATE TABLE IF NOT EXISTS acked (id bigint PRIMARY KEY)"); err != nil {
+	if _, err := c.Primary().SQL("CREATE TABLE IF NOT EXISTS acked (id bigint PRIMARY KEY)"); err != nil {
 		c.T.Fatalf("make the table: %v", err)
 	}
 }
@@ -222,9 +218,7 @@ func rest(ctx context.Context, d time.Duration) {
 // Lost gives the acknowledged rows that the present leader does not have.
 func (c *Cluster) Lost(writers ...*Writer) []Ack {
 	c.T.Helper()
-	var leader *Node
-	c.WaitFor(30*time.Second, "leader to count the rows on", func() bool { leader = c.Leader(); return leader != nil })
-	text, err := leader.SQL("SELECT coalesce(string_agg(id::text, ','), '') FROM acked")
+	text, err := c.Primary().SQL("SELECT coalesce(string_agg(id::text, ','), '') FROM acked")
 	if err != nil {
 		c.T.Fatalf("read the rows: %v", err)
 	}
