@@ -130,7 +130,7 @@ func TestAskIsBounded(t *testing.T) {
 			t.Errorf("%s: %+v", s.Name, s)
 		}
 	}
-	if took := time.Since(begun); took > askTimeout+time.Second {
+	if took := time.Since(begun); took > 2*askTimeout {
 		t.Errorf("a round of questions took %s", took)
 	}
 
@@ -138,7 +138,7 @@ func TestAskIsBounded(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), askTimeout)
 	defer cancel()
 	answers := client.AskFailsafe(ctx, urls, cluster.FailsafeQuestion{Name: "a"})
-	if took := time.Since(begun); took > askTimeout+time.Second || len(answers) != len(urls) {
+	if took := time.Since(begun); took > 2*askTimeout || len(answers) != len(urls) {
 		t.Errorf("a round in failsafe mode took %s and has %d answers", took, len(answers))
 	}
 	for _, a := range answers {

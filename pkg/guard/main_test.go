@@ -147,6 +147,20 @@ func witness() (end func() time.Duration) {
 	return func() time.Duration { close(stop); return <-longest }
 }
 
+// oneGuard checks that one guard was started in the place of the first, and gives the last. Where a process waits for half as
+// long as an agent waits for its guard, the agent may well have started more: pause is what a witness has seen.
+func (n *testNode) oneGuard(pause time.Duration) int {
+	n.t.Helper()
+	guards := n.noted("guards")
+	switch {
+	case len(guards) != 1 && pause < ackTimeout/2:
+		n.t.Errorf("guards: %v, want one", guards)
+	case len(guards) != 1:
+		n.t.Logf("guards: %v, on a machine that kept a process waiting for %s", guards, pause)
+	}
+	return guards[len(guards)-1]
+}
+
 // note adds a number to a file, one a line.
 func note(dir, name string, n int) error {
 	f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)

@@ -34,8 +34,10 @@ func TestCloneAndFollow(t *testing.T) {
 	if got := sql(t, r, `SELECT b FROM public.a`); got != "1" {
 		t.Errorf("read %q on the replica", got)
 	}
-	ps := eventually(t, p, "a sender", func(s cluster.Server) bool { return len(s.Senders) == 1 && len(s.Slots) == 1 && s.Slots[0].Active })
-	if w := ps.Senders[0]; w.ApplicationName != "node2" || w.User != "replicator" || w.State != "streaming" || w.ClientAddr != "127.0.0.1" {
+	ps := eventually(t, p, "a sender", func(s cluster.Server) bool {
+		return len(s.Senders) == 1 && s.Senders[0].State == "streaming" && len(s.Slots) == 1 && s.Slots[0].Active
+	})
+	if w := ps.Senders[0]; w.ApplicationName != "node2" || w.User != "replicator" || w.ClientAddr != "127.0.0.1" {
 		t.Errorf("sender: %+v", w)
 	}
 

@@ -28,7 +28,7 @@ func TestFollowBeforeConsistency(t *testing.T) {
 	if err := r.StartReplica(ctx, cluster.Upstream{}); err == nil {
 		t.Error("it accepts connections without that WAL")
 	}
-	if s := r.Observe(t.Context()); s.Answered || !s.Rejecting || !s.StandbySignal || s.Version < 130000 || s.Timeline != 1 {
+	if s := eventually(t, r, "rejecting", func(s cluster.Server) bool { return s.Rejecting }); s.Answered || !s.StandbySignal || s.Version < 130000 || s.Timeline != 1 {
 		t.Errorf("not consistent: %+v", s)
 	}
 	must(t, r, r.Follow(t.Context(), address(p)))

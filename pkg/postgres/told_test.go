@@ -27,9 +27,18 @@ func TestTold(t *testing.T) {
 	tell := func() {
 		t.Helper()
 		must(t, r, os.WriteFile(hang, nil, 0o600))
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		if err := r.Promote(ctx); err == nil || errors.Is(err, cluster.ErrPromotionRefused) {
+		promoted := make(chan error, 1)
+		go func() { promoted <- r.Promote(ctx) }()
+		eventually(t, r, "told", func(s cluster.Server) bool { return s.Promoting })
+		select {
+		case err := <-promoted:
+			t.Fatalf("the promotion did not hang: %v", err)
+		case <-time.After(500 * time.Millisecond): // for one that asks pre_promote again to be refused
+		}
+		cancel()
+		if err := <-promoted; err == nil || errors.Is(err, cluster.ErrPromotionRefused) {
 			t.Fatalf("the promotion did not hang: %v", err)
 		}
 	}

@@ -15,11 +15,12 @@ import (
 	"github.com/hathi-ha/hathi/pkg/dcs/etcd"
 )
 
-// slack is what a busy machine may add to a limit, however long that is.
-const slack = 500 * time.Millisecond
+// limit is what these tests give an operation. A busy machine may double it; an operation without one limit for all its
+// requests takes three times as long, or for ever.
+const limit = 2 * time.Second
 
-// limited runs operations of a session at once, and looks that none of them takes longer than the limit.
-func limited(t *testing.T, s *etcd.Session, limit time.Duration, operations map[string]func() error) {
+// limited runs operations of a session at once, and looks that each of them ends with the limit.
+func limited(t *testing.T, s *etcd.Session, operations map[string]func() error) {
 	t.Helper()
 	s.SetTimeouts(limit)
 	var all sync.WaitGroup
@@ -27,7 +28,7 @@ func limited(t *testing.T, s *etcd.Session, limit time.Duration, operations map[
 		all.Go(func() {
 			begin := time.Now()
 			err := call()
-			if spent := time.Since(begin); spent > limit+slack {
+			if spent := time.Since(begin); spent > 2*limit {
 				t.Errorf("%s took %v with a limit of %v", name, spent, limit)
 			}
 			if !errors.Is(err, dcs.ErrMaybe) && !errors.Is(err, dcs.ErrNotSent) || !strings.Contains(err.Error(), "no answer within") {
@@ -62,7 +63,7 @@ func TestFrozenEtcd(t *testing.T) {
 	for i := range 3 {
 		e.Pause(i)
 	}
-	limited(t, s, time.Second, operations(s))
+	limited(t, s, operations(s))
 	waitFor(t, s, "trouble", failing)
 
 	lists := [][]string{{silent(t), silent(t)}, e.Addresses(), append(e.Addresses(), silent(t))}
@@ -83,10 +84,10 @@ func TestFrozenEtcd(t *testing.T) {
 			}
 		}
 	}()
-	limited(t, s, 2*time.Second, operations(s))
+	limited(t, s, operations(s))
 	close(end)
 	<-done
-	if reloads < 10 {
+	if reloads < 3 {
 		t.Errorf("the endpoints were replaced only %d times", reloads)
 	}
 
@@ -126,7 +127,6 @@ func TestSlowEtcd(t *testing.T) {
 		}
 	}
 	renew(t, s, longTTL, false)
-	const limit = 2 * time.Second
 	for _, c := range []struct {
 		name string
 		// change is what the session has not heard of when it is called, so that one request is not enough.
@@ -144,7 +144,7 @@ func TestSlowEtcd(t *testing.T) {
 	} {
 		p.slow(900 * time.Millisecond) // two thirds of the limit, with the attempts before that are too short
 		c.change()
-		limited(t, s, limit, map[string]func() error{c.name: operations(s)[c.name]})
+		limited(t, s, map[string]func() error{c.name: operations(s)[c.name]})
 		p.heal()
 		s.SetTimeouts(patient)
 		renew(t, s, longTTL, false)

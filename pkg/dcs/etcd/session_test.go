@@ -225,7 +225,8 @@ func TestLockThatWasTakenAwayIsNotProven(t *testing.T) {
 func TestExpiredLeaseTakesTheKeysWithIt(t *testing.T) {
 	e := testetcd.Start(t)
 	a, b := join(t, e.Addresses(), "a"), join(t, e.Addresses(), "b")
-	lead(t, a, time.Second)
+	const short = 4 * time.Second // enough for all that has to be seen before it ends
+	lead(t, a, short)
 	if err := a.PutMember(ctxFor(t), cluster.Member{Name: "a", State: cluster.StateRunning}); err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +236,7 @@ func TestExpiredLeaseTakesTheKeysWithIt(t *testing.T) {
 		t.Errorf("the lock and the member key went at different times: %+v", v.Members)
 	}
 	lost := a.Lease()
-	lease, holds := renew(t, a, time.Second, true)
+	lease, holds := renew(t, a, short, true)
 	if holds || lease.ID == lost.ID || lease.ID == 0 {
 		t.Errorf("after the loss: holds %v, lease %x, before %x", holds, lease.ID, lost.ID)
 	}
