@@ -67,9 +67,15 @@ func (d *dialogue) expect(text string) string {
 	return shown
 }
 
-// await is expect for a text that may not come: false, and all that is shown, after the limit.
+// await is expect for a text that may not come: false, and all that is shown, at the end of the program or after the limit.
 func (d *dialogue) await(text string, limit time.Duration) (shown string, ok bool) {
 	for end := time.Now().Add(limit); ; time.Sleep(5 * time.Millisecond) { // a terminal has no event for a text
+		over := false
+		select {
+		case <-d.over: // all that will be shown is there
+			over = true
+		default:
+		}
 		d.mu.Lock()
 		shown = d.seen.String()
 		if before, after, ok := strings.Cut(shown, text); ok {
@@ -79,7 +85,7 @@ func (d *dialogue) await(text string, limit time.Duration) (shown string, ok boo
 			return before, true
 		}
 		d.mu.Unlock()
-		if time.Now().After(end) {
+		if over || time.Now().After(end) {
 			return shown, false
 		}
 	}
@@ -142,9 +148,18 @@ func inTerminal(t *testing.T, c *testcluster.Cluster) {
 
 // progress is told while somebody waits, and not to patronictl's users.
 func progress(t *testing.T, c *testcluster.Cluster) {
+	var held []int // what keeps the copy waiting until it was told of
+	for _, child := range c.Nodes[0].Children() {
+		if strings.HasPrefix(child.Title, "checkpointer") {
+			held = append(held, child.PID)
+		}
+	}
+	testcluster.Freeze(held...)
+	defer testcluster.Thaw(held...)
 	d := talk(t, c, "hathi", nil, "reinit", "demo", "node3", "--force", "--wait")
 	d.expect("Waiting for reinitialize to complete on: node3")
 	d.expect("  node3: Replica, ")
+	testcluster.Thaw(held...)
 	d.expect("Reinitialize is completed on: node3")
 	if code := d.ends(); code != 0 {
 		t.Errorf("exit code %d", code)
