@@ -18,7 +18,8 @@ const enough = time.Minute
 type promise struct {
 	lossless bool // no acknowledged row is lost
 	moves    bool // another member leads afterwards
-	stays    bool // nobody notices anything
+	// stays: nobody notices anything if all was over that soon, as on a machine that is not too busy.
+	stays time.Duration
 }
 
 // TestEvents lets one event after another happen to one cluster. Each begins and ends with a healthy
@@ -104,9 +105,10 @@ func TestEvents(t *testing.T) {
 		}, promise{lossless: true}},
 		{"etcd frozen for a moment", func(c *testcluster.Cluster, l *testcluster.Node) {
 			c.Etcd.Pause(0)
-			time.Sleep(time.Second) // shorter than retry_timeout: nobody may notice
+			time.Sleep(500 * time.Millisecond) // shorter than retry_timeout: nobody may notice
 			c.Etcd.Resume(0)
-		}, promise{lossless: true, stays: true}},
+			c.View()
+		}, promise{lossless: true, stays: 2 * time.Second}},
 	} {
 		passed := t.Run(e.name, func(t *testing.T) {
 			c.T = t
@@ -114,13 +116,15 @@ func TestEvents(t *testing.T) {
 			postmaster := leader.Postmaster()
 			probes := c.StartProbes()
 			w := c.StartWriter()
+			began := time.Now()
 			e.happen(c, leader)
+			took := time.Since(began)
 			now := c.WaitHealthy(2 * enough)
 			c.WaitWrites(w, enough)
 			if e.moves && now == leader {
 				t.Errorf("%s still leads", leader.Name)
 			}
-			if e.stays && (now != leader || now.Postmaster() != postmaster) {
+			if took < e.stays && (now != leader || now.Postmaster() != postmaster) {
 				t.Errorf("%s with postmaster %d leads, before it was %s with %d", now.Name, now.Postmaster(), leader.Name, postmaster)
 			}
 			c.Account(e.lossless, append(probes, w)...)

@@ -24,7 +24,7 @@ const (
 // is away; without one of them it stops being one; and when etcd is back there is one primary, with every row.
 func TestPrimaryGoesOnWithoutEtcd(t *testing.T) {
 	c := testcluster.Start(t, testcluster.Options{TTL: 6, LoopWait: 1, Retry: 1, DCS: "failsafe_mode: true"})
-	leader := c.Leader()
+	leader := c.Primary()
 	c.WaitFor(enough, "all members in /failsafe", func() bool { return len(c.View().Failsafe) == 3 })
 	probes := c.StartProbes()
 	writer := c.StartWriter()
@@ -32,8 +32,9 @@ func TestPrimaryGoesOnWithoutEtcd(t *testing.T) {
 
 	c.Etcd.Pause(0)
 	lost := time.Now()
-	time.Sleep(away) // nothing is to happen, so there is nothing to wait for
-	if gap := writer.LongestGap(lost); gap > time.Second {
+	time.Sleep(away)                               // nothing is to happen, so there is nothing to wait for
+	c.WaitWrites(writer, enough)                   // so that a gap up to now is seen
+	if gap := writer.LongestGap(lost); gap > ttl { // a primary that had stopped would be back no sooner
 		t.Errorf("writes stopped for %s while all members were there", gap)
 	}
 	if now := timelineOf(t, leader); now != timeline {
@@ -48,7 +49,7 @@ func TestPrimaryGoesOnWithoutEtcd(t *testing.T) {
 
 	gone := c.Replicas(leader)[0]
 	gone.Destroy()
-	c.WaitFor(2*ttl, "the primary giving up, as one member is missing", func() bool {
+	c.WaitFor(enough, "the primary giving up, as one member is missing", func() bool {
 		answer, err := leader.SQL("SELECT pg_is_in_recovery()")
 		return err == nil && answer == "t"
 	})
@@ -64,7 +65,7 @@ func TestPrimaryGoesOnWithoutEtcd(t *testing.T) {
 // leader is gone and etcd is there; the leader itself refuses.
 func TestOtherMembersKeepTheirPromise(t *testing.T) {
 	c := testcluster.Start(t, testcluster.Options{TTL: 6, LoopWait: 1, Retry: 1, DCS: "failsafe_mode: true"})
-	leader := c.Leader()
+	leader := c.Primary()
 	c.WaitFor(enough, "all members in /failsafe", func() bool { return len(c.View().Failsafe) == 3 })
 	other := c.Replicas(leader)[0]
 	ask := func(n *testcluster.Node) (int, string) {
@@ -87,7 +88,7 @@ func TestOtherMembersKeepTheirPromise(t *testing.T) {
 	leader.Destroy()
 	c.WaitFor(enough, "another leader", func() bool { l := c.Leader(); return l != nil && l != leader })
 	if waited := time.Since(promised); waited < 2*ttl {
-		t.Errorf("%s was promoted after %s, the promise was for %s", c.Leader().Name, waited, 2*ttl)
+		t.Errorf("%s was promoted after %s, the promise was for %s", c.Primary().Name, waited, 2*ttl)
 	}
 	if !strings.Contains(other.Log(), "ghost goes on without etcd, and I have promised to wait for it") {
 		t.Error("the log does not say why nobody was promoted")

@@ -48,7 +48,7 @@ func TestHooks(t *testing.T) {
 		Postgres: "callbacks:\n" + strings.Join(lines, "\n") + "\npre_promote: sh -c 'test ! -e {dir}/refuse && sleep $(cat {dir}/seconds)'\n" +
 			"before_stop: sh -c 'echo before >> {dir}/calls'",
 	})
-	old := c.Leader()
+	old := c.Primary()
 	next := c.Replicas(old)[0]
 	await(c, old, "on_start primary demo")
 	await(c, next, "on_start replica demo")
@@ -70,7 +70,7 @@ func TestHooks(t *testing.T) {
 	}
 
 	// The lock is kept for as long as the script takes, and nobody is promoted before.
-	if err := os.WriteFile(filepath.Join(old.Dir, "seconds"), []byte("8"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(old.Dir, "seconds"), []byte("20"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	next.Destroy()

@@ -173,12 +173,13 @@ func TestSilentConnections(t *testing.T) {
 	t.Logf("health checks beside silent connections %s", beside)
 	t.Logf("health checks without                   %s", without)
 	t.Logf("the lease never had less than %.0f%% of its ttl", least*100)
-	// A machine that is busy lets some checks wait for a processor, with or without silent connections.
-	if slow, anyway := beside.slower(promised), without.slower(promised); slow > anyway+len(beside)/100 {
+	// A machine that is busy lets some checks wait for a processor, with or without silent connections. What these can do is to
+	// keep nearly every check waiting.
+	if slow, anyway := beside.slower(promised), without.slower(promised); slow > 3*anyway+len(beside)/10 {
 		t.Errorf("%d health checks beside silent connections took longer than %s, and %d without", slow, promised, anyway)
 	}
-	if slow := beside.slower(20 * promised); slow > 0 {
-		t.Errorf("%d health checks took longer than %s", slow, 20*promised)
+	if slow, anyway := beside.slower(20*promised), without.slower(20*promised); slow > anyway+len(beside)/50 {
+		t.Errorf("%d health checks beside silent connections took longer than %s, and %d without", slow, 20*promised, anyway)
 	}
 	if least < 1./3 {
 		t.Errorf("the lease came down to %.0f%% of its ttl: a renewal was kept waiting", least*100)

@@ -23,10 +23,11 @@ func TestFullEtcd(t *testing.T) {
 
 	full := time.Now()
 	time.Sleep(15 * time.Second) // more than two lives of the lease, in which nothing is expected to happen
-	if l := c.Leader(); l != leader {
-		t.Errorf("%s does not lead any more", leader.Name)
+	if now := c.View().Leader.Name; now != leader.Name {
+		t.Errorf("%q leads, not %s", now, leader.Name)
 	}
-	if gap := w.LongestGap(full); gap > 2*time.Second {
+	c.WaitWrites(w, enough)                             // so that a gap up to now is seen
+	if gap := w.LongestGap(full); gap > 6*time.Second { // the ttl: a primary that had stopped would be back no sooner
 		t.Errorf("no row was acknowledged for %s", gap)
 	}
 	for _, n := range c.Nodes {

@@ -58,16 +58,16 @@ func (r *run) abortedSwitchover() {
 // abortedFailover: who is not listed may lack what was acknowledged, so the old primary goes on.
 func (r *run) abortedFailover() {
 	leader := r.listed(1, 0)
+	unlisted := r.Replicas(leader)[0]
+	if r.View().Sync.HasStandby(unlisted.Name) {
+		unlisted = r.Replicas(leader)[1]
+	}
 	log := len(leader.Log())
 	r.accounted(func() {
 		r.hang(leader)
 		began := time.Now()
-		for _, n := range r.Replicas(leader) {
-			if !r.View().Sync.HasStandby(n.Name) {
-				if out, err := r.TryHathi("", "failover", "--candidate", n.Name, "--force"); err == nil {
-					r.t.Errorf("the failover to %s was done:\n%s", n.Name, out)
-				}
-			}
+		if out, err := r.TryHathi("", "failover", "--candidate", unlisted.Name, "--force"); err == nil {
+			r.t.Errorf("the failover to %s was done:\n%s", unlisted.Name, out)
 		}
 		r.WaitFor(enough, "the old primary again", func() bool { return r.Leader() == leader && r.primary(leader) })
 		r.aborted(leader, log, began)
@@ -90,7 +90,7 @@ func (r *run) abortedEnd() {
 
 // waitsForSession: a switchover is done when the session has ended, and not before.
 func (r *run) waitsForSession(config string, standbys int) {
-	r.Leader().Configure(config)
+	r.Primary().Configure(config)
 	leader := r.WaitHealthy(enough)
 	r.WaitFor(enough, fmt.Sprintf("%d synchronous standbys", standbys), func() bool { v := r.Look(); return v != nil && len(v.Sync.Standbys) == standbys })
 	candidate := r.Replicas(leader)[0]

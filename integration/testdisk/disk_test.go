@@ -68,7 +68,7 @@ func TestSlowDisk(t *testing.T) {
 	d := New(t, 32*mebibyte)
 	d.Slow(200*time.Millisecond, 20*time.Millisecond)
 	var longest time.Duration
-	for range 10 {
+	for end := time.Now().Add(10 * time.Second); longest < 100*time.Millisecond && time.Now().Before(end); {
 		took, err := write(d, 10)
 		if err != nil {
 			t.Fatal(err)
@@ -76,7 +76,7 @@ func TestSlowDisk(t *testing.T) {
 		longest = max(longest, took)
 	}
 	if longest < 100*time.Millisecond {
-		t.Errorf("the longest of ten writes to a slow disk took %s", longest)
+		t.Errorf("the longest of the writes to a slow disk took %s", longest)
 	}
 	d.Thaw()
 	for range 10 { // for longer than the disk was good in one piece before

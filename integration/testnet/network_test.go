@@ -47,7 +47,7 @@ func speak(what, address string) error {
 		return err
 	}
 	fmt.Println("ready")
-	if err := conn.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil { // hears ends it before
 		return err
 	}
 	if _, _, err := conn.ReadFrom(make([]byte, 10)); err != nil {
@@ -80,8 +80,9 @@ func hears(t *testing.T, from, to []string, address string) bool {
 	if out, err := on(from, "send", address).CombinedOutput(); err != nil || len(out) > 0 {
 		t.Fatalf("the sender was told something: %s, %v", out, err)
 	}
-	lines.Scan()
-	heard := lines.Text() == "heard"
+	end := time.AfterFunc(2*time.Second, func() { _ = listen.Process.Kill() }) // all that was sent has arrived, or is lost
+	defer end.Stop()
+	heard := lines.Scan() && lines.Text() == "heard"
 	_ = listen.Wait()
 	return heard
 }
@@ -168,7 +169,11 @@ func TestSlow(t *testing.T) {
 		t.Errorf("32 KiB there and back over 512 kbit/s took %s", slow)
 	}
 	mend()
-	if took := trip(); took >= slow {
+	took := trip()
+	for range 4 { // the least of five: the machine may be busy
+		took = min(took, trip())
+	}
+	if took >= slow {
 		t.Errorf("32 KiB there and back over a mended line took %s, over the slow one %s", took, slow)
 	}
 }
