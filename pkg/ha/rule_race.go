@@ -283,7 +283,8 @@ func raceHealthiest(o *Observation, others []cluster.Member) *Decision {
 		return question
 	}
 	if len(rivals) == 0 {
-		answers = nil // who may not lead must not keep this member from it
+		// Who may not lead must not keep this member from it, unless it can still write.
+		answers = slices.DeleteFunc(slices.Clone(answers), func(p Peer) bool { return !livesAsPrimary(p) })
 	}
 	for _, p := range answers {
 		if rule, text := outranked(o, p); rule != "" {
@@ -329,12 +330,10 @@ func fallsShort(o *Observation) *Decision {
 func outranked(o *Observation, p Peer) (rule, text string) {
 	mine, theirs := known(o, here(o)), known(o, there(p))
 	switch {
-	case p.MayWrite: // it has not stopped yet, or is becoming a primary
+	case livesAsPrimary(p): // also one that may not lead: its agent stops it, but that has not happened yet
 		return "race-primary-alive", fmt.Sprintf("Primary (%s) is still alive", p.Name)
 	case limitation(p) != "", oldTimeline(o, p.Timeline):
 		return "", "" // it can't become the leader, so it must not keep others from it
-	case !p.InRecovery:
-		return "race-primary-alive", fmt.Sprintf("Primary (%s) is still alive", p.Name)
 	case p.Name == o.Store.View.Failover.Leader:
 		return "", "" // it was asked to go; before it has gone its answer counts, see above
 	case unlisted(o, p.Name), mistrusts(o, p), syncActive(o) && !o.Store.View.Sync.Has(p.Name):

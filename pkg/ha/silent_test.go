@@ -3,6 +3,8 @@ package ha
 import (
 	"testing"
 	"time"
+
+	"github.com/hathi-ha/hathi/pkg/cluster"
 )
 
 // TestStrayStart: a primary that something else has started accepts writes unfenced, as soon as it is up, until its agent looks.
@@ -28,4 +30,20 @@ func TestStrayStart(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestStrayPrimary: a primary that may not lead is stopped by its agent, and until then nobody is promoted beside it.
+func TestStrayPrimary(t *testing.T) {
+	onlyMe := func(o *Observation) {
+		o.Settings.SynchronousMode = cluster.SyncOn
+		o.Store.View.Sync = cluster.SyncState{Leader: "d", Standbys: []string{"a"}, Revision: 5} // which has left
+	}
+	old := func(p *Peer) { p.InRecovery, p.Timeline = false, 1 }
+	stops := func(p *Peer) { p.Reachable, p.MayWrite = false, true }
+	decides(t, []decideCase{
+		{"on an old timeline", []change{orphan, answers("b", 0, unreachable), answers("c", 900, old)}, Wait{}, "Primary (c) is still alive"},
+		{"that /sync does not name", []change{orphan, onlyMe, answers("b", 0, unreachable), answers("c", 900, old)}, Wait{}, "Primary (c) is still alive"},
+		{"while it stops", []change{orphan, onlyMe, answers("b", 0, unreachable), answers("c", 0, stops)}, Wait{}, "Primary (c) is still alive"},
+		{"when it has", []change{orphan, onlyMe, answers("b", 0, unreachable), answers("c", 0, unreachable)}, AcquireLeader{}, "promoted self"},
+	})
 }
