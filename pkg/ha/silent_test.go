@@ -36,14 +36,15 @@ func TestStrayStart(t *testing.T) {
 func TestStrayPrimary(t *testing.T) {
 	onlyMe := func(o *Observation) {
 		o.Settings.SynchronousMode = cluster.SyncOn
-		o.Store.View.Sync = cluster.SyncState{Leader: "d", Standbys: []string{"a"}, Revision: 5} // which has left
+		o.Store.View.Sync = cluster.SyncState{Leader: "d", Standbys: []string{"a"}} // which has left
 	}
 	old := func(p *Peer) { p.InRecovery, p.Timeline = false, 1 }
+	timelines := func(o *Observation) { o.Settings.CheckTimeline = true }
 	stops := func(p *Peer) { p.Reachable, p.MayWrite = false, true }
 	decides(t, []decideCase{
-		{"on an old timeline", []change{orphan, answers("b", 0, unreachable), answers("c", 900, old)}, Wait{}, "Primary (c) is still alive"},
-		{"that /sync does not name", []change{orphan, onlyMe, answers("b", 0, unreachable), answers("c", 900, old)}, Wait{}, "Primary (c) is still alive"},
-		{"while it stops", []change{orphan, onlyMe, answers("b", 0, unreachable), answers("c", 0, stops)}, Wait{}, "Primary (c) is still alive"},
+		{"on an old timeline", []change{orphan, timelines, answers("b", 0, unreachable), answers("c", 900, old)}, Wait{}, "not the healthiest"},
+		{"that /sync does not name", []change{orphan, onlyMe, timelines, answers("b", 0, unreachable), answers("c", 900, old)}, Wait{}, "not the healthiest"},
+		{"while it stops", []change{orphan, onlyMe, answers("b", 0, unreachable), answers("c", 0, stops)}, Wait{}, "not the healthiest"},
 		{"when it has", []change{orphan, onlyMe, answers("b", 0, unreachable), answers("c", 0, unreachable)}, AcquireLeader{}, "promoted self"},
 	})
 }
