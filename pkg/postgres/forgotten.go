@@ -30,7 +30,8 @@ const forgottenLooks = 3
 // look reports whether by now it is sure that a postmaster waits in vain. left gives the processes of the server.
 func (f *forgotten) look(postmaster int, left func() ([]int, error)) bool {
 	pids, err := left()
-	pids = slices.DeleteFunc(pids, func(pid int) bool { return pid == postmaster || titled(pid, "logger") })
+	// The workers of PostgreSQL 18 for input and output, "io worker 0", end after the checkpointer.
+	pids = slices.DeleteFunc(pids, func(pid int) bool { return pid == postmaster || titled(pid, "logger") || titled(pid, "io") })
 	if err != nil || len(pids) != 1 || !titled(pids[0], "checkpointer") {
 		*f = forgotten{}
 		return false

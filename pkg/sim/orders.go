@@ -176,6 +176,9 @@ func (w *world) removeKey(*node) {
 		return
 	}
 	key := []string{dcs.KeyConfig, dcs.KeyInitialize, dcs.KeyHistory}[w.orders.IntN(3)]
+	if key == dcs.KeyInitialize && (w.requested() || w.now-w.check.requestAt < 10*time.Second) {
+		return // a leader that is about to go can't restore it, and no other member does
+	}
 	w.rest(5 * time.Second)
 	w.tracef(nil, "USER", "removes %s", key)
 	w.mark("user: key removed")
