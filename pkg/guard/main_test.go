@@ -308,7 +308,7 @@ func (n *testNode) await(what string, is func() bool) time.Time {
 	n.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			n.t.Fatalf("waited in vain: %s", what)
+			n.t.Fatalf("waited in vain: %s (agents %v, guards %v)", what, n.noted("agents"), n.noted("guards"))
 		}
 	}
 	return time.Now()
