@@ -3,6 +3,7 @@ package testcluster
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -56,14 +57,9 @@ func (c *Cluster) prefix() string { return "/service/" + c.Scope + "/" }
 // after etcd has begun to serve: a client that has lost it tries again only once a second.
 func (c *Cluster) View() *cluster.View {
 	c.T.Helper()
-	for deadline := time.Now().Add(viewLimit); time.Now().Before(deadline); {
-		if v := c.Look(); v != nil {
-			return v
-		}
-		time.Sleep(20 * time.Millisecond) // a client that is refused has no event for an etcd that begins to serve
-	}
-	c.T.Fatalf("etcd at %s does not answer within %s", c.etcdAddresses(), viewLimit)
-	return nil
+	var v *cluster.View
+	c.WaitFor(viewLimit, fmt.Sprintf("answer of etcd at %s", c.etcdAddresses()), func() bool { v = c.Look(); return v != nil })
+	return v
 }
 
 // viewLimit is more than a busy machine needs to answer.

@@ -170,14 +170,17 @@ func (w *world) overwriteLeader(*node) {
 	})
 }
 
+// leaderGoes reports whether the leader may be about to go by an order: it can't restore /initialize then, and no other member does.
+func (w *world) leaderGoes() bool { return w.requested() || w.now-w.check.requestAt < 10*time.Second }
+
 // removeKey removes what the leader has to restore.
 func (w *world) removeKey(*node) {
 	if w.active > 0 || w.check.healthy() != "" {
 		return
 	}
 	key := []string{dcs.KeyConfig, dcs.KeyInitialize, dcs.KeyHistory}[w.orders.IntN(3)]
-	if key == dcs.KeyInitialize && (w.requested() || w.now-w.check.requestAt < 10*time.Second) {
-		return // a leader that is about to go can't restore it, and no other member does
+	if key == dcs.KeyInitialize && w.leaderGoes() {
+		return
 	}
 	w.rest(5 * time.Second)
 	w.tracef(nil, "USER", "removes %s", key)

@@ -71,9 +71,11 @@ func (w *world) foresees(n *node, message string) bool {
 
 // disturbIdentity has a user remove /initialize in pause, or write something else there and correct it.
 func (w *world) disturbIdentity(*node) bool {
-	leaves := w.requested() || w.now-w.check.requestAt < 10*time.Second || w.check.healthy() == "" && w.leader().storeLost
-	if leaves || !w.inPause() || w.mislabelled || w.check.healthy() != "" {
-		return false // who alone can write the key again may be about to give its server up
+	if w.leaderGoes() || w.check.healthy() != "" || w.leader().storeLost { // who alone can write the key again
+		return false
+	}
+	if !w.inPause() || w.mislabelled {
+		return false
 	}
 	w.befalls(nil, identityPaused)
 	if w.rare.IntN(2) == 0 {
